@@ -1,0 +1,21 @@
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+
+/** Serves the OpenAPI description at `/openapi.json` and Swagger UI at `/docs`. */
+export function documentApi(app: INestApplication): void {
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('counterpart')
+    .setDescription('Complete snapshots in, an exact mirror out. Errors are application/problem+json (RFC 9457).')
+    .setVersion('0.1.0')
+    .addGlobalParameters({
+      name: 'X-Source',
+      in: 'header',
+      required: false,
+      description: 'the external system that speaks; "default" without',
+      schema: { type: 'string', example: 'default' },
+    })
+    .build();
+  const document = SwaggerModule.createDocument(app, config);
+  SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json', customSiteTitle: 'counterpart API' });
+}

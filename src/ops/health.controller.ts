@@ -1,0 +1,74 @@
+import { MikroORM } from '@mikro-orm/postgresql';
+import { Controller, Get, Inject, Res } from '@nestjs/common';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
+import type { Response } from 'express';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CONFIG, type Config } from '../platform/config.js';
+import { pingRedis } from '../platform/queue.js';
+
+/** A service that needs longer than this to say anything is taken for away. */
+const PATIENCE_MS = 2_000;
+
+/** Whether the process lives, and whether it can do its work. */
+@ApiTags('operations')
+@Controller('health')
+export class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly indicators: HealthIndicatorService,
+    private readonly orm: MikroORM,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  @Get('live')
+  @ApiOperation({ summary: 'Whether the process lives' })
+  live(): { status: string } {
+    return { status: 'ok' };
+  }
+
+  @Get('ready')
+  @ApiOperation({ summary: 'Whether the database and the queue answer' })
+  @ApiResponse({ status: 503, description: 'one of them is away' })
+  ready(@Res({ passthrough: true }) response: Response): Promise<HealthCheckResult> {
+    return this.check(response);
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'The same as /health/ready' })
+  both(@Res({ passthrough: true }) response: Response): Promise<HealthCheckResult> {
+    return this.check(response);
+  }
+
+  private async check(response: Response): Promise<HealthCheckResult> {
+    try {
+      return await this.health.check([
+        () => this.judge('postgresql', () => this.askDatabase()),
+        ...(this.config.REDIS_URL ? [() => this.judge('redis', () => this.askRedis(this.config.REDIS_URL ?? ''))] : []),
+      ]);
+    } catch (error) {
+      const result = (error as { getResponse?: () => unknown }).getResponse?.();
+      if (!result) throw error;
+      response.status(503).set('Retry-After', '2');
+      return result as HealthCheckResult;
+    }
+  }
+
+  private async judge(name: string, ask: () => Promise<boolean>) {
+    const indicator = this.indicators.check(name);
+    return (await ask().catch(() => false)) ? indicator.up() : indicator.down();
+  }
+
+  private async askDatabase(): Promise<boolean> {
+    const answer = this.orm.em
+      .fork()
+      .execute('select 1')
+      .then(() => true);
+    answer.catch(() => undefined);
+    return Promise.race([answer, delay(PATIENCE_MS, false, { ref: false })]);
+  }
+
+  private askRedis(url: string): Promise<boolean> {
+    return pingRedis(url, PATIENCE_MS);
+  }
+}

@@ -1,0 +1,15 @@
+import { Module } from '@nestjs/common';
+import { APP_INTERCEPTOR } from '@nestjs/core';
+import { TerminusModule } from '@nestjs/terminus';
+import { HealthController } from './health.controller.js';
+import { Metrics } from './metrics.js';
+import { MetricsController } from './metrics.controller.js';
+import { RequestMetrics } from './request-metrics.interceptor.js';
+
+/** How operators see the process: health and metrics. Every role has it. */
+@Module({
+  imports: [TerminusModule.forRoot({ logger: false })],
+  controllers: [HealthController, MetricsController],
+  providers: [Metrics, { provide: APP_INTERCEPTOR, useClass: RequestMetrics }],
+})
+export class OpsModule {}

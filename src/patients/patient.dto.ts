@@ -1,0 +1,78 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsIn, IsOptional, IsString, Length, Matches } from 'class-validator';
+import { PageQuery } from '../platform/paging.js';
+
+export const PATIENT_SORTS = ['externalId', '-paymentsTotal', 'paymentsTotal', 'lastName'] as const;
+export type PatientSort = (typeof PATIENT_SORTS)[number];
+
+/** A plain decimal of any sign. */
+const DECIMAL = /^-?\d{1,24}(\.\d{1,24})?$/;
+const NO_DECIMAL = { message: 'must be a decimal number such as 10 or 17.22' };
+
+/** Which patients to list. */
+export class ListPatients extends PageQuery {
+  @ApiPropertyOptional({ example: '10', description: 'least total of payments' })
+  @IsOptional()
+  @Matches(DECIMAL, NO_DECIMAL)
+  payment_min?: string;
+
+  @ApiPropertyOptional({ example: '20', description: 'greatest total of payments' })
+  @IsOptional()
+  @Matches(DECIMAL, NO_DECIMAL)
+  payment_max?: string;
+
+  @ApiPropertyOptional({ description: 'the same as payment_min' })
+  @IsOptional()
+  @Matches(DECIMAL, NO_DECIMAL)
+  payments_min?: string;
+
+  @ApiPropertyOptional({ description: 'the same as payment_max' })
+  @IsOptional()
+  @Matches(DECIMAL, NO_DECIMAL)
+  payments_max?: string;
+
+  @ApiPropertyOptional({ example: 'deck', description: 'start of the first or last name, in any case' })
+  @IsOptional()
+  @IsString()
+  @Length(1, 250)
+  @Matches(/^[^\0]*$/u, { message: 'must be text' })
+  q?: string;
+
+  @ApiPropertyOptional({ enum: PATIENT_SORTS, default: 'externalId' })
+  @IsOptional()
+  @IsIn(PATIENT_SORTS)
+  sort: PatientSort = 'externalId';
+}
+
+/** A patient as callers see it. */
+export class PatientView {
+  @ApiProperty({ example: 1 })
+  id!: number;
+
+  @ApiProperty({ example: '5' })
+  externalId!: string;
+
+  @ApiProperty({ example: 'Rick' })
+  firstName!: string;
+
+  @ApiProperty({ nullable: true, type: 'string', example: null })
+  middleName!: string | null;
+
+  @ApiProperty({ example: 'Deckard' })
+  lastName!: string;
+
+  @ApiProperty({ nullable: true, type: 'string', format: 'date', example: '1994-02-01' })
+  dateOfBirth!: string | null;
+
+  @ApiProperty({ example: '17.22' })
+  paymentsTotal!: string;
+
+  @ApiProperty({ example: 3 })
+  paymentsCount!: number;
+
+  @ApiProperty({ format: 'date-time' })
+  created!: Date;
+
+  @ApiProperty({ format: 'date-time' })
+  updated!: Date;
+}

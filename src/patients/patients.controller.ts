@@ -1,0 +1,79 @@
+import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { CallerSource } from '../platform/caller-source.js';
+import { linkNextPage, type Page } from '../platform/paging.js';
+import { Refusal } from '../platform/refusal.js';
+import type { JobView } from '../sync/jobs/job-view.js';
+import { PostSnapshot, SubmitSnapshot } from '../sync/post-snapshot.js';
+import { SnapshotSubmission } from '../sync/snapshot-submission.js';
+import { Sources } from '../sync/sources.js';
+import { PatientQueries } from './patient-queries.js';
+import { ListPatients, PatientView } from './patient.dto.js';
+import { patients } from './patients.resource.js';
+
+/** Snapshots of patients in, questions about patients out. */
+@ApiTags('patients')
+@Controller()
+export class PatientsController {
+  constructor(
+    private readonly submission: SnapshotSubmission,
+    private readonly queries: PatientQueries,
+    private readonly sources: Sources,
+  ) {}
+
+  @PostSnapshot(patients)
+  submit(
+    @Query() query: SubmitSnapshot,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<JobView> {
+    return this.submission.submit(request, response, patients, query);
+  }
+
+  @Get('patients')
+  @ApiOperation({ summary: 'Patients by the total of their payments' })
+  async list(
+    @CallerSource() source: string,
+    @Query() query: ListPatients,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Page<PatientView>> {
+    const paymentMin = eitherSpelling('payment_min', query.payment_min, query.payments_min);
+    const paymentMax = eitherSpelling('payment_max', query.payment_max, query.payments_max);
+    if (paymentMin !== undefined && paymentMax !== undefined && compareDecimals(paymentMin, paymentMax) > 0) {
+      throw Refusal.parameter('payment_min', 'payment_min is greater than payment_max.', 'empty_range');
+    }
+    const { q, sort, limit, cursor } = query;
+    const filter = { q, sort, limit, cursor, paymentMin, paymentMax };
+    const page = await this.queries.list(await this.sources.find(source), filter);
+    linkNextPage(request, response, page);
+    return page;
+  }
+
+  @Get('patients/:externalId')
+  @ApiOperation({ summary: 'A live patient' })
+  @ApiResponse({ status: 200, type: PatientView })
+  async get(@CallerSource() source: string, @Param('externalId') externalId: string): Promise<PatientView> {
+    return this.queries.get(await this.sources.find(source), externalId);
+  }
+}
+
+/** The value of a parameter that has two spellings. @throws Refusal 400 if they disagree */
+function eitherSpelling(name: string, one?: string, other?: string): string | undefined {
+  if (one !== undefined && other !== undefined && compareDecimals(one, other) !== 0) {
+    throw Refusal.parameter(name, `${name} and its other spelling disagree.`, 'conflicting_parameters');
+  }
+  return one ?? other;
+}
+
+/** Compares plain decimals of up to 24 places exactly. */
+function compareDecimals(one: string, other: string): number {
+  const [a, b] = [scaled(one), scaled(other)];
+  return a < b ? -1 : Number(a > b);
+}
+
+function scaled(decimal: string): bigint {
+  const [whole = '', fraction = ''] = decimal.split('.');
+  return BigInt(whole.replace('-', '') + fraction.padEnd(24, '0')) * (decimal.startsWith('-') ? -1n : 1n);
+}

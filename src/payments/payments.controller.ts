@@ -1,0 +1,61 @@
+import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { CallerSource } from '../platform/caller-source.js';
+import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
+import type { JobView } from '../sync/jobs/job-view.js';
+import { PostSnapshot, SubmitSnapshot } from '../sync/post-snapshot.js';
+import { SnapshotSubmission } from '../sync/snapshot-submission.js';
+import { Sources } from '../sync/sources.js';
+import { PaymentQueries } from './payment-queries.js';
+import { ListPayments, type PaymentView } from './payment.dto.js';
+import { payments } from './payments.resource.js';
+
+/** Snapshots of payments in, questions about payments out. */
+@ApiTags('payments')
+@Controller()
+export class PaymentsController {
+  constructor(
+    private readonly submission: SnapshotSubmission,
+    private readonly queries: PaymentQueries,
+    private readonly sources: Sources,
+  ) {}
+
+  @PostSnapshot(payments)
+  submit(
+    @Query() query: SubmitSnapshot,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<JobView> {
+    return this.submission.submit(request, response, payments, query);
+  }
+
+  @Get('payments')
+  @ApiOperation({ summary: 'Payments, of all patients or of one' })
+  async list(
+    @CallerSource() source: string,
+    @Query() query: ListPayments,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Page<PaymentView>> {
+    const { external_id: patient, payment_external_id: payment, limit, cursor } = query;
+    const page = await this.queries.list(await this.sources.find(source), { patient, payment, limit, cursor });
+    linkNextPage(request, response, page);
+    return page;
+  }
+
+  @Get('patients/:externalId/payments')
+  @ApiOperation({ summary: 'Payments of a live patient' })
+  async listOfPatient(
+    @CallerSource() source: string,
+    @Param('externalId') externalId: string,
+    @Query() query: PageQuery,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Page<PaymentView>> {
+    const sourceId = await this.sources.find(source);
+    const page = await this.queries.listOfPatient(sourceId, externalId, query.limit, query.cursor);
+    linkNextPage(request, response, page);
+    return page;
+  }
+}

@@ -1,0 +1,98 @@
+import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
+import { type MigrationObject } from '@mikro-orm/core';
+import { Migrator } from '@mikro-orm/migrations';
+import { defineConfig, type Constructor, type EntityManager, type Options } from '@mikro-orm/postgresql';
+import type { Migration } from '@mikro-orm/migrations';
+import { once } from 'node:events';
+import type { Pool, PoolClient } from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+
+/** What the other rooms bring to the database. */
+export interface Schema {
+  entities: Constructor<object>[];
+  migrations: { name: string; class: Constructor<Migration> }[];
+}
+
+/** The clients of the pool by their server process: how a COPY finds the connection of the running transaction. */
+const clients = new Map<number, PoolClient>();
+
+/** The ORM's settings. Connections are made lazily; whoever starts a server calls `connect()` first. */
+export function ormOptions(databaseUrl: string, poolSize: number, schema: Schema): Options {
+  return defineConfig({
+    clientUrl: databaseUrl,
+    entities: schema.entities,
+    metadataProvider: ReflectMetadataProvider,
+    extensions: [Migrator],
+    migrations: { migrationsList: schema.migrations as MigrationObject[], snapshot: false, silent: true },
+    pool: { min: 0, max: poolSize },
+    driverOptions: {
+      onPoolCreated: (pool: Pool) => {
+        pool.on('connect', rememberClient);
+        pool.on('remove', forgetClient);
+      },
+      // A lost network shows as an error instead of a query that never ends.
+      keepAlive: true,
+      connectionTimeoutMillis: 5_000,
+      application_name: 'counterpart',
+    },
+    // Messages of the ORM may quote rows; errors reach our own log without them.
+    logger: () => undefined,
+  });
+}
+
+type ClientWithPid = PoolClient & { processID?: number };
+
+function rememberClient(client: ClientWithPid): void {
+  if (client.processID) clients.set(client.processID, client);
+}
+
+function forgetClient(client: ClientWithPid): void {
+  if (client.processID && clients.get(client.processID) === client) clients.delete(client.processID);
+}
+
+/**
+ * Runs `COPY … FROM STDIN` inside the entity manager's transaction: it commits or rolls back with it.
+ * No other query of `em` may run until it has ended.
+ * @param rows lines in COPY's text format, many in each string; drawn only as fast as PostgreSQL takes them
+ */
+export async function copyInto(em: EntityManager, statement: string, rows: AsyncIterable<string>): Promise<void> {
+  if (!em.isInTransaction()) throw new Error('COPY wants a transaction');
+  const [row] = await em.execute<{ pid: number }[]>('select pg_backend_pid() as pid');
+  const client = clients.get(row?.pid ?? 0);
+  if (!client) throw new Error('the connection of this transaction is not known');
+  const stream = client.query(copyFrom(statement));
+  // Without a listener an error between two awaits would end the process.
+  let failure: Error | null = null;
+  stream.on('error', (error) => (failure = error));
+  try {
+    for await (const text of rows) {
+      if (failure) throw failure;
+      if (!stream.write(text)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+    }
+  } catch (error) {
+    stream.destroy(error as Error);
+    throw failure ?? error;
+  }
+  stream.end();
+  if (!stream.writableFinished) await once(stream, 'finish');
+}
+
+const ESCAPED: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/** A value as a field of COPY's text format, https://www.postgresql.org/docs/18/sql-copy.html. */
+export function copyField(value: string | null | undefined): string {
+  if (value === null || value === undefined) return '\\N';
+  return /[\\\n\r\t]/.test(value)
+    ? value.replace(/[\\\n\r\t]/g, (character) => ESCAPED[character] ?? character)
+    : value;
+}
+
+/** A name as an SQL identifier. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A value as an SQL literal, for the few statements (CREATE TABLE AS) that take no parameters. */
+export function literal(value: string | number): string {
+  return typeof value === 'number' ? String(value) : `'${value.replaceAll("'", "''")}'`;
+}

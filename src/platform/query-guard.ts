@@ -1,0 +1,23 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
+import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
+import type { Request } from 'express';
+import { Refusal } from './refusal.js';
+
+/**
+ * Refuses a query where a route takes none: an unknown parameter is a 400, never ignored. Routes that take one have a
+ * DTO, which refuses what it does not know.
+ */
+@Injectable()
+export class QueryGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const [unknown] = Object.keys(context.switchToHttp().getRequest<Request>().query);
+    if (unknown === undefined || takesQuery(context.getClass(), context.getHandler().name)) return true;
+    throw Refusal.parameter(unknown, 'There is no such query parameter here.', 'unknown_parameter');
+  }
+}
+
+function takesQuery(controller: object, method: string): boolean {
+  const args = Object.keys((Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {}) as object);
+  return args.some((key) => key.startsWith(`${RouteParamtypes.QUERY}:`));
+}

@@ -1,0 +1,76 @@
+/** One thing that is wrong with a request, in the shape of RFC 9457's `errors` extension. */
+export interface ProblemDetail {
+  /** JSON pointer into the body. */
+  pointer?: string;
+  /** Name of the query parameter or header. */
+  parameter?: string;
+  code: string;
+  detail: string;
+}
+
+/** The titles of the statuses that we answer with. */
+const TITLES: Record<number, string> = {
+  400: 'Bad request',
+  404: 'Not found',
+  405: 'Method not allowed',
+  409: 'Conflict',
+  410: 'Gone',
+  413: 'Content too large',
+  415: 'Unsupported media type',
+  422: 'Unprocessable content',
+  429: 'Too many requests',
+  503: 'Service unavailable',
+};
+
+interface RefusalExtras {
+  errors?: ProblemDetail[];
+  headers?: Record<string, string>;
+}
+
+/**
+ * An expected "no" to a caller: a 4xx (or a 503) with a stable `code`, never retried, never logged as a fault.
+ * `detail` is shown to the caller, so it holds no personal data, SQL or path.
+ */
+export class Refusal extends Error {
+  readonly errors: ProblemDetail[];
+  readonly headers: Record<string, string>;
+
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    extras: RefusalExtras = {},
+  ) {
+    super(detail);
+    this.errors = extras.errors ?? [];
+    this.headers = extras.headers ?? {};
+  }
+
+  /** The body as RFC 9457 wants it. `type` is a relative reference that the documentation resolves. */
+  toProblem(): Record<string, unknown> {
+    return {
+      type: `/problems/${this.code.replaceAll('_', '-')}`,
+      title: TITLES[this.status] ?? 'Error',
+      status: this.status,
+      detail: this.detail,
+      code: this.code,
+      ...(this.errors.length > 0 ? { errors: this.errors } : {}),
+    };
+  }
+
+  /** A query parameter or header that cannot be taken: 400. */
+  static parameter(parameter: string, detail: string, code = 'invalid_parameter'): Refusal {
+    return new Refusal(400, code, detail, { errors: [{ parameter, code, detail }] });
+  }
+
+  static notFound(what: string): Refusal {
+    return new Refusal(404, 'not_found', `There is no such ${what}.`);
+  }
+
+  /** PostgreSQL or the queue is away. */
+  static unavailable(): Refusal {
+    return new Refusal(503, 'unavailable', 'A service that this needs is away for the moment. Try again shortly.', {
+      headers: { 'Retry-After': '2' },
+    });
+  }
+}

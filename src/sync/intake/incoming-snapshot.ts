@@ -1,0 +1,102 @@
+import type { IncomingMessage } from 'node:http';
+import { Refusal } from '../../platform/refusal.js';
+import type { DeletePolicy, Mode } from '../jobs/sync-job.entity.js';
+import type { MirroredResource } from '../mirrored-resource.js';
+import type { SnapshotFormat } from '../read/snapshot-format.js';
+
+const FORMATS: Record<string, SnapshotFormat> = {
+  'application/json': 'json',
+  'application/x-ndjson': 'ndjson',
+  'text/csv': 'csv',
+};
+
+const ENCODINGS = ['gzip', 'br', 'zstd'];
+
+/** The longest `Idempotency-Key` that is taken. */
+const MAX_KEY_CHARACTERS = 255;
+
+/** What a sender wants done with a snapshot. */
+export interface SnapshotOptions {
+  mode: Mode;
+  deletes: DeletePolicy;
+  dryRun: boolean;
+}
+
+/** A snapshot at the door: what its headers say, and its bytes, which nobody has looked at yet. */
+export interface IncomingSnapshot extends SnapshotOptions {
+  resource: MirroredResource;
+  source: string;
+  format: SnapshotFormat;
+  contentType: string;
+  /** `gzip`, `br`, `zstd`, or null. */
+  contentEncoding: string | null;
+  /** SHA-256 in base64 as the sender computed it, or null. */
+  digest: string | null;
+  idempotencyKey: string | null;
+  /** As announced, or null. */
+  contentLength: number | null;
+  body: AsyncIterable<Buffer>;
+}
+
+/** @throws Refusal 400 or 415 for headers that cannot be taken */
+export function incomingSnapshot(
+  request: IncomingMessage,
+  resource: MirroredResource,
+  source: string,
+  options: SnapshotOptions,
+): IncomingSnapshot {
+  const { headers } = request;
+  const contentType = headers['content-type'] ?? '';
+  const length = headers['content-length'];
+  return {
+    resource,
+    source,
+    mode: options.mode,
+    deletes: options.deletes,
+    dryRun: options.dryRun,
+    format: formatOf(contentType),
+    contentType,
+    contentEncoding: encodingOf(headers['content-encoding']),
+    digest: digestOf(headers['content-digest']),
+    idempotencyKey: keyOf(headers['idempotency-key']),
+    contentLength: length === undefined ? null : Number(length),
+    body: request,
+  };
+}
+
+function formatOf(contentType: string): SnapshotFormat {
+  const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
+  const format = FORMATS[type];
+  const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.replace(/^charset="?|"$/g, '');
+  if (format && (charset === undefined || charset === 'utf-8' || charset === 'utf8')) return format;
+  const detail = `A snapshot's Content-Type is one of ${Object.keys(FORMATS).join(', ')}, in UTF-8.`;
+  throw new Refusal(415, 'unsupported_media_type', detail, { headers: { Accept: Object.keys(FORMATS).join(', ') } });
+}
+
+function encodingOf(header: string | undefined): string | null {
+  const encoding = header?.trim().toLowerCase() ?? 'identity';
+  if (encoding === 'identity' || encoding === '') return null;
+  if (ENCODINGS.includes(encoding)) return encoding;
+  const detail = `A snapshot's Content-Encoding is one of ${ENCODINGS.join(', ')}, or none.`;
+  throw new Refusal(415, 'unsupported_encoding', detail, { headers: { 'Accept-Encoding': ENCODINGS.join(', ') } });
+}
+
+/** The sha-256 member of a `Content-Digest` (RFC 9530, a dictionary of RFC 8941 byte sequences); others are ignored. */
+function digestOf(header: string | string[] | undefined): string | null {
+  if (header === undefined) return null;
+  const members = String(header)
+    .split(',')
+    .map((member) => /^\s*([a-z0-9-]+)=:([A-Za-z0-9+/]*={0,2}):\s*$/.exec(member));
+  if (members.some((member) => member === null)) {
+    throw Refusal.parameter('Content-Digest', 'Content-Digest must look like sha-256=:base64:.', 'malformed_digest');
+  }
+  return members.find((member) => member?.[1] === 'sha-256')?.[2] ?? null;
+}
+
+function keyOf(header: string | string[] | undefined): string | null {
+  if (header === undefined) return null;
+  const key = String(header);
+  if (key.length > 0 && key.length <= MAX_KEY_CHARACTERS) return key;
+  const detail = `Idempotency-Key must have 1 to ${MAX_KEY_CHARACTERS} characters.`;
+  throw Refusal.parameter('Idempotency-Key', detail, 'invalid_idempotency_key');
+}

@@ -1,0 +1,212 @@
+import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { createHash } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
+import { CONFIG, type Config } from '../../platform/config.js';
+import { Refusal } from '../../platform/refusal.js';
+import { databaseNow } from '../jobs/job-claims.js';
+import { JobQueue } from '../jobs/job-queue.js';
+import { SyncJob } from '../jobs/sync-job.entity.js';
+import { Sources } from '../sources.js';
+import { BodyCheck } from './body-check.js';
+import { IdempotencyKey } from './idempotency-key.entity.js';
+import type { IncomingSnapshot, SnapshotOptions } from './incoming-snapshot.js';
+import { SnapshotStore, type SnapshotWriter } from './snapshot-store.js';
+import { Snapshot } from './snapshot.entity.js';
+
+/** A new job's order: whose it is and what it is to do. */
+interface JobOrder extends SnapshotOptions {
+  sourceId: number;
+  resource: string;
+  snapshotId: string;
+  replayOf: string | null;
+}
+
+/** Takes snapshots in: once `accept` has returned, the bytes and the job are committed and the work will be done. */
+@Injectable()
+export class SnapshotIntake {
+  private readonly logger = new Logger(SnapshotIntake.name);
+  private readonly uploads = new Map<string, number>();
+
+  constructor(
+    private readonly em: EntityManager,
+    private readonly store: SnapshotStore,
+    private readonly sources: Sources,
+    private readonly queue: JobQueue,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * Streams the body into the store and makes the job, or finds the one that the same `Idempotency-Key` made before.
+   * @throws Refusal 400, 413, 422 or 429; then, and if the client goes away, nothing is kept
+   */
+  async accept(incoming: IncomingSnapshot): Promise<SyncJob> {
+    this.enter(incoming.source);
+    try {
+      const job = await this.receive(incoming);
+      await this.queue.hint(job);
+      return job;
+    } finally {
+      this.leave(incoming.source);
+    }
+  }
+
+  /** A new job from the bytes of an earlier one, as the newest of its source and resource. */
+  async replay(original: SyncJob): Promise<SyncJob> {
+    const job = await this.em.fork().transactional(async (em) => {
+      const snapshot = await em.findOneOrFail(Snapshot, original.snapshotId, { lockMode: LockMode.PESSIMISTIC_READ });
+      if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are kept no longer.');
+      return this.enqueue(em, { ...optionsOf(original), replayOf: original.id });
+    });
+    await this.queue.hint(job);
+    return job;
+  }
+
+  private async receive(incoming: IncomingSnapshot): Promise<SyncJob> {
+    const check = new BodyCheck(incoming, this.config.MAX_BODY_BYTES);
+    const snapshot = await this.newSnapshot(incoming);
+    const writer = this.store.writer(snapshot);
+    try {
+      for await (const bytes of incoming.body) {
+        await check.pass(bytes);
+        await writer.write(bytes);
+      }
+      snapshot.sha256 = await check.end();
+      snapshot.bytes = check.bytes;
+      snapshot.inflatedBytes = check.inflatedBytes;
+      return await this.commit(incoming, snapshot, writer);
+    } catch (error) {
+      await this.discard(snapshot, writer);
+      throw error;
+    } finally {
+      check.close();
+    }
+  }
+
+  private async newSnapshot(incoming: IncomingSnapshot): Promise<Snapshot> {
+    const snapshot = new Snapshot();
+    snapshot.id = uuidv7();
+    snapshot.sourceId = await this.sources.ensure(incoming.source);
+    snapshot.format = incoming.format;
+    snapshot.contentType = incoming.contentType;
+    snapshot.contentEncoding = incoming.contentEncoding;
+    snapshot.touchedAt = new Date();
+    return snapshot;
+  }
+
+  /** The one transaction that makes a 202 durable: the last chunk, the snapshot, the key, the job, what it supersedes. */
+  private async commit(incoming: IncomingSnapshot, snapshot: Snapshot, writer: SnapshotWriter): Promise<SyncJob> {
+    const last = await writer.finish();
+    const request = requestDigest(incoming, snapshot.sha256);
+    const isBegun = writer.chunks > 0;
+    snapshot.chunks = writer.chunks + (last ? 1 : 0);
+    snapshot.complete = true;
+    try {
+      return await this.em.fork().transactional(async (em) => {
+        if (isBegun) await em.nativeUpdate(Snapshot, snapshot.id, this.outcome(snapshot));
+        else await em.insert(snapshot);
+        if (last) await this.store.insertChunk(em, snapshot.id, writer.chunks, last);
+        const { resource, mode, deletes, dryRun } = incoming;
+        const order = { resource: resource.name, mode, deletes, dryRun, replayOf: null };
+        const job = await this.enqueue(em, { ...order, sourceId: snapshot.sourceId, snapshotId: snapshot.id });
+        if (incoming.idempotencyKey !== null) {
+          const key = { sourceId: snapshot.sourceId, key: incoming.idempotencyKey, request, jobId: job.id };
+          await em.insert(IdempotencyKey, key);
+        }
+        return job;
+      });
+    } catch (error) {
+      if (!(error instanceof UniqueConstraintViolationException) || incoming.idempotencyKey === null) throw error;
+      const job = await this.firstJob(snapshot.sourceId, incoming.idempotencyKey, request);
+      await this.discard(snapshot, writer);
+      return job;
+    }
+  }
+
+  private outcome({ bytes, inflatedBytes, sha256, chunks }: Snapshot) {
+    return { bytes, inflatedBytes, sha256, chunks, complete: true, touchedAt: new Date() };
+  }
+
+  private async enqueue(em: EntityManager, order: JobOrder): Promise<SyncJob> {
+    const now = await databaseNow(em);
+    const seq = await nextSequence(em, order.sourceId, order.resource);
+    const job = em.create(SyncJob, { ...order, id: uuidv7(), seq, submittedAt: now });
+    em.persist(job);
+    await em.flush();
+    if (order.mode === 'full' && !order.dryRun) await supersedeOlder(em, job, now);
+    return job;
+  }
+
+  private async firstJob(sourceId: number, key: string, request: string): Promise<SyncJob> {
+    const em = this.em.fork();
+    const known = await em.findOneOrFail(IdempotencyKey, { sourceId, key });
+    if (known.request === request) return em.findOneOrFail(SyncJob, known.jobId);
+    const detail = 'This Idempotency-Key was used for another request: with another body, query or resource.';
+    throw new Refusal(422, 'idempotency_key_reused', detail);
+  }
+
+  private async discard(snapshot: Snapshot, writer: SnapshotWriter): Promise<void> {
+    await writer.finish().catch(() => undefined);
+    if (writer.chunks === 0) return;
+    // If even that fails, the cleaner takes it once nothing has been added for a while.
+    await this.store
+      .discard(snapshot.id)
+      .catch(() => this.logger.warn({ snapshot: snapshot.id }, 'upload not discarded'));
+  }
+
+  private enter(source: string): void {
+    const running = this.uploads.get(source) ?? 0;
+    if (running >= this.config.MAX_CONCURRENT_UPLOADS) {
+      const detail = `At most ${this.config.MAX_CONCURRENT_UPLOADS} uploads of a source at once.`;
+      throw new Refusal(429, 'too_many_uploads', detail, { headers: { 'Retry-After': '1' } });
+    }
+    this.uploads.set(source, running + 1);
+  }
+
+  private leave(source: string): void {
+    const running = (this.uploads.get(source) ?? 1) - 1;
+    if (running > 0) this.uploads.set(source, running);
+    else this.uploads.delete(source);
+  }
+}
+
+function optionsOf(job: SyncJob) {
+  const { sourceId, resource, snapshotId, mode, deletes, dryRun } = job;
+  return { sourceId, resource, snapshotId, mode, deletes, dryRun };
+}
+
+/** What makes two requests with one key the same: the resource, the query, and the body with how it is to be read. */
+function requestDigest(incoming: IncomingSnapshot, sha256: string): string {
+  const { resource, mode, deletes, dryRun, format, contentEncoding } = incoming;
+  const parts = [resource.name, mode, deletes, dryRun, format, contentEncoding, sha256];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** The lock on the row makes the order of sequence numbers the order of commits. */
+async function nextSequence(em: EntityManager, sourceId: number, resource: string): Promise<number> {
+  const [row] = await em.execute<{ last_seq: string }[]>(
+    `insert into mirror_state (source_id, resource, last_seq, applied_seq) values (?, ?, 1, 0)
+     on conflict (source_id, resource) do update set last_seq = mirror_state.last_seq + 1
+     returning last_seq`,
+    [sourceId, resource],
+  );
+  return Number(row?.last_seq);
+}
+
+/** A full snapshot makes the older full ones that still wait pointless. */
+async function supersedeOlder(em: EntityManager, newer: SyncJob, now: Date): Promise<void> {
+  const older = await em.find(
+    SyncJob,
+    {
+      sourceId: newer.sourceId,
+      resource: newer.resource,
+      seq: { $lt: newer.seq },
+      mode: 'full',
+      dryRun: false,
+      status: { $in: ['queued', 'awaiting_approval'] },
+    },
+    { lockMode: LockMode.PESSIMISTIC_WRITE },
+  );
+  for (const job of older) job.moveTo('superseded', now);
+}

@@ -1,0 +1,93 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { InjectQueue } from '@nestjs/bullmq';
+import { Injectable, Logger } from '@nestjs/common';
+import { Queue } from 'bullmq';
+import { setTimeout as delay } from 'node:timers/promises';
+import { safeError } from '../../platform/problem.filter.js';
+import { ITS_TURN } from './job-claims.js';
+import type { SyncJob } from './sync-job.entity.js';
+
+/** The name of the queue in BullMQ. */
+export const SYNC_QUEUE = 'sync';
+
+/** How long a caller waits for a queue that may be away; the rescuer tells it later. */
+const QUEUE_TIMEOUT_MS = 1_500;
+
+/** What is kept of finished queue jobs, for the dashboard: they carry nothing but ids. */
+const KEPT = { count: 1_000, age: 24 * 3600 };
+
+/** Queue jobs in these states will reach a worker. */
+const ON_THE_WAY = ['waiting', 'delayed', 'prioritized', 'waiting-children', 'paused'];
+
+/** What the queue carries. */
+export interface SyncHint {
+  jobId: string;
+}
+
+/** Tells the workers of jobs that wait. A hint that is lost costs seconds, one too many nothing: the table decides. */
+@Injectable()
+export class JobQueue {
+  private readonly logger = new Logger(JobQueue.name);
+
+  constructor(
+    private readonly em: EntityManager,
+    @InjectQueue(SYNC_QUEUE) private readonly queue: Queue<SyncHint>,
+  ) {}
+
+  /** Never fails: what cannot be told now, the rescuer tells. */
+  async hint(job: Pick<SyncJob, 'id' | 'hint'>): Promise<void> {
+    const options = { jobId: hintId(job), attempts: 1, removeOnComplete: KEPT, removeOnFail: KEPT };
+    try {
+      await within(QUEUE_TIMEOUT_MS, this.queue.add('sync', { jobId: job.id }, options));
+    } catch (error) {
+      this.logger.warn(
+        { job: job.id, err: safeError(error) },
+        'the queue was not told of a job; the rescuer will do it',
+      );
+    }
+  }
+
+  /** A hint that is new to the queue, where the last one was used up or lost. */
+  async hintAnew(jobId: string): Promise<void> {
+    const [row] = await this.em
+      .fork()
+      .execute<{ hint: number }[]>('update sync_job set hint = hint + 1 where id = ? returning hint', [jobId]);
+    if (row) await this.hint({ id: jobId, hint: row.hint });
+  }
+
+  /** Tells of the jobs of a source and resource whose turn has come. */
+  async hintNext(sourceId: number, resource: string): Promise<void> {
+    const rows = await this.em.fork().execute<{ id: string }[]>(
+      `select job.id from sync_job job
+        where job.source_id = ? and job.resource = ? and job.status = 'queued' and ${ITS_TURN}
+        order by job.seq limit 10`,
+      [sourceId, resource],
+    );
+    await Promise.all(rows.map(({ id }) => this.hintAnew(id)));
+  }
+
+  /** Whether the last hint will still reach a worker. */
+  async isOnTheWay(job: Pick<SyncJob, 'id' | 'hint'>): Promise<boolean> {
+    const state = await within(QUEUE_TIMEOUT_MS, this.queue.getJobState(hintId(job)));
+    return ON_THE_WAY.includes(state);
+  }
+}
+
+function hintId({ id, hint }: Pick<SyncJob, 'id' | 'hint'>): string {
+  return `${id}-${hint}`;
+}
+
+async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  const abort = new AbortController();
+  const late = delay(timeoutMs, undefined, { signal: abort.signal }).then(() => {
+    throw new Error('the queue did not answer in time');
+  });
+  // Whichever loses the race may fail unheard.
+  work.catch(() => undefined);
+  late.catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    abort.abort();
+  }
+}

@@ -1,0 +1,150 @@
+import { ApiProperty } from '@nestjs/swagger';
+import type { Snapshot } from '../intake/snapshot.entity.js';
+import {
+  type Counts,
+  DELETE_POLICIES,
+  type DeletePolicy,
+  JOB_STATUSES,
+  type JobError,
+  type JobStatus,
+  type JobWarning,
+  type Mode,
+  MODES,
+  NO_COUNTS,
+  type Plan,
+  type SyncJob,
+} from './sync-job.entity.js';
+
+const COUNTS_EXAMPLE: Counts = {
+  received: 4,
+  created: 3,
+  updated: 0,
+  unchanged: 0,
+  deleted: 0,
+  rejected: 1,
+  retained: 0,
+  unresolved: 0,
+};
+
+const PLAN_EXAMPLE: Plan = {
+  create: 0,
+  update: 0,
+  delete: 97,
+  unchanged: 3,
+  live: 100,
+  held: true,
+  reason: 'It would delete 97 of 100 rows, more than the 50 that pass without approval.',
+  sample: ['10', '11'],
+};
+
+const ERROR_EXAMPLE: JobError = {
+  code: 'malformed_json',
+  detail: 'The JSON is malformed here.',
+  line: 12,
+  byteOffset: 834,
+  record: 11,
+};
+
+const LINKS_EXAMPLE = {
+  self: '/sync/jobs/019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c',
+  errors: '/sync/jobs/019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c/errors',
+  changes: '/sync/jobs/019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c/changes',
+  snapshot: '/sync/jobs/019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c/snapshot',
+};
+
+/** A job as callers see it. */
+export class JobView {
+  @ApiProperty({ format: 'uuid', example: '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c' })
+  id!: string;
+
+  @ApiProperty({ example: 'default' })
+  source!: string;
+
+  @ApiProperty({ example: 'patients' })
+  resource!: string;
+
+  @ApiProperty({ enum: MODES })
+  mode!: Mode;
+
+  @ApiProperty({ enum: DELETE_POLICIES })
+  deletes!: DeletePolicy;
+
+  @ApiProperty()
+  dryRun!: boolean;
+
+  @ApiProperty({ enum: JOB_STATUSES })
+  status!: JobStatus;
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    example: { phase: 'staging', processed: 51200, percent: 43 },
+  })
+  progress!: { phase: string | null; processed: number; percent: number };
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: { type: 'integer' },
+    example: COUNTS_EXAMPLE,
+    description: 'Until a job has been applied nothing counts as created, updated or deleted.',
+  })
+  counts!: Counts;
+
+  @ApiProperty({ type: 'object', nullable: true, additionalProperties: true, example: PLAN_EXAMPLE })
+  plan!: Plan | null;
+
+  @ApiProperty({ type: 'object', nullable: true, additionalProperties: true, example: ERROR_EXAMPLE })
+  error!: JobError | null;
+
+  @ApiProperty({ type: 'array', items: { type: 'object', additionalProperties: true }, example: [] })
+  warnings!: JobWarning[];
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    example: { bytes: 414, sha256: 'f3b1…', contentType: 'application/json' },
+  })
+  snapshot!: { bytes: number; sha256: string; contentType: string; contentEncoding: string | null };
+
+  @ApiProperty({ format: 'uuid', nullable: true, type: 'string', description: 'The job whose bytes this one replays.' })
+  replayOf!: string | null;
+
+  @ApiProperty({ format: 'date-time' })
+  submittedAt!: Date;
+
+  @ApiProperty({ format: 'date-time', nullable: true, type: 'string' })
+  startedAt!: Date | null;
+
+  @ApiProperty({ format: 'date-time', nullable: true, type: 'string' })
+  finishedAt!: Date | null;
+
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'string' }, example: LINKS_EXAMPLE })
+  links!: Record<'self' | 'errors' | 'changes' | 'snapshot', string>;
+}
+
+export function jobView(job: SyncJob, snapshot: Snapshot, source: string): JobView {
+  const { bytes, sha256, contentType, contentEncoding } = snapshot;
+  const { id, resource, mode, deletes, dryRun, status, phase, processed, percent, replayOf } = job;
+  const self = `/sync/jobs/${id}`;
+  return {
+    id,
+    source,
+    resource,
+    mode,
+    deletes,
+    dryRun,
+    status,
+    progress: { phase, processed, percent },
+    // PostgreSQL keeps keys in an order of its own.
+    counts: { ...NO_COUNTS, ...job.counts },
+    plan: job.plan,
+    error: job.error,
+    warnings: job.warnings,
+    snapshot: { bytes, sha256, contentType, contentEncoding },
+    replayOf,
+    submittedAt: job.submittedAt,
+    startedAt: job.startedAt,
+    finishedAt: job.finishedAt,
+    links: { self, errors: `${self}/errors`, changes: `${self}/changes`, snapshot: `${self}/snapshot` },
+  };
+}

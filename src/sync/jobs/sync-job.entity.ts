@@ -1,0 +1,235 @@
+import { BigIntType, OptionalProps } from '@mikro-orm/core';
+import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+
+export const JOB_STATUSES = [
+  'queued',
+  'staging',
+  'reconciling',
+  'completed',
+  'awaiting_approval',
+  'failed',
+  'cancelled',
+  'rejected',
+  'superseded',
+] as const;
+export type JobStatus = (typeof JOB_STATUSES)[number];
+
+export const MODES = ['full', 'partial'] as const;
+export type Mode = (typeof MODES)[number];
+
+export const DELETE_POLICIES = ['auto', 'apply', 'hold'] as const;
+export type DeletePolicy = (typeof DELETE_POLICIES)[number];
+
+/** How many records and rows a job met. `received = created + updated + unchanged + rejected`, always. */
+export interface Counts {
+  received: number;
+  created: number;
+  updated: number;
+  unchanged: number;
+  deleted: number;
+  rejected: number;
+  /** Stored rows that were kept because their new version was rejected. */
+  retained: number;
+  /** Records whose parent is not in the mirror. */
+  unresolved: number;
+}
+
+export const NO_COUNTS: Readonly<Counts> = {
+  received: 0,
+  created: 0,
+  updated: 0,
+  unchanged: 0,
+  deleted: 0,
+  rejected: 0,
+  retained: 0,
+  unresolved: 0,
+};
+
+/** What a full snapshot would do, as it was shown to whoever has to approve it. */
+export interface Plan {
+  create: number;
+  update: number;
+  delete: number;
+  unchanged: number;
+  /** Rows that are live now. */
+  live: number;
+  /** Whether the deletion guard holds (or, in a dry run, would hold) the job. */
+  held: boolean;
+  reason: string | null;
+  /** Up to 20 external ids that would go. */
+  sample: string[];
+}
+
+/** Why a job failed. The position is that of the fault in the inflated body. */
+export interface JobError {
+  code: string;
+  detail: string;
+  line: number | null;
+  byteOffset: number | null;
+  record: number | null;
+}
+
+/** Something that the sender should know though nothing was refused. */
+export interface JobWarning {
+  code: string;
+  detail: string;
+  [more: string]: unknown;
+}
+
+/** Who may follow whom: the diagram of `docs/architecture.md`, as a table. */
+const TRANSITIONS: Record<JobStatus, readonly JobStatus[]> = {
+  queued: ['staging', 'cancelled', 'superseded', 'failed'],
+  staging: ['staging', 'reconciling', 'completed', 'failed', 'cancelled', 'queued', 'superseded'],
+  reconciling: ['staging', 'completed', 'awaiting_approval', 'failed', 'queued', 'superseded'],
+  awaiting_approval: ['queued', 'rejected', 'cancelled', 'superseded'],
+  completed: [],
+  failed: [],
+  cancelled: [],
+  rejected: [],
+  superseded: [],
+};
+
+/** One snapshot's way into the mirror, and the account of it. The table is the truth; the queue only carries ids. */
+@Entity({ tableName: 'sync_job' })
+export class SyncJob {
+  [OptionalProps]?:
+    | 'status'
+    | 'phase'
+    | 'processed'
+    | 'staged'
+    | 'rejected'
+    | 'percent'
+    | 'counts'
+    | 'warnings'
+    | 'fence'
+    | 'attempts'
+    | 'hint'
+    | 'submittedAt';
+
+  /** UUIDv7: newer jobs sort later. */
+  @PrimaryKey({ type: 'uuid' })
+  id!: string;
+
+  @Property({ columnType: 'int' })
+  sourceId!: number;
+
+  @Property({ columnType: 'text' })
+  resource!: string;
+
+  /** The place in the order of acceptance among the jobs of this source and resource; effects come in this order. */
+  @Property({ type: new BigIntType('number') })
+  seq!: number;
+
+  @Property({ columnType: 'text' })
+  mode!: Mode;
+
+  @Property({ columnType: 'text' })
+  deletes!: DeletePolicy;
+
+  @Property({ columnType: 'boolean' })
+  dryRun!: boolean;
+
+  /** Written by {@link SyncJob.moveTo} alone. */
+  @Property({ columnType: 'text' })
+  status: JobStatus = 'queued';
+
+  @Property({ columnType: 'text', nullable: true })
+  phase: string | null = null;
+
+  /** Records read so far. */
+  @Property({ columnType: 'int' })
+  processed: number = 0;
+
+  /** Rows in the staging table: fewer there means that a crash has emptied it. */
+  @Property({ columnType: 'int' })
+  staged: number = 0;
+
+  /** Records that were rejected while staging. */
+  @Property({ columnType: 'int' })
+  rejected: number = 0;
+
+  @Property({ columnType: 'smallint' })
+  percent: number = 0;
+
+  @Property({ columnType: 'jsonb' })
+  counts: Counts = { ...NO_COUNTS };
+
+  @Property({ columnType: 'jsonb', nullable: true })
+  plan: Plan | null = null;
+
+  @Property({ columnType: 'jsonb', nullable: true })
+  error: JobError | null = null;
+
+  @Property({ columnType: 'jsonb' })
+  warnings: JobWarning[] = [];
+
+  @Property({ type: 'uuid' })
+  snapshotId!: string;
+
+  /** Moves on with every claim; whoever holds an older one may write no more. */
+  @Property({ columnType: 'int' })
+  fence: number = 0;
+
+  @Property({ columnType: 'int' })
+  attempts: number = 0;
+
+  /** How many times the queue was told of this job: part of the queue job's id. */
+  @Property({ columnType: 'int' })
+  hint: number = 0;
+
+  /** The last sign of life of the worker, by the database's clock. */
+  @Property({ columnType: 'timestamptz', nullable: true })
+  heartbeatAt: Date | null = null;
+
+  /** The digest of the plan that the guard held. */
+  @Property({ columnType: 'text', nullable: true })
+  heldPlan: string | null = null;
+
+  /** The digest of the plan that was approved. */
+  @Property({ columnType: 'text', nullable: true })
+  approvedPlan: string | null = null;
+
+  @Property({ type: 'uuid', nullable: true })
+  replayOf: string | null = null;
+
+  /** Ids between which the created rows lie: what makes them findable without an index on a million rows. */
+  @Property({ type: new BigIntType('number'), nullable: true })
+  createdAfterId: number | null = null;
+
+  @Property({ type: new BigIntType('number'), nullable: true })
+  createdBeforeId: number | null = null;
+
+  /** The time that its rows carry. Unique among the jobs of this source and resource. */
+  @Property({ columnType: 'timestamptz', nullable: true })
+  appliedAt: Date | null = null;
+
+  @Property({ columnType: 'timestamptz', defaultRaw: 'now()' })
+  submittedAt!: Date;
+
+  @Property({ columnType: 'timestamptz', nullable: true })
+  startedAt: Date | null = null;
+
+  @Property({ columnType: 'timestamptz', nullable: true })
+  finishedAt: Date | null = null;
+
+  /** Whether it will change no more. */
+  isOver(): boolean {
+    return TRANSITIONS[this.status].length === 0;
+  }
+
+  /** Whether it may become `status` now. */
+  mayBecome(status: JobStatus): boolean {
+    return TRANSITIONS[this.status].includes(status);
+  }
+
+  /** The one place that changes a job's status. */
+  moveTo(status: JobStatus, now: Date): void {
+    if (!this.mayBecome(status)) throw new Error(`a job that is ${this.status} cannot become ${status}`);
+    this.status = status;
+    if (this.isOver()) {
+      this.finishedAt = now;
+      this.phase = null;
+    }
+    if (status === 'completed') this.percent = 100;
+  }
+}

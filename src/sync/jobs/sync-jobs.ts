@@ -1,0 +1,128 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { type Page, readCursor, toPage } from '../../platform/paging.js';
+import { Refusal } from '../../platform/refusal.js';
+import { Snapshot } from '../intake/snapshot.entity.js';
+import { dropStagingTable } from '../reconcile/staging-table.js';
+import { databaseNow } from './job-claims.js';
+import { JobQueue } from './job-queue.js';
+import { type JobView, jobView } from './job-view.js';
+import { type JobStatus, SyncJob } from './sync-job.entity.js';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Which jobs to list. */
+export interface JobFilter {
+  resource?: string;
+  status?: JobStatus;
+  limit: number;
+  cursor?: string;
+}
+
+/** Jobs as their source sees them, and what it may decide about them. */
+@Injectable()
+export class SyncJobs {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly queue: JobQueue,
+  ) {}
+
+  /** @throws Refusal 404 if there is no such job of this source */
+  async get(sourceId: number, id: string): Promise<SyncJob> {
+    const job = UUID.test(id) ? await this.em.fork().findOne(SyncJob, { id, sourceId }) : null;
+    if (!job) throw Refusal.notFound('job');
+    return job;
+  }
+
+  async snapshotOf(job: SyncJob): Promise<Snapshot> {
+    return this.em.fork().findOneOrFail(Snapshot, job.snapshotId);
+  }
+
+  async view(job: SyncJob, source: string): Promise<JobView> {
+    return jobView(job, await this.snapshotOf(job), source);
+  }
+
+  /** Newest first. */
+  async list(sourceId: number, source: string, filter: JobFilter): Promise<Page<JobView>> {
+    const after = readCursor(filter.cursor, 'jobs', 1)?.[0];
+    if (after !== undefined && !UUID.test(after)) {
+      throw Refusal.parameter('cursor', 'The cursor does not belong to this list and order.', 'invalid_cursor');
+    }
+    const em = this.em.fork();
+    const jobs = await em.find(
+      SyncJob,
+      {
+        sourceId,
+        ...(filter.resource ? { resource: filter.resource } : {}),
+        ...(filter.status ? { status: filter.status } : {}),
+        ...(after ? { id: { $lt: after } } : {}),
+      },
+      { orderBy: { id: 'desc' }, limit: filter.limit + 1 },
+    );
+    const page = toPage(jobs, filter.limit, 'jobs', (job) => [job.id]);
+    const snapshots = await em.find(Snapshot, { id: { $in: page.items.map((job) => job.snapshotId) } });
+    const byId = new Map(snapshots.map((snapshot) => [snapshot.id, snapshot]));
+    return {
+      ...page,
+      items: page.items.map((job) => jobView(job, byId.get(job.snapshotId) as Snapshot, source)),
+    };
+  }
+
+  /** Lets the plan that was shown be applied. @throws Refusal 404, or 409 if the job does not wait for that */
+  async approve(sourceId: number, id: string): Promise<SyncJob> {
+    const job = await this.decide(sourceId, id, ['awaiting_approval'], (held, now) => {
+      held.approvedPlan = held.heldPlan;
+      held.attempts = 0;
+      held.moveTo('queued', now);
+    });
+    await this.queue.hintAnew(id);
+    return job;
+  }
+
+  /** Drops the plan that was shown; the mirror stays as it is. @throws Refusal 404, 409 */
+  async reject(sourceId: number, id: string): Promise<SyncJob> {
+    return this.end(sourceId, id, ['awaiting_approval'], 'rejected');
+  }
+
+  /** Stops a job that has not begun to change the mirror. @throws Refusal 404, 409 */
+  async cancel(sourceId: number, id: string): Promise<SyncJob> {
+    return this.end(sourceId, id, ['queued', 'staging', 'awaiting_approval'], 'cancelled');
+  }
+
+  private async end(sourceId: number, id: string, from: JobStatus[], to: JobStatus): Promise<SyncJob> {
+    const job = await this.decide(sourceId, id, from, async (running, now, em) => {
+      // Whoever works on it finds that out at its next write.
+      running.fence += 1;
+      const isHalfRead = running.status === 'staging';
+      running.moveTo(to, now);
+      if (!isHalfRead) return;
+      await dropStagingTable(em, running.id);
+      await em.execute('delete from sync_error where job_id = ? and at = ?', [running.id, running.submittedAt]);
+    });
+    await this.queue.hintNext(job.sourceId, job.resource);
+    return job;
+  }
+
+  private async decide(
+    sourceId: number,
+    id: string,
+    from: JobStatus[],
+    change: (job: SyncJob, now: Date, em: EntityManager) => Promise<void> | void,
+  ): Promise<SyncJob> {
+    // Looked at without a lock first: a job that is being reconciled is locked until it is over.
+    refuseUnless(from, await this.get(sourceId, id));
+    return this.em.fork().transactional(async (em) => {
+      const job = await em.findOneOrFail(SyncJob, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      refuseUnless(from, job);
+      await change(job, await databaseNow(em), em);
+      return job;
+    });
+  }
+}
+
+function refuseUnless(from: JobStatus[], job: SyncJob): void {
+  if (from.includes(job.status)) return;
+  const detail = `The job is ${job.status}; this can be done only while it is ${from.join(' or ')}.`;
+  throw new Refusal(409, 'wrong_status', detail);
+}

@@ -1,0 +1,45 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { copyField, copyInto } from '../../platform/database.js';
+import type { SyncJob } from '../jobs/sync-job.entity.js';
+
+/** One record that was rejected or is unresolved, with its place in the snapshot and as it was sent. */
+export interface RecordError {
+  index: number;
+  externalId: string | null;
+  code: string;
+  /** Messages by field. */
+  errors: Record<string, string[]>;
+  data: unknown;
+}
+
+/** Characters that go to COPY in one string. */
+const TEXT_AT_A_TIME = 64 * 1024;
+
+/**
+ * Writes errors in the current transaction, as they are drawn. By COPY, as `json` keeps what was sent to the letter
+ * there, NUL and lone surrogates included, which a JSON function would refuse.
+ */
+export async function copyErrors(
+  em: EntityManager,
+  job: SyncJob,
+  errors: Iterable<RecordError> | AsyncIterable<RecordError>,
+): Promise<void> {
+  const at = job.submittedAt.toISOString();
+  async function* lines(): AsyncGenerator<string> {
+    let text = '';
+    for await (const error of errors) {
+      text += errorLine(job.id, at, error);
+      if (text.length < TEXT_AT_A_TIME) continue;
+      yield text;
+      text = '';
+    }
+    if (text !== '') yield text;
+  }
+  await copyInto(em, 'copy sync_error (job_id, at, index, external_id, code, errors, data) from stdin', lines());
+}
+
+function errorLine(jobId: string, at: string, error: RecordError): string {
+  const { index, externalId, code } = error;
+  const fields = [jobId, at, String(index), externalId, code, JSON.stringify(error.errors), JSON.stringify(error.data)];
+  return `${fields.map((value) => copyField(value)).join('\t')}\n`;
+}

@@ -1,0 +1,2 @@
+/** How the records of a snapshot are written down. */
+export type SnapshotFormat = 'json' | 'ndjson' | 'csv';

@@ -1,0 +1,145 @@
+import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, type Config } from '../../platform/config.js';
+import { copyField, copyInto } from '../../platform/database.js';
+import { SnapshotStore } from '../intake/snapshot-store.js';
+import { type Snapshot } from '../intake/snapshot.entity.js';
+import { type Claim, JobClaims } from '../jobs/job-claims.js';
+import { type JobWarning, type SyncJob } from '../jobs/sync-job.entity.js';
+import { type MirroredResource, MirroredResources, type RecordRules } from '../mirrored-resource.js';
+import { mirrorTable } from '../reconcile/mirror-table.js';
+import { createStagingTable, stagingTable } from '../reconcile/staging-table.js';
+import { copyErrors, type RecordError } from './record-errors.js';
+import { RecordCheck } from './record-check.js';
+import { type RecordBatch, readRecords, type SnapshotFormat } from './read-records.js';
+
+/**
+ * A batch is committed after so many records or bytes, whichever comes first. 50,000 rows cost about 60 ms: few enough
+ * commits not to show, often enough for a progress that moves; the bytes bound what rejected records may hold.
+ */
+const BATCH_RECORDS = 50_000;
+const BATCH_BYTES = 8 * 1024 ** 2;
+
+/** How far staging brings the job's percentage; the rest is the reconciliation's. */
+const STAGED_PERCENT = 60;
+
+/** Reads a job's snapshot, checks its records, and fills the job's staging table and errors, batch by batch. */
+@Injectable()
+export class Stager {
+  constructor(
+    private readonly orm: MikroORM,
+    private readonly claims: JobClaims,
+    private readonly store: SnapshotStore,
+    private readonly resources: MirroredResources,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * @throws SnapshotFault if the snapshot is no well-formed document
+   * @throws FenceLost if the job was taken over or cancelled meanwhile
+   */
+  async stage(claim: Claim, snapshot: Snapshot, rules: RecordRules): Promise<void> {
+    const resource = await this.claims.underFence(claim, (em, job) => this.begin(em, job));
+    const check = new RecordCheck(resource, rules);
+    const source = readRecords(snapshot.format as SnapshotFormat, this.store.read(snapshot));
+    const batches = source[Symbol.asyncIterator]();
+    try {
+      let more = true;
+      while (more) {
+        more = await this.claims.underFence(claim, async (em, job) => {
+          const batch = new StagedBatch(batches, check);
+          await copyInto(em, `copy ${stagingTable(job.id)} from stdin`, batch.rows());
+          if (batch.errors.length > 0) await copyErrors(em, job, batch.errors);
+          job.processed += batch.records;
+          job.staged += batch.staged;
+          job.rejected += batch.errors.length;
+          job.percent = Math.min(
+            STAGED_PERCENT,
+            Math.floor((STAGED_PERCENT * batch.bytesRead) / snapshot.inflatedBytes),
+          );
+          if (!batch.more) job.warnings = warningsOf(check);
+          return batch.more;
+        });
+      }
+    } finally {
+      await batches.return?.(undefined);
+    }
+  }
+
+  /** The rules as they are now: one set for the whole of a job. */
+  rules(): RecordRules {
+    return { futureBirthDates: this.config.FUTURE_BIRTH_DATES, today: new Date().toISOString().slice(0, 10) };
+  }
+
+  /** Clears what an earlier attempt has left. */
+  private async begin(em: EntityManager, job: SyncJob): Promise<MirroredResource> {
+    const resource = this.resources.get(job.resource);
+    await createStagingTable(em, job.id, mirrorTable(resource, this.resources, this.orm));
+    await em.execute('delete from sync_error where job_id = ? and at = ?', [job.id, job.submittedAt]);
+    Object.assign(job, { phase: 'staging', processed: 0, staged: 0, rejected: 0, percent: 0, warnings: [] });
+    return resource;
+  }
+}
+
+/** The part of a snapshot that one unit of work takes: rows for COPY as they are drawn, and the errors among them. */
+class StagedBatch {
+  readonly errors: RecordError[] = [];
+  records = 0;
+  staged = 0;
+  bytesRead = 0;
+  more = true;
+
+  constructor(
+    private readonly batches: AsyncIterator<RecordBatch>,
+    private readonly check: RecordCheck,
+  ) {}
+
+  async *rows(): AsyncGenerator<string> {
+    let start: number | null = null;
+    for (;;) {
+      const next = await this.batches.next();
+      if (next.done) {
+        this.more = false;
+        return;
+      }
+      start ??= next.value.bytesRead;
+      this.bytesRead = next.value.bytesRead;
+      const text = this.encode(next.value);
+      if (text !== '') yield text;
+      if (this.records >= BATCH_RECORDS || this.bytesRead - start >= BATCH_BYTES) return;
+    }
+  }
+
+  private encode(batch: RecordBatch): string {
+    let text = '';
+    for (const [offset, record] of batch.records.entries()) {
+      const index = batch.firstIndex + offset;
+      const result = this.check.check(record);
+      if (result.valid) {
+        text += `${index}\tf\t${copyField(result.externalId)}`;
+        for (const value of result.values) text += `\t${copyField(value)}`;
+        text += '\n';
+        this.staged += 1;
+      } else {
+        const { externalId, code, errors } = result;
+        this.errors.push({ index, externalId, code, errors, data: record });
+        // Flagged, so that its stored row does not count as missing.
+        if (externalId !== null) {
+          text += `${index}\tt\t${copyField(externalId)}${'\t\\N'.repeat(this.check.columnCount)}\n`;
+          this.staged += 1;
+        }
+      }
+    }
+    this.records += batch.records.length;
+    return text;
+  }
+}
+
+function warningsOf(check: RecordCheck): JobWarning[] {
+  return [...check.unknownFields].map(([name, count]) => ({
+    code: 'unknown_field',
+    detail: `The field "${name}" is not known here and was ignored in ${count} ${count === 1 ? 'record' : 'records'}.`,
+    field: name,
+    count,
+  }));
+}

@@ -1,0 +1,34 @@
+import type { Config } from '../../platform/config.js';
+import type { DeletePolicy } from '../jobs/sync-job.entity.js';
+
+/** What the guard judges by. */
+export interface GuardedPlan {
+  deletes: DeletePolicy;
+  /** Records of the snapshot that are valid. */
+  valid: number;
+  /** Rows that are live now, and how many of them would go. */
+  live: number;
+  deleted: number;
+}
+
+/**
+ * Why a full snapshot must not be applied before somebody has looked at it, or null. A snapshot that is cut short by
+ * its sender looks just like one whose records were deleted; this is what stands between that and an empty mirror.
+ */
+export function reasonToHold(
+  plan: GuardedPlan,
+  config: Pick<Config, 'DELETE_GUARD_ROWS' | 'DELETE_GUARD_PERCENT'>,
+): string | null {
+  const { deletes, valid, live, deleted } = plan;
+  if (deletes === 'apply') return null;
+  if (deletes === 'hold')
+    return deleted > 0 ? `It would delete ${rows(deleted)}, and was sent with deletes=hold.` : null;
+  if (valid === 0 && live > 0) return `It holds no valid record while ${rows(live)} are live.`;
+  const limit = Math.max(config.DELETE_GUARD_ROWS, (live * config.DELETE_GUARD_PERCENT) / 100);
+  if (deleted <= limit) return null;
+  return `It would delete ${deleted} of ${rows(live)}, more than the ${Math.floor(limit)} that pass without approval.`;
+}
+
+function rows(count: number): string {
+  return count === 1 ? '1 row' : `${count} rows`;
+}

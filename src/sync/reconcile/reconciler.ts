@@ -1,0 +1,239 @@
+import { LockMode } from '@mikro-orm/core';
+import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, type Config } from '../../platform/config.js';
+import { SnapshotStore } from '../intake/snapshot-store.js';
+import type { Snapshot } from '../intake/snapshot.entity.js';
+import { type Claim, databaseNow, JobClaims } from '../jobs/job-claims.js';
+import { MirrorState } from '../jobs/mirror-state.entity.js';
+import { type Counts, NO_COUNTS, type Plan, SyncJob } from '../jobs/sync-job.entity.js';
+import { MirroredResources, type RecordRules } from '../mirrored-resource.js';
+import { applyDifference } from './apply-difference.js';
+import { contentDigest } from './content-digest.js';
+import { reasonToHold } from './deletion-guard.js';
+import {
+  countDifference,
+  countLive,
+  digestDifference,
+  findDifference,
+  hasDuplicates,
+  retainRejected,
+  sampleDeletions,
+  setDuplicatesAside,
+} from './difference.js';
+import { createLateErrors, hasUnresolved, noteUnresolved, reportLateErrors } from './late-errors.js';
+import { type MirrorTable, mirrorTable } from './mirror-table.js';
+import { dropStagingTable, stagingTable } from './staging-table.js';
+
+/** External ids of rows that would go, shown with a plan. */
+const SAMPLE_SIZE = 20;
+
+/** Brings the mirror to what a staged snapshot says: one transaction, all of it or nothing. */
+@Injectable()
+export class Reconciler {
+  constructor(
+    private readonly orm: MikroORM,
+    private readonly claims: JobClaims,
+    private readonly store: SnapshotStore,
+    private readonly resources: MirroredResources,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * If the mirror is the exact result of these very bytes already, finishes the job without reading them.
+   * @returns whether it did; if not, nothing has happened
+   */
+  async finishIfIdentical(claim: Claim, snapshot: Snapshot, rules: RecordRules): Promise<boolean> {
+    return this.claims.underFence(claim, async (em, job) => {
+      if (job.mode !== 'full' || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return false;
+      await this.lockMirror(em, job);
+      const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
+      const last = state.appliedJob ? await em.findOne(SyncJob, state.appliedJob) : null;
+      if (!last || last.counts.unresolved > 0) return false;
+      if (state.content !== contentDigest(snapshot, rules, last.counts.rejected > 0)) return false;
+      if (await hasUnresolved(em, job.sourceId, this.mirrorOf(job))) return false;
+      if (!(await copyErrorsOf(em, last, job))) return false;
+      const { received, rejected, retained } = last.counts;
+      job.counts = { ...NO_COUNTS, received, rejected, retained, unchanged: received - rejected };
+      job.processed = received;
+      job.warnings = last.warnings;
+      await this.conclude(em, job, state, state.content);
+      return true;
+    });
+  }
+
+  /** Reconciles what was staged: to `completed`, `awaiting_approval` or `superseded`. */
+  async reconcile(claim: Claim, snapshot: Snapshot, rules: RecordRules): Promise<void> {
+    await this.claims.underFence(claim, async (em, job) => {
+      job.moveTo('reconciling', await databaseNow(em));
+      job.phase = 'reconciling';
+      await em.execute(`analyze ${stagingTable(job.id)}`);
+    });
+    await this.claims.underFence(claim, async (em, job) => {
+      await this.lockMirror(em, job);
+      const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
+      if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
+      else await this.bringAbout(em, job, state, snapshot, rules);
+      await dropStagingTable(em, job.id);
+    });
+  }
+
+  private async bringAbout(
+    em: EntityManager,
+    job: SyncJob,
+    state: MirrorState,
+    snapshot: Snapshot,
+    rules: RecordRules,
+  ): Promise<void> {
+    const mirror = this.mirrorOf(job);
+    const { counts, plan } = await this.makePlan(em, job, mirror);
+    job.counts = counts;
+    if (plan.held || job.dryRun || job.approvedPlan !== null) job.plan = plan;
+    if (!job.dryRun && (plan.held || job.approvedPlan !== null)) {
+      const digest = await digestDifference(em);
+      if (digest !== job.approvedPlan) return this.hold(em, job, digest);
+    }
+    const at = await this.applicationTime(em, state);
+    if (!job.dryRun) await applyDifference(em, job, mirror, at);
+    counts.unresolved = await noteUnresolved(em, job, mirror, this.resources.get(job.resource));
+    await reportLateErrors(em, job, this.resources.get(job.resource), snapshot, this.store);
+    job.counts = { ...counts };
+    const content = job.mode === 'full' ? contentDigest(snapshot, rules, counts.rejected > 0) : null;
+    await this.conclude(em, job, state, content, at);
+  }
+
+  /** What is to be done, and what the guard thinks of it. Leaves the `difference` table behind. */
+  private async makePlan(
+    em: EntityManager,
+    job: SyncJob,
+    mirror: MirrorTable,
+  ): Promise<{ counts: Counts; plan: Plan }> {
+    let valid = await validRows(em, job);
+    const live = await countLive(em, job, mirror);
+    await createLateErrors(em);
+    await findDifference(em, job, mirror);
+    let duplicates = 0;
+    if (await hasDuplicates(em, job, valid, live, await countDifference(em))) {
+      duplicates = await setDuplicatesAside(em, job);
+      valid -= duplicates;
+      await findDifference(em, job, mirror);
+    }
+    const retained = await retainRejected(em, job, mirror);
+    const found = await countDifference(em);
+    const created = found.insert + found.restore;
+    const unchanged = valid - created - found.update;
+    const guarded = { deletes: job.deletes, valid, live, deleted: found.delete };
+    const reason = job.mode === 'full' ? reasonToHold(guarded, this.config) : null;
+    return {
+      counts: {
+        received: job.processed,
+        created,
+        updated: found.update,
+        unchanged,
+        deleted: found.delete,
+        rejected: job.rejected + duplicates,
+        retained,
+        unresolved: 0,
+      },
+      plan: {
+        create: created,
+        update: found.update,
+        delete: found.delete,
+        unchanged,
+        live,
+        held: reason !== null,
+        reason,
+        sample: await sampleDeletions(em, SAMPLE_SIZE),
+      },
+    };
+  }
+
+  /**
+   * Stops for approval of this very plan (also where another one was approved), unless a newer snapshot has made that pointless.
+   * Until then nothing is changed.
+   */
+  private async hold(em: EntityManager, job: SyncJob, digest: string): Promise<void> {
+    // Taken in the same order as at the acceptance of a job: either it sees this one held, or this one sees it.
+    await em.findOneOrFail(
+      MirrorState,
+      { sourceId: job.sourceId, resource: job.resource },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
+    );
+    const { sourceId, resource, seq } = job;
+    const newer = await em.count(SyncJob, { sourceId, resource, seq: { $gt: seq }, mode: 'full', dryRun: false });
+    const now = await databaseNow(em);
+    const { received, rejected } = job.counts;
+    job.counts = { ...NO_COUNTS, received, rejected, unchanged: received - rejected };
+    job.heldPlan = digest;
+    job.approvedPlan = null;
+    job.moveTo('awaiting_approval', now);
+    if (newer > 0) job.moveTo('superseded', now);
+  }
+
+  private async conclude(
+    em: EntityManager,
+    job: SyncJob,
+    state: MirrorState,
+    content: string | null,
+    at?: Date,
+  ): Promise<void> {
+    const now = at ?? (await this.applicationTime(em, state));
+    if (!job.dryRun) {
+      Object.assign(state, { appliedSeq: job.seq, appliedAt: now, appliedJob: job.id, content });
+      job.appliedAt = now;
+    }
+    job.moveTo('completed', await databaseNow(em));
+  }
+
+  /** The time that the changed rows will carry: later than that of any job before. */
+  private async applicationTime(em: EntityManager, state: MirrorState): Promise<Date> {
+    const now = await databaseNow(em);
+    const last = state.appliedAt?.getTime() ?? 0;
+    return now.getTime() > last ? now : new Date(last + 1);
+  }
+
+  /**
+   * One job at a time touches the rows of a source's resource and of those that are linked to it: a patient and its
+   * payments that arrive at the same moment in two transactions would not see each other.
+   */
+  private async lockMirror(em: EntityManager, job: SyncJob): Promise<void> {
+    // The plans' costs deceive the just-in-time compiler: it costs more than it saves here.
+    await em.execute('set local jit = off');
+    for (const name of this.resources.linkedTo(this.resources.get(job.resource))) {
+      await em.execute('select pg_advisory_xact_lock(hashtextextended(?, 0))', [`counterpart:${job.sourceId}:${name}`]);
+    }
+  }
+
+  private mirrorOf(job: SyncJob): MirrorTable {
+    return mirrorTable(this.resources.get(job.resource), this.resources, this.orm);
+  }
+}
+
+/**
+ * The number of valid staged rows.
+ * @throws if rows are missing: PostgreSQL empties unlogged tables after a crash, and an emptied one must not be taken for
+ * an empty snapshot
+ */
+async function validRows(em: EntityManager, job: SyncJob): Promise<number> {
+  const [row] = await em.execute<{ staged: string; valid: string }[]>(
+    `select count(*) as staged, count(*) filter (where not rejected) as valid from ${stagingTable(job.id)}`,
+  );
+  if (Number(row?.staged) !== job.staged) throw new Error('the staging table does not hold what was staged');
+  return Number(row?.valid);
+}
+
+/** @returns false if the errors of that job are not all there any more */
+async function copyErrorsOf(em: EntityManager, last: SyncJob, job: SyncJob): Promise<boolean> {
+  if (last.counts.rejected === 0) return true;
+  const rows = await em.execute<{ copied: number }[]>(
+    `with copied as (
+       insert into sync_error (job_id, at, index, external_id, code, errors, data)
+       select ?, ?, index, external_id, code, errors, data from sync_error where job_id = ? and at = ?
+       returning 1)
+     select count(*)::int as copied from copied`,
+    [job.id, job.submittedAt, last.id, last.submittedAt],
+  );
+  if (rows[0]?.copied === last.counts.rejected) return true;
+  await em.execute('delete from sync_error where job_id = ? and at = ?', [job.id, job.submittedAt]);
+  return false;
+}

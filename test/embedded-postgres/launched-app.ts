@@ -1,0 +1,89 @@
+import { transformFileSync } from '@swc/core';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+
+// For the specs alone: apps in processes of their own, which can be killed, closed in or run as somebody else.
+
+// Synchronous commits: what was committed must survive the end of any process, though not a power cut.
+export const settings = { fsync: 'off', full_page_writes: 'off' };
+
+/** An app of its own process, in JavaScript as the build makes it: tells what came of its start, stops when stdin ends. */
+const APP = `
+  import { startEmbeddedPostgres } from './embedded-postgres.js';
+  try {
+    const running = await startEmbeddedPostgres({ dataDir: process.argv[2], settings: ${JSON.stringify(settings)} });
+    console.log(JSON.stringify({ url: running.url }));
+    process.stdin.on('end', () => void running.stop()).resume();
+  } catch (error) {
+    console.log(JSON.stringify({ refusal: error.name, holder: error.pid, message: error.message }));
+  }
+`;
+
+/** What the app tells: a `url`, or why there is none. */
+export interface Outcome {
+  url: string;
+  refusal?: string;
+  holder?: number;
+  message?: string;
+}
+
+const LAUNCHER = join(import.meta.dirname, '../../src/platform/embedded-postgres');
+
+/** Compiles the launcher to JavaScript, since node by itself does not find `./x.js` in `x.ts`. */
+export function buildProject(folder: string): string {
+  mkdirSync(folder);
+  const { exclude: _specs, ...swc } = JSON.parse(readFileSync('.swcrc', 'utf8'));
+  for (const name of readdirSync(LAUNCHER)) {
+    if (!name.endsWith('.ts') || name.endsWith('.spec.ts')) continue;
+    const { code } = transformFileSync(join(LAUNCHER, name), { ...swc, swcrc: false, sourceMaps: false });
+    writeFileSync(join(folder, name.replace(/ts$/, 'js')), code);
+  }
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  writeFileSync(join(folder, 'app.js'), APP);
+  return folder;
+}
+
+/** Starts the app of a project on a data directory and waits until it tells what came of it. */
+export async function launch(
+  dataDir: string,
+  from: string,
+  uid?: number,
+): Promise<{ app: ChildProcess; outcome: Outcome }> {
+  const identity = uid === undefined ? {} : { uid, gid: uid };
+  const app = spawn(process.execPath, [join(from, 'app.js'), dataDir], {
+    ...identity,
+    cwd: '/',
+    env: {},
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const [line] = await once(app.stdout, 'data');
+  return { app, outcome: JSON.parse(String(line)) };
+}
+
+export async function ended(child: ChildProcess, end: () => void): Promise<void> {
+  const exit = once(child, 'exit');
+  end();
+  await exit;
+}
+
+export async function query(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client(url);
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Waits for a state. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 15_000; !(await holds()); await delay(20)) {
+    if (Date.now() > deadline) throw new Error('did not happen within 15 s');
+  }
+}

@@ -1,0 +1,16 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+// The built one: `npm test` builds first, and Jest would not map the endings of imports in a setup file.
+import { startEmbeddedPostgres } from '../../dist/platform/embedded-postgres/embedded-postgres.js';
+
+/** Durability is tested with databases of their own; here it only costs time. */
+const SETTINGS = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', max_connections: '300' };
+
+/** One PostgreSQL of our own for the whole run; each test server makes its database in it. */
+export default async function globalSetup() {
+  const dataDir = mkdtempSync(join(tmpdir(), 'counterpart-test-'));
+  const postgres = await startEmbeddedPostgres({ dataDir, settings: SETTINGS });
+  process.env.TEST_DATABASE_URL = postgres.url;
+  globalThis.testPostgres = { postgres, dataDir };
+}

@@ -1,0 +1,132 @@
+import { Redis } from 'ioredis';
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { type Config, loadConfig } from '../../src/platform/config.js';
+import { type Server, startServer } from '../../src/server.js';
+import type { JobView } from '../../src/sync/jobs/job-view.js';
+
+export type Backend = 'postgresql' | 'redis';
+
+/** The database number is ours by agreement; the prefix is each server's own. */
+const REDIS_URL = 'redis://127.0.0.1:6379/7';
+
+const hasRedis = await answersRedis();
+if (!hasRedis) {
+  if (process.env['CI']) throw new Error('CI wants Redis at 127.0.0.1:6379, and it does not answer');
+  console.warn('\n  REDIS IS NOT THERE: the tests on the Redis queue are SKIPPED\n');
+}
+
+/** The queue backends that can be tested here: every end-to-end suite runs on each. */
+export const BACKENDS: Backend[] = hasRedis ? ['postgresql', 'redis'] : ['postgresql'];
+
+/** What a test wants otherwise than the defaults. */
+export interface TestServerOptions extends Partial<Omit<Config, 'DATABASE_URL' | 'REDIS_URL'>> {
+  backend?: Backend;
+  /** The database of another test server, for a second process on the same. */
+  databaseUrl?: string;
+}
+
+/** A server with a database of its own, on a free port, and what a sender does with it. */
+export class TestServer {
+  constructor(
+    private readonly server: Server,
+    readonly databaseUrl: string,
+    readonly config: Config,
+  ) {}
+
+  get url(): string {
+    return this.server.url;
+  }
+
+  get app(): Server['app'] {
+    return this.server.app;
+  }
+
+  fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    return fetch(new URL(path, this.url), init);
+  }
+
+  async get<T = any>(path: string, init: RequestInit = {}): Promise<T> {
+    return (await this.fetch(path, init)).json() as Promise<T>;
+  }
+
+  /** Sends records as a JSON snapshot and answers with the raw response. `path` may have a query. */
+  submit(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+    const text = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
+    return this.fetch(path, {
+      method: 'POST',
+      body: text as string | Uint8Array<ArrayBuffer>,
+      headers: { 'Content-Type': 'application/json', ...headers },
+    });
+  }
+
+  /** Sends a snapshot and waits until its job rests. Fails unless it was accepted. */
+  async mirror(path: string, body: unknown, headers: Record<string, string> = {}): Promise<JobView> {
+    const response = await this.submit(path, body, { Prefer: 'wait=30', ...headers });
+    const job = (await response.json()) as JobView;
+    if (!response.ok) throw new Error(`not accepted: ${JSON.stringify(job)}`);
+    return job;
+  }
+
+  async query<T extends pg.QueryResultRow = any>(sql: string, values: unknown[] = []): Promise<T[]> {
+    const client = new pg.Client(this.databaseUrl);
+    await client.connect();
+    try {
+      return (await client.query<T>(sql, values)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  close(): Promise<void> {
+    return this.server.close();
+  }
+}
+
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const { backend = 'postgresql', databaseUrl = await createDatabase(), ...settings } = options;
+  const config: Config = {
+    ...loadConfig({ NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'silent' }),
+    DATABASE_POOL_SIZE: 10,
+    QUEUE_PREFIX: `t${randomBytes(4).toString('hex')}`,
+    ...settings,
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: backend === 'redis' ? REDIS_URL : undefined,
+  };
+  return new TestServer(await startServer(config), databaseUrl, config);
+}
+
+/** An empty database in the PostgreSQL of this test run. */
+export async function createDatabase(): Promise<string> {
+  const admin = process.env['TEST_DATABASE_URL'] ?? '';
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  const client = new pg.Client(admin);
+  await client.connect();
+  await client.query(`create database ${name}`);
+  await client.end();
+  const url = new URL(admin);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+/** Waits for a state with a deadline. */
+export async function until(what: string, isSo: () => Promise<boolean> | boolean, timeoutMs = 15_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await isSo())) {
+    if (Date.now() > deadline) throw new Error(`in vain: waited until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+async function answersRedis(): Promise<boolean> {
+  const redis = new Redis(REDIS_URL, { lazyConnect: true, connectTimeout: 1000, retryStrategy: () => null });
+  redis.on('error', () => undefined);
+  try {
+    await redis.connect();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    redis.disconnect();
+  }
+}
