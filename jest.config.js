@@ -13,6 +13,7 @@ export default {
   globalSetup: '<rootDir>/test/setup/global-setup.mjs',
   globalTeardown: '<rootDir>/test/setup/global-teardown.mjs',
   setupFiles: ['reflect-metadata'],
+  reporters: ['default', '<rootDir>/test/setup/closing-line-reporter.mjs'],
   maxWorkers: 2,
   testTimeout: 30_000,
 };

@@ -9,7 +9,7 @@ try {
   const config = loadConfig();
   const server = await startServer(config);
   console.log(`listening on ${server.url}`);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(server.close));
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(() => server.close()));
 } catch (error) {
   // The operator's own settings and machine: the message is for them, a stack is not.
   console.error(error instanceof Error ? error.message : error);

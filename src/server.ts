@@ -16,7 +16,7 @@ export interface Server {
   app: NestExpressApplication;
   url: string;
   /** Stops taking work, lets what runs come to its end or gives it back, and frees everything. */
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 /** Headers must be in by then. Bodies have the time that `UPLOAD_TIMEOUT_SECONDS` gives them. */

@@ -5,17 +5,18 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 interface JobNumbers {
   source: string;
   resource: string;
-  queued: number;
-  running: number;
-  held: number;
-  failed: number;
-  oldest_waiting: number;
+  // Numbers that PostgreSQL counts arrive as text.
+  queued: string;
+  running: string;
+  held: string;
+  failed: string;
+  oldest_waiting: string;
 }
 
 interface Freshness {
   source: string;
   resource: string;
-  seconds: number;
+  seconds: string;
 }
 
 /** What Prometheus may know: numbers by source and resource, never anything of a record. */

@@ -1,5 +1,4 @@
 import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
-import { type MigrationObject } from '@mikro-orm/core';
 import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, type Constructor, type EntityManager, type Options } from '@mikro-orm/postgresql';
 import type { Migration } from '@mikro-orm/migrations';
@@ -23,7 +22,7 @@ export function ormOptions(databaseUrl: string, poolSize: number, schema: Schema
     entities: schema.entities,
     metadataProvider: ReflectMetadataProvider,
     extensions: [Migrator],
-    migrations: { migrationsList: schema.migrations as MigrationObject[], snapshot: false, silent: true },
+    migrations: { migrationsList: schema.migrations, snapshot: false, silent: true },
     pool: { min: 0, max: poolSize },
     driverOptions: {
       onPoolCreated: (pool: Pool) => {
@@ -90,9 +89,4 @@ export function copyField(value: string | null | undefined): string {
 /** A name as an SQL identifier. */
 export function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** A value as an SQL literal, for the few statements (CREATE TABLE AS) that take no parameters. */
-export function literal(value: string | number): string {
-  return typeof value === 'number' ? String(value) : `'${value.replaceAll("'", "''")}'`;
 }

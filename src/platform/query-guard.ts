@@ -11,10 +11,17 @@ import { Refusal } from './refusal.js';
 @Injectable()
 export class QueryGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    const [unknown] = Object.keys(context.switchToHttp().getRequest<Request>().query);
-    if (unknown === undefined || takesQuery(context.getClass(), context.getHandler().name)) return true;
+    const names = Object.keys(context.switchToHttp().getRequest<Request>().query);
+    const isTaken = takesQuery(context.getClass(), context.getHandler().name);
+    const unknown = isTaken ? names.find(isInherited) : names[0];
+    if (unknown === undefined) return true;
     throw Refusal.parameter(unknown, 'There is no such query parameter here.', 'unknown_parameter');
   }
+}
+
+/** Names that every object has, such as `constructor`: the validation of DTOs drops or overlooks them. */
+function isInherited(name: string): boolean {
+  return name in {} || name === 'prototype';
 }
 
 function takesQuery(controller: object, method: string): boolean {

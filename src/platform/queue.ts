@@ -3,7 +3,6 @@ import {
   createRedisBackend,
   setDefaultBackendFactory,
   type BackendFactory,
-  type IQueueBackend,
   type QueueOptions,
 } from 'bullmq';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
@@ -26,14 +25,14 @@ export function chooseQueueBackend(config: Config, databaseUrl: string): QueueOp
     setDefaultBackendFactory(createRedisBackend);
     return { connection: redisConnection(config.REDIS_URL), prefix: redisPrefix(config) };
   }
-  setDefaultBackendFactory(createPostgresBackend as unknown as BackendFactory<IQueueBackend>);
+  setDefaultBackendFactory(createPostgresBackend as unknown as BackendFactory);
   const connection = {
     connectionString: databaseUrl,
     schema: queueSchema(config.QUEUE_PREFIX),
     max: POSTGRES_POOL_SIZE,
     application_name: 'counterpart queue',
   };
-  return { connection: connection as unknown as QueueOptions['connection'] };
+  return { connection };
 }
 
 function hostsOf(url: string): string[] {

@@ -43,7 +43,7 @@ export async function lockDataDirectory(directory: string): Promise<() => Promis
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const others = await findOthers(directory, own);
     if (others.length === 0) return release;
-    rival = others.sort()[0] ?? '';
+    rival = others.toSorted()[0] ?? '';
     const isFirst = own < rival;
     if (!isFirst) await release();
     await delay(PAUSE_MS);

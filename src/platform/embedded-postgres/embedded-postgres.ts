@@ -39,7 +39,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const user = await findSystemUser(await findClusterOwner((await findStandIn(dataDir)) ?? dataDir));
   const locks = [await lockDataDirectory(dataDir)];
   const unlock = async () => {
-    for (const release of locks.splice(0).reverse()) await release();
+    for (const release of locks.splice(0).toReversed()) await release();
   };
   try {
     const home = await settleHome(dataDir, bundled, user);

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Refusal } from '../../platform/refusal.js';
 import { inspectStart } from '../read/first-byte.js';
-import type { SnapshotFormat } from '../read/snapshot-format.js';
 import type { IncomingSnapshot } from './incoming-snapshot.js';
 import { inflater } from './snapshot-store.js';
 
@@ -72,7 +71,7 @@ export class BodyCheck {
   }
 
   private judge(head: Buffer, ended: boolean): boolean {
-    const verdict = inspectStart(this.incoming.format as SnapshotFormat, head, ended);
+    const verdict = inspectStart(this.incoming.format, head, ended);
     if (verdict.verdict === 'fault') throw new Refusal(400, verdict.code, verdict.detail);
     return verdict.verdict === 'ok';
   }
@@ -81,9 +80,13 @@ export class BodyCheck {
 /** Inflates only to see that it can be done; what comes out is counted and dropped. */
 class Inflation {
   private readonly stream;
+  private written = 0;
   private failure: Error | null = null;
 
-  constructor(encoding: string, see: (inflated: Buffer) => void) {
+  constructor(
+    private readonly encoding: string,
+    see: (inflated: Buffer) => void,
+  ) {
     this.stream = inflater(encoding);
     this.stream.on('error', (error: Error) => (this.failure ??= notInflatable(encoding, error)));
     this.stream.on('data', (inflated: Buffer) => {
@@ -99,6 +102,7 @@ class Inflation {
 
   async write(bytes: Buffer): Promise<void> {
     if (this.failure) throw this.failure;
+    this.written += bytes.length;
     if (!this.stream.write(bytes)) await this.settle('drain');
     if (this.failure) throw this.failure;
   }
@@ -107,6 +111,8 @@ class Inflation {
     this.stream.end();
     if (!this.failure && !this.stream.readableEnded) await this.settle('end');
     if (this.failure) throw this.failure;
+    // Node's inflaters pass over what follows the end of the compressed data in silence.
+    if (this.stream.bytesWritten !== this.written) throw notInflatable(this.encoding);
   }
 
   close(): void {
@@ -119,9 +125,10 @@ class Inflation {
   }
 }
 
-function notInflatable(encoding: string, error: Error): Error {
+function notInflatable(encoding: string, error?: Error): Error {
   if (error instanceof Refusal) return error;
-  return new Refusal(400, 'not_inflatable', `The body is not valid ${encoding}, or it is cut short.`);
+  const detail = `The body is not valid ${encoding}, is cut short, or goes on behind its end.`;
+  return new Refusal(400, 'not_inflatable', detail);
 }
 
 function tooLarge(maxBytes: number): Refusal {

@@ -15,6 +15,9 @@ const ENCODINGS = ['gzip', 'br', 'zstd'];
 /** The longest `Idempotency-Key` that is taken. */
 const MAX_KEY_CHARACTERS = 255;
 
+/** The time that a refused sender has to come to the end of its body before it is hung up on. */
+const MAX_DRAIN_MS = 10_000;
+
 /** What a sender wants done with a snapshot. */
 export interface SnapshotOptions {
   mode: Mode;
@@ -60,8 +63,25 @@ export function incomingSnapshot(
     digest: digestOf(headers['content-digest']),
     idempotencyKey: keyOf(headers['idempotency-key']),
     contentLength: length === undefined ? null : Number(length),
-    body: request,
+    body: bodyOf(request),
   };
+}
+
+/**
+ * The chunks of the body. Whoever stops reading early is about to refuse: the rest is read and dropped then, so that the
+ * sender sees the answer and the connection is fit for its next request.
+ */
+async function* bodyOf(request: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  } finally {
+    if (!request.readableEnded && !request.destroyed) drain(request);
+  }
+}
+
+function drain(request: IncomingMessage): void {
+  const limit = setTimeout(() => request.socket.destroy(), MAX_DRAIN_MS).unref();
+  request.once('close', () => clearTimeout(limit)).resume();
 }
 
 function formatOf(contentType: string): SnapshotFormat {

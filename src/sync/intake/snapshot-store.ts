@@ -2,16 +2,10 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import {
-  createBrotliDecompress,
-  createGunzip,
-  createZstdDecompress,
-  constants,
-  zstdCompress,
-  zstdDecompress,
-} from 'node:zlib';
+import { createBrotliDecompress, createGunzip, constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { Refusal } from '../../platform/refusal.js';
 import { type Snapshot } from './snapshot.entity.js';
+import { ZstdFrames } from './zstd-frames.js';
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
@@ -159,7 +153,7 @@ const INFLATED_CHUNK_BYTES = 64 * 1024;
 export function inflater(encoding: string) {
   const options = { chunkSize: INFLATED_CHUNK_BYTES };
   if (encoding === 'gzip') return createGunzip(options);
-  return encoding === 'br' ? createBrotliDecompress(options) : createZstdDecompress(options);
+  return encoding === 'br' ? createBrotliDecompress(options) : new ZstdFrames(INFLATED_CHUNK_BYTES);
 }
 
 async function* inflate(chunks: AsyncIterable<Buffer>, encoding: string): AsyncGenerator<Buffer> {

@@ -2,6 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
+import { dropStagingTable } from '../reconcile/staging-table.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
 
 /** How often a worker says that it lives. */
@@ -102,6 +103,7 @@ export class JobClaims {
       job.error = error;
       job.moveTo('failed', await databaseNow(em));
       await em.execute('delete from sync_error where job_id = ? and at = ?', [job.id, job.submittedAt]);
+      await dropStagingTable(em, job.id);
     });
   }
 }

@@ -123,7 +123,9 @@ export class JobsController {
   async snapshot(@CallerSource() source: string, @Param('id') id: string, @Res() response: Response): Promise<void> {
     const snapshot = await this.jobs.snapshotOf(await this.job(source, id));
     if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are kept no longer.');
-    response.set({ 'Content-Type': snapshot.contentType, 'Content-Length': String(snapshot.bytes) });
+    // Not by Express, which would add a charset.
+    response.setHeader('Content-Type', snapshot.contentType);
+    response.set('Content-Length', String(snapshot.bytes));
     response.set('Repr-Digest', `sha-256=:${Buffer.from(snapshot.sha256, 'hex').toString('base64')}:`);
     if (snapshot.contentEncoding !== null) response.set('Content-Encoding', snapshot.contentEncoding);
     await pipeline(Readable.from(this.store.asSent(snapshot)), response);

@@ -48,10 +48,16 @@ export class Reconciler {
       if (job.mode !== 'full' || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return false;
       await this.lockMirror(em, job);
       const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
+      if (state.appliedSeq >= job.seq) return false;
       const last = state.appliedJob ? await em.findOne(SyncJob, state.appliedJob) : null;
       if (!last || last.counts.unresolved > 0) return false;
+      // Without a valid record it is for the deletion guard to decide.
+      if (last.counts.received === last.counts.rejected) return false;
       if (state.content !== contentDigest(snapshot, rules, last.counts.rejected > 0)) return false;
       if (await hasUnresolved(em, job.sourceId, this.mirrorOf(job))) return false;
+      // A worker that died over this job may have left something.
+      await dropStagingTable(em, job.id);
+      await em.execute('delete from sync_error where job_id = ? and at = ?', [job.id, job.submittedAt]);
       if (!(await copyErrorsOf(em, last, job))) return false;
       const { received, rejected, retained } = last.counts;
       job.counts = { ...NO_COUNTS, received, rejected, retained, unchanged: received - rejected };
@@ -91,7 +97,11 @@ export class Reconciler {
     if (plan.held || job.dryRun || job.approvedPlan !== null) job.plan = plan;
     if (!job.dryRun && (plan.held || job.approvedPlan !== null)) {
       const digest = await digestDifference(em);
-      if (digest !== job.approvedPlan) return this.hold(em, job, digest);
+      if (digest !== job.approvedPlan) {
+        // Whoever decides should see all that was rejected.
+        await reportLateErrors(em, job, this.resources.get(job.resource), snapshot, this.store);
+        return this.hold(em, job, digest);
+      }
     }
     const at = await this.applicationTime(em, state);
     if (!job.dryRun) await applyDifference(em, job, mirror, at);

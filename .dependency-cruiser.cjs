@@ -1,0 +1,52 @@
+/** Who may import whom: the table of docs/architecture.md, checked by `npm test`. */
+const RESOURCES = '^src/(patients|payments)/';
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'platform-knows-nothing-of-ours',
+      severity: 'error',
+      from: { path: '^src/platform/' },
+      to: { path: '^src/', pathNot: '^src/platform/' },
+    },
+    {
+      name: 'the-engine-names-no-resource',
+      severity: 'error',
+      from: { path: '^src/sync/' },
+      to: { path: '^src/', pathNot: '^src/(sync|platform)/' },
+    },
+    {
+      name: 'a-resource-sees-the-engine-and-other-resources-entities-alone',
+      severity: 'error',
+      from: { path: '^src/(patients|payments)/' },
+      to: { path: '^src/', pathNot: ['^src/(sync|platform)/', '^src/$1/', '\\.entity\\.ts$'] },
+    },
+    {
+      name: 'ops-access-and-cli-name-no-resource',
+      severity: 'error',
+      from: { path: '^src/(ops|access|cli)/' },
+      to: { path: [RESOURCES, '^src/resources\\.ts$'] },
+    },
+    {
+      name: 'entry-points-are-imported-by-nobody',
+      severity: 'error',
+      from: {},
+      to: { path: '^src/(main|cli)\\.ts$' },
+    },
+    // Of express we use the types alone; the code is Nest's platform's.
+    {
+      name: 'no-development-package-at-run-time',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '\\.(spec|fixture)\\.ts$' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: '^node_modules/(@types|express)/' },
+    },
+    { name: 'nothing-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+  },
+};
