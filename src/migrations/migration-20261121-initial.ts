@@ -118,8 +118,16 @@ const logs = [
      external_id text collate "C" not null,
      operation text not null,
      before jsonb not null,
-     primary key (source_id, resource, row_id, at)) partition by range (at)`,
-  `create index change_by_job on change (job_id, external_id)`,
+     primary key (source_id, resource, at, row_id)) partition by range (at)`,
+  `create index change_of_row on change (source_id, resource, external_id, at)`,
+  // What the sums that a row carries were before they moved: for pages in the order of such a sum.
+  `create table total_change (
+     source_id int not null,
+     resource text not null,
+     at timestamptz not null,
+     row_id bigint not null,
+     before numeric not null,
+     primary key (source_id, resource, at, row_id)) partition by range (at)`,
 ];
 
 const mirrors = [

@@ -1,4 +1,4 @@
-import { EntityManager, type SelectQueryBuilder, raw } from '@mikro-orm/postgresql';
+import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { formatMoney } from '../platform/money.js';
 import { type Page, readCursor, toPage } from '../platform/paging.js';
@@ -18,19 +18,35 @@ export interface PatientFilter {
 }
 
 interface Order {
-  /** The sort key in SQL, null where the external id is all of it. */
-  key: string | null;
+  /** The sort key in SQL, of a row of `patient p`. Each has an index that begins with the source and ends with the id. */
+  key: string;
   descending: boolean;
-  keyOf: (patient: Patient) => string;
+  /** Where to find what a moved key was before, by row and time; null for keys that never move. */
+  history: string | null;
 }
 
-/** Each has an index that begins with the source and ends with the external id. */
+const TOTAL_HISTORY = `
+  select row_id, at, before from total_change where source_id = :source and resource = 'patients'`;
+
+const LAST_NAME_HISTORY = `
+  select row_id, at, (before->>'lastName') collate "C" as before from change
+   where source_id = :source and resource = 'patients' and operation = 'updated'`;
+
 const ORDERS: Record<PatientSort, Order> = {
-  externalId: { key: null, descending: false, keyOf: () => '' },
-  paymentsTotal: { key: 'p0.payments_total', descending: false, keyOf: (patient) => patient.paymentsTotal },
-  '-paymentsTotal': { key: 'p0.payments_total', descending: true, keyOf: (patient) => patient.paymentsTotal },
-  lastName: { key: 'p0.last_name collate "C"', descending: false, keyOf: (patient) => patient.lastName },
+  externalId: { key: 'p.external_id', descending: false, history: null },
+  paymentsTotal: { key: 'p.payments_total', descending: false, history: TOTAL_HISTORY },
+  '-paymentsTotal': { key: 'p.payments_total', descending: true, history: TOTAL_HISTORY },
+  lastName: { key: 'p.last_name collate "C"', descending: false, history: LAST_NAME_HISTORY },
 };
+
+/** Where a page ended: the state that the first page showed, the key that the last row had then, and its id. */
+interface Place {
+  asOf: string;
+  key: string;
+  externalId: string;
+}
+
+type Row = Record<string, unknown> & { sort_key: string; as_of: string };
 
 /** Answers questions about the live patients of a source. */
 @Injectable()
@@ -44,44 +60,108 @@ export class PatientQueries {
     return toView(patient);
   }
 
+  /**
+   * A page in the wanted order. Totals and names may move while a caller goes from page to page; so the pages behind the
+   * first one keep to the keys that the rows had when that one was read: no row that stays is skipped or repeated.
+   */
   async list(sourceId: number, filter: PatientFilter): Promise<Page<PatientView>> {
     const scope = `patients ${filter.sort}`;
-    const query = this.em.fork().qb(Patient, 'p0').select('*').where({ sourceId, deletedAt: null });
-    if (filter.paymentMin !== undefined) query.andWhere(raw('p0.payments_total >= ?', [filter.paymentMin]));
-    if (filter.paymentMax !== undefined) query.andWhere(raw('p0.payments_total <= ?', [filter.paymentMax]));
-    if (filter.q !== undefined) startsWith(query, filter.q);
     const order = ORDERS[filter.sort];
-    continueAfter(query, order, readCursor(filter.cursor, scope, 2));
-    const direction = order.descending ? 'desc' : 'asc';
-    const keys = order.key === null ? {} : { [raw(order.key)]: direction };
-    query.orderBy([keys, { externalId: 'asc' }]).limit(filter.limit + 1);
-    const page = toPage(await query.getResult(), filter.limit, scope, (row) => [order.keyOf(row), row.externalId]);
-    return { ...page, items: page.items.map(toView) };
+    const place = placeOf(readCursor(filter.cursor, scope, 3), order);
+    const em = this.em.fork();
+    const statement = new PatientPage(sourceId, filter, order, place).statement();
+    const rows = await em.execute<Row[]>(statement.sql, statement.values);
+    const page = toPage(rows, filter.limit, scope, (row) => [
+      place?.asOf ?? row.as_of,
+      row.sort_key,
+      String(row['external_id']),
+    ]);
+    return { ...page, items: page.items.map((row) => toView(em.map(Patient, row))) };
   }
 }
 
-function startsWith(query: SelectQueryBuilder<Patient>, start: string): void {
-  const pattern = `${start.replace(/[\\%_]/g, String.raw`\$&`)}%`;
-  const matches = (column: string) => `lower(p0.${column}) collate "C" like lower(?)`;
-  query.andWhere(raw(`(${matches('first_name')} or ${matches('last_name')})`, [pattern, pattern]));
+function placeOf(cursor: string[] | null, order: Order): Place | null {
+  if (cursor === null) return null;
+  const [asOf = '', key = '', externalId = ''] = cursor;
+  const isNumber = !order.key.includes('payments_total') || /^-?\d{1,28}(\.\d{1,4})?$/.test(key);
+  if (isNumber && /^\d{1,16}$/.test(asOf)) return { asOf, key, externalId };
+  throw Refusal.parameter('cursor', 'The cursor does not belong to this list and order.', 'invalid_cursor');
 }
 
-/** Ties are broken by the external id, ascending in every order. */
-function continueAfter(query: SelectQueryBuilder<Patient>, { key, descending }: Order, after: string[] | null): void {
-  if (after === null) return;
-  const [value = '', externalId = ''] = after;
-  if (key === null) {
-    query.andWhere({ externalId: { $gt: externalId } });
-    return;
+/** Builds the statement of one page. */
+class PatientPage {
+  private readonly values: unknown[] = [];
+
+  constructor(
+    private readonly sourceId: number,
+    private readonly filter: PatientFilter,
+    private readonly order: Order,
+    private readonly place: Place | null,
+  ) {}
+
+  statement(): { sql: string; values: unknown[] } {
+    const { order, place } = this;
+    const sql =
+      place !== null && order.history !== null ? this.laterPage(order.history, place) : this.page('', order.key);
+    return { sql, values: this.values };
   }
-  if (key.includes('payments_total') && !/^-?\d+(\.\d+)?$/.test(value)) {
-    throw Refusal.parameter('cursor', 'The cursor does not belong to this list and order.', 'invalid_cursor');
+
+  /** Rows whose key has not moved come by the index, those that have moved by the key that they had. */
+  private laterPage(history: string, place: Place): string {
+    const direction = this.order.descending ? 'desc' : 'asc';
+    this.values.push(this.sourceId, place.asOf);
+    const moved = `select distinct on (row_id) row_id, before from (${history.replace(':source', '?')}) h
+                    where at > to_timestamp(?::bigint / 1000.0) order by row_id, at`;
+    const still = this.page('and not exists (select 1 from moved where moved.row_id = p.id)', this.order.key);
+    const gone = this.page('', 'moved.before', 'join moved on moved.row_id = p.id');
+    return `with moved as materialized (${moved})
+            select * from ((${still}) union all (${gone})) either
+             order by sort_key ${direction}, external_id limit ${this.filter.limit + 1}`;
   }
-  const beyond = descending ? '<' : '>';
-  // The first condition says nothing new, but is one that the index can start at.
-  query.andWhere(
-    raw(`(${key} ${beyond}= ? and (${key} ${beyond} ? or p0.external_id > ?))`, [value, value, externalId]),
-  );
+
+  private page(condition: string, key: string, join = ''): string {
+    const direction = this.order.descending ? 'desc' : 'asc';
+    return `select p.*, ${key} as sort_key, (${this.asOf()}) as as_of
+              from patient p ${join}
+             where p.source_id = ${this.bind(this.sourceId)} and p.deleted_at is null
+                   ${this.range()} ${this.start()} ${condition} ${this.after(key)}
+             order by ${key} ${direction}, p.external_id limit ${this.filter.limit + 1}`;
+  }
+
+  /** The state that this statement sees, by the time at which it came about. */
+  private asOf(): string {
+    return `select coalesce(max((extract(epoch from applied_at) * 1000)::bigint), 0)::text from mirror_state
+             where source_id = ${this.bind(this.sourceId)}`;
+  }
+
+  private range(): string {
+    const { paymentMin, paymentMax } = this.filter;
+    const min = paymentMin === undefined ? '' : `and p.payments_total >= ${this.bind(paymentMin)}`;
+    return paymentMax === undefined ? min : `${min} and p.payments_total <= ${this.bind(paymentMax)}`;
+  }
+
+  private start(): string {
+    if (this.filter.q === undefined) return '';
+    const pattern = `${this.filter.q.replace(/[\\%_]/g, String.raw`\$&`)}%`;
+    const matches = (column: string) => `lower(p.${column}) collate "C" like lower(${this.bind(pattern)})`;
+    return `and (${matches('first_name')} or ${matches('last_name')})`;
+  }
+
+  /** Ties are broken by the external id, ascending in every order. */
+  private after(key: string): string {
+    if (this.place === null) return '';
+    const { place } = this;
+    if (this.order.key === 'p.external_id') return `and p.external_id > ${this.bind(place.externalId)}`;
+    const beyond = this.order.descending ? '<' : '>';
+    // The first condition says nothing new, but is one that the index can start at.
+    return `and ${key} ${beyond}= ${this.bind(place.key)}
+            and (${key} ${beyond} ${this.bind(place.key)} or p.external_id > ${this.bind(place.externalId)})`;
+  }
+
+  private bind(value: unknown): string {
+    this.values.push(value);
+    return '?';
+  }
 }
 
 function toView(patient: Patient): PatientView {

@@ -14,7 +14,7 @@ const KEY_DAYS = 7;
 /** Months ahead for which the logs have partitions. */
 const MONTHS_AHEAD = 2;
 
-const PARTITIONED = ['sync_error', 'change'];
+const PARTITIONED = ['sync_error', 'change', 'total_change'];
 
 /** Clears away what nobody will ask for again, and keeps the logs' partitions ahead of time. */
 @Injectable()

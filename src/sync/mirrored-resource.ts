@@ -56,13 +56,17 @@ export class MirroredResources {
     return found;
   }
 
+  parentOf(child: MirroredResource): MirroredResource | undefined {
+    return this.all.find((resource) => resource.entity === child.parent?.entity);
+  }
+
   childrenOf(parent: MirroredResource): MirroredResource[] {
     return this.all.filter((resource) => resource.parent?.entity === parent.entity);
   }
 
   /** The resource and those whose rows its jobs may touch too, in an order that is the same for all of them. */
   linkedTo(resource: MirroredResource): string[] {
-    const parent = this.all.filter((other) => other.entity === resource.parent?.entity);
-    return [resource, ...parent, ...this.childrenOf(resource)].map((linked) => linked.name).toSorted();
+    const linked = [resource, this.parentOf(resource), ...this.childrenOf(resource)];
+    return linked.flatMap((other) => (other ? [other.name] : [])).toSorted();
   }
 }

@@ -12,7 +12,7 @@ export async function applyDifference(em: EntityManager, job: SyncJob, mirror: M
   await tombstone(em, mirror, instant);
   await update(em, mirror, instant);
   await insert(em, job, mirror, instant);
-  if (mirror.link) await addToTotals(em, mirror.link);
+  if (mirror.link) await addToTotals(em, mirror.link, instant);
   for (const link of mirror.childLinks) await relinkChildren(em, job, link);
 }
 
@@ -70,26 +70,33 @@ async function nextId(em: EntityManager, mirror: MirrorTable): Promise<number> {
   return Number(row?.id);
 }
 
-/** The parents of touched children get the difference, not a new sum: exact, and independent of their size. */
-async function addToTotals(em: EntityManager, link: LinkColumns): Promise<void> {
+/**
+ * The parents of touched children get the difference, not a new sum: exact, and independent of their size. What the sum
+ * was before is logged, so that pages in its order stay right while it moves.
+ */
+async function addToTotals(em: EntityManager, link: LinkColumns, at: string): Promise<void> {
   if (!link.totals) return;
   const { ofColumn, oldOfColumn, sumColumn, countColumn } = link.totals;
-  await em.execute(`
-    update ${link.parentTable} p
-       set ${sumColumn} = p.${sumColumn} + change.amount, ${countColumn} = p.${countColumn} + change.items
-      from (
-        select parent_id, sum(amount) as amount, sum(items) as items
-          from (
-            select old_link as parent_id, -${oldOfColumn} as amount, -1 as items from difference
-             where operation in ('U', 'D') and old_link is not null
-            union all
-            select new_link, ${ofColumn}, 1 from difference
-             where operation in ('I', 'U', 'R') and new_link is not null
-          ) touched
-         group by parent_id
-        having sum(amount) <> 0 or sum(items) <> 0
-      ) change
-     where p.id = change.parent_id`);
+  await em.execute(
+    `with touched as (
+       select old_link as parent_id, -${oldOfColumn} as amount, -1 as items from difference
+        where operation in ('U', 'D') and old_link is not null
+       union all
+       select new_link, ${ofColumn}, 1 from difference
+        where operation in ('I', 'U', 'R') and new_link is not null
+     ), moved as (
+       select parent_id, sum(amount) as amount, sum(items) as items from touched
+        group by parent_id having sum(amount) <> 0 or sum(items) <> 0
+     ), logged as (
+       insert into total_change (source_id, resource, at, row_id, before)
+       select p.source_id, ?, ?, p.id, p.${sumColumn} from moved join ${link.parentTable} p on p.id = moved.parent_id
+        where moved.amount <> 0
+     )
+     update ${link.parentTable} p
+        set ${sumColumn} = p.${sumColumn} + moved.amount, ${countColumn} = p.${countColumn} + moved.items
+       from moved where p.id = moved.parent_id`,
+    [link.parentResource, at],
+  );
 }
 
 /** Children of parents that are gone become unresolved; those that waited for parents that have arrived are resolved. */

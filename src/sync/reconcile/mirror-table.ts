@@ -14,6 +14,7 @@ export interface MirrorColumn {
 
 /** How child rows hang on parent rows, in terms of columns. */
 export interface LinkColumns {
+  parentResource: string;
   parentTable: string;
   childTable: string;
   /** The child's column with the parent's external id. */
@@ -45,20 +46,21 @@ export function mirrorTable(resource: MirroredResource, resources: MirroredResou
   return {
     table: identifier(meta.tableName),
     columns: fields.map((name) => ({ field: name, ...columnOf(meta, resource.properties?.[name] ?? name) })),
-    link: linkColumns(resource, orm),
+    link: linkColumns(resource, resources, orm),
     childLinks: resources
       .childrenOf(resource)
-      .map((child) => linkColumns(child, orm))
+      .map((child) => linkColumns(child, resources, orm))
       .filter((link) => link !== null),
   };
 }
 
-function linkColumns(child: MirroredResource, orm: MikroORM): LinkColumns | null {
+function linkColumns(child: MirroredResource, resources: MirroredResources, orm: MikroORM): LinkColumns | null {
   if (!child.parent) return null;
   const meta = orm.getMetadata().get(child.entity);
   const parent = orm.getMetadata().get(child.parent.entity);
   const totals = child.parent.totals;
   return {
+    parentResource: resources.parentOf(child)?.name ?? '',
     parentTable: identifier(parent.tableName),
     childTable: identifier(meta.tableName),
     keyColumn: columnOf(meta, child.properties?.[child.parent.field] ?? child.parent.field).column,

@@ -103,7 +103,7 @@ export class Reconciler {
         return this.hold(em, job, digest);
       }
     }
-    const at = await this.applicationTime(em, state);
+    const at = await this.applicationTime(em, job);
     if (!job.dryRun) await applyDifference(em, job, mirror, at);
     counts.unresolved = await noteUnresolved(em, job, mirror, this.resources.get(job.resource));
     await reportLateErrors(em, job, this.resources.get(job.resource), snapshot, this.store);
@@ -187,7 +187,7 @@ export class Reconciler {
     content: string | null,
     at?: Date,
   ): Promise<void> {
-    const now = at ?? (await this.applicationTime(em, state));
+    const now = at ?? (await this.applicationTime(em, job));
     if (!job.dryRun) {
       Object.assign(state, { appliedSeq: job.seq, appliedAt: now, appliedJob: job.id, content });
       job.appliedAt = now;
@@ -195,10 +195,15 @@ export class Reconciler {
     job.moveTo('completed', await databaseNow(em));
   }
 
-  /** The time that the changed rows will carry: later than that of any job before. */
-  private async applicationTime(em: EntityManager, state: MirrorState): Promise<Date> {
+  /**
+   * The time that the changed rows will carry: later than that of any job before that touched these or linked rows. So
+   * what has changed since a time is what came after a state that somebody saw.
+   */
+  private async applicationTime(em: EntityManager, job: SyncJob): Promise<Date> {
     const now = await databaseNow(em);
-    const last = state.appliedAt?.getTime() ?? 0;
+    const linked = this.resources.linkedTo(this.resources.get(job.resource));
+    const states = await em.find(MirrorState, { sourceId: job.sourceId, resource: { $in: linked } });
+    const last = Math.max(...states.map(({ appliedAt }) => appliedAt?.getTime() ?? 0));
     return now.getTime() > last ? now : new Date(last + 1);
   }
 
