@@ -11,6 +11,8 @@ export class ProblemFilter implements ExceptionFilter {
   catch(thrown: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
+    // A caller that went away gets no answer, and is no fault of ours.
+    if (response.destroyed || response.closed) return;
     const refusal = this.toRefusal(thrown);
     if (refusal.status >= 500) this.logger.error({ err: safeError(thrown), url: request.path }, 'request failed');
     sendProblem(response, refusal);

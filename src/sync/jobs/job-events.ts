@@ -26,9 +26,13 @@ export async function streamJobEvents(
   response.flushHeaders();
   await new Promise<void>((resolve) => {
     let sending = Promise.resolve();
-    const stop = watcher.watch(jobId, () => {
-      sending = sending.then(() => send()).catch(() => end());
-    });
+    const stop = watcher.watch(
+      jobId,
+      () => {
+        sending = sending.then(() => send()).catch(() => end());
+      },
+      () => end(),
+    );
     const keepAlive = setInterval(() => response.write(': still here\n\n'), KEEP_ALIVE_MS);
     const limit = setTimeout(() => end(), MAX_STREAM_MS);
     const end = () => {

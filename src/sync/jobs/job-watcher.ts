@@ -1,5 +1,5 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 
 /** How often the table is asked, once for all who wait in this process. */
 const PERIOD_MS = 100;
@@ -18,14 +18,19 @@ type Watcher = (glimpse: Glimpse) => void;
  * their number. Polling rather than LISTEN, which needs a connection of its own and is lost behind a pooler.
  */
 @Injectable()
-export class JobWatcher implements OnApplicationShutdown {
+export class JobWatcher implements BeforeApplicationShutdown {
   private readonly watchers = new Map<string, Set<Watcher>>();
+  private readonly leavers = new Set<() => void>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly em: EntityManager) {}
 
-  /** Calls `watcher` now and then again whenever the job has changed. @returns how to stop it */
-  watch(jobId: string, watcher: Watcher): () => void {
+  /**
+   * Calls `watcher` now and then again whenever the job has changed.
+   * @param leave called when the process is about to stop: nobody should be kept waiting then
+   * @returns how to stop it
+   */
+  watch(jobId: string, watcher: Watcher, leave: () => void): () => void {
     let seen = '';
     const onGlimpse: Watcher = (glimpse) => {
       if (glimpse.look === seen) return;
@@ -34,8 +39,10 @@ export class JobWatcher implements OnApplicationShutdown {
     };
     const watchers = this.watchers.get(jobId) ?? new Set();
     this.watchers.set(jobId, watchers.add(onGlimpse));
+    this.leavers.add(leave);
     this.timer ??= setTimeout(() => void this.look(), 0);
     return () => {
+      this.leavers.delete(leave);
       watchers.delete(onGlimpse);
       if (watchers.size === 0) this.watchers.delete(jobId);
     };
@@ -44,7 +51,11 @@ export class JobWatcher implements OnApplicationShutdown {
   /** Resolves when the job's status satisfies `isEnough`, or after `timeoutMs`. */
   async waitFor(jobId: string, isEnough: (status: string) => boolean, timeoutMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
-      const stop = this.watch(jobId, ({ status }) => isEnough(status) && finish());
+      const stop = this.watch(
+        jobId,
+        ({ status }) => isEnough(status) && finish(),
+        () => finish(),
+      );
       const limit = setTimeout(() => finish(), timeoutMs);
       const finish = () => {
         clearTimeout(limit);
@@ -54,7 +65,8 @@ export class JobWatcher implements OnApplicationShutdown {
     });
   }
 
-  onApplicationShutdown(): void {
+  beforeApplicationShutdown(): void {
+    for (const leave of this.leavers) leave();
     this.watchers.clear();
     clearTimeout(this.timer);
   }
