@@ -2,12 +2,15 @@ import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 
 /** Serves the OpenAPI description at `/openapi.json` and Swagger UI at `/docs`. */
-export function documentApi(app: INestApplication): void {
-  const config = new DocumentBuilder()
+export function documentApi(app: INestApplication, tags: string[]): void {
+  const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('counterpart')
     .setDescription('Complete snapshots in, an exact mirror out. Errors are application/problem+json (RFC 9457).')
-    .setVersion('0.1.0')
+    .setVersion('0.1.0');
+  // The order in which the page shows them.
+  for (const tag of tags) builder.addTag(tag);
+  const config = builder
     .addGlobalParameters({
       name: 'X-Source',
       in: 'header',

@@ -9,6 +9,7 @@ import { mountQueueDashboard } from './ops/queue-dashboard.js';
 import type { Config } from './platform/config.js';
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
 import { migrate } from './platform/migrate.js';
+import { resources } from './resources.js';
 import { SYNC_QUEUE } from './sync/jobs/job-queue.js';
 
 /** A running server. */
@@ -77,5 +78,5 @@ function mountPages(app: NestExpressApplication): void {
     }),
   );
   mountQueueDashboard(app, [SYNC_QUEUE]);
-  documentApi(app);
+  documentApi(app, [...resources.map(({ definition }) => definition.name), 'sync jobs', 'operations']);
 }

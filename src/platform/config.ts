@@ -18,7 +18,7 @@ const url = (...protocols: string[]) =>
     .optional();
 
 /** Every setting, by the name of its environment variable. `.env.example` lists the same with their reasons. */
-const settings = z.object({
+export const settings = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   PORT: count(3000, 0, 65_535),
   HOST: z
