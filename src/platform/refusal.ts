@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http';
+
 /** One thing that is wrong with a request, in the shape of RFC 9457's `errors` extension. */
 export interface ProblemDetail {
   /** JSON pointer into the body. */
@@ -7,20 +9,6 @@ export interface ProblemDetail {
   code: string;
   detail: string;
 }
-
-/** The titles of the statuses that we answer with. */
-const TITLES: Record<number, string> = {
-  400: 'Bad request',
-  404: 'Not found',
-  405: 'Method not allowed',
-  409: 'Conflict',
-  410: 'Gone',
-  413: 'Content too large',
-  415: 'Unsupported media type',
-  422: 'Unprocessable content',
-  429: 'Too many requests',
-  503: 'Service unavailable',
-};
 
 interface RefusalExtras {
   errors?: ProblemDetail[];
@@ -46,11 +34,13 @@ export class Refusal extends Error {
     this.headers = extras.headers ?? {};
   }
 
-  /** The body as RFC 9457 wants it. `type` is a relative reference that the documentation resolves. */
+  /**
+   * The body as RFC 9457 wants it. The type says no more than the status does; `code` is what programs go by.
+   */
   toProblem(): Record<string, unknown> {
     return {
-      type: `/problems/${this.code.replaceAll('_', '-')}`,
-      title: TITLES[this.status] ?? 'Error',
+      type: 'about:blank',
+      title: STATUS_CODES[this.status] ?? 'Error',
       status: this.status,
       detail: this.detail,
       code: this.code,

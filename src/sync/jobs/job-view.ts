@@ -10,7 +10,6 @@ import {
   type JobWarning,
   type Mode,
   MODES,
-  NO_COUNTS,
   type Plan,
   type SyncJob,
 } from './sync-job.entity.js';
@@ -135,8 +134,7 @@ export function jobView(job: SyncJob, snapshot: Snapshot, source: string): JobVi
     dryRun,
     status,
     progress: { phase, processed, percent },
-    // PostgreSQL keeps keys in an order of its own.
-    counts: { ...NO_COUNTS, ...job.counts },
+    counts: job.counts,
     plan: job.plan,
     error: job.error,
     warnings: job.warnings,

@@ -151,16 +151,16 @@ export class SyncJob {
   @Property({ columnType: 'smallint' })
   percent: number = 0;
 
-  @Property({ columnType: 'jsonb' })
+  @Property({ columnType: 'json' })
   counts: Counts = { ...NO_COUNTS };
 
-  @Property({ columnType: 'jsonb', nullable: true })
+  @Property({ columnType: 'json', nullable: true })
   plan: Plan | null = null;
 
-  @Property({ columnType: 'jsonb', nullable: true })
+  @Property({ columnType: 'json', nullable: true })
   error: JobError | null = null;
 
-  @Property({ columnType: 'jsonb' })
+  @Property({ columnType: 'json' })
   warnings: JobWarning[] = [];
 
   @Property({ type: 'uuid' })
@@ -192,12 +192,12 @@ export class SyncJob {
   @Property({ type: 'uuid', nullable: true })
   replayOf: string | null = null;
 
-  /** Ids between which the created rows lie: what makes them findable without an index on a million rows. */
+  /** The created rows have ids above the one and up to the other: what makes them findable without an index on a million rows. */
   @Property({ type: new BigIntType('number'), nullable: true })
   createdAfterId: number | null = null;
 
   @Property({ type: new BigIntType('number'), nullable: true })
-  createdBeforeId: number | null = null;
+  createdUpToId: number | null = null;
 
   /** The time that its rows carry. Unique among the jobs of this source and resource. */
   @Property({ columnType: 'timestamptz', nullable: true })

@@ -54,20 +54,22 @@ async function update(em: EntityManager, mirror: MirrorTable, at: string): Promi
 async function insert(em: EntityManager, job: SyncJob, mirror: MirrorTable, at: string): Promise<void> {
   const columns = mirror.columns.map(({ column }) => `${column}, `).join('');
   const link = mirror.link ? [`${mirror.link.linkColumn}, `, 'new_link, '] : ['', ''];
-  job.createdAfterId = await nextId(em, mirror);
+  job.createdAfterId = await lastId(em, mirror);
   await em.execute(
     `insert into ${mirror.table} (source_id, external_id, ${columns}${link[0]}created, updated)
      select ?, external_id, ${columns}${link[1]}?, ? from difference where operation = 'I' order by external_id`,
     [job.sourceId, at, at],
   );
-  job.createdBeforeId = await nextId(em, mirror);
+  job.createdUpToId = await lastId(em, mirror);
 }
 
-async function nextId(em: EntityManager, mirror: MirrorTable): Promise<number> {
-  const [row] = await em.execute<{ id: string }[]>(`select nextval(pg_get_serial_sequence(?, 'id')) as id`, [
-    mirror.table,
-  ]);
-  return Number(row?.id);
+/** The highest id that anybody was given so far: other sources' jobs may be inserting too. */
+async function lastId(em: EntityManager, mirror: MirrorTable): Promise<number> {
+  const [row] = await em.execute<{ id: string | null }[]>(
+    `select pg_sequence_last_value(pg_get_serial_sequence(?, 'id')::regclass) as id`,
+    [mirror.table],
+  );
+  return Number(row?.id ?? 0);
 }
 
 /**

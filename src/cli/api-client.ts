@@ -1,0 +1,96 @@
+import type { ProblemDetail } from '../platform/refusal.js';
+import { Failure } from './failure.js';
+
+/** Any answer but the upload's comes within this time; `Prefer: wait` is at most 30 s of it. */
+const ANSWER_LIMIT_MS = 60_000;
+
+const BROKEN_CONNECTION = /^(ECONNRESET|EPIPE|ETIMEDOUT|UND_ERR_SOCKET|other side closed)$/;
+
+/** An error as the server tells it (RFC 9457). */
+export interface ProblemDocument {
+  status: number;
+  title?: string;
+  detail?: string;
+  code?: string;
+  errors?: ProblemDetail[];
+}
+
+/** The server said no. */
+export class Problem extends Error {
+  constructor(readonly document: ProblemDocument) {
+    super(document.detail ?? document.title ?? `status ${document.status}`);
+  }
+}
+
+/** Nobody answers there, or the connection broke, or it is no server of ours. */
+export class Unreachable extends Error {}
+
+/** A server's HTTP interface, as any other caller uses it. */
+export class ApiClient {
+  constructor(
+    readonly url: string,
+    private readonly headers: Record<string, string> = {},
+  ) {}
+
+  /** The same server with the questions of another source. */
+  forSource(source: string): ApiClient {
+    return new ApiClient(this.url, { ...this.headers, 'X-Source': source });
+  }
+
+  async get<T>(path: string, headers: Record<string, string> = {}): Promise<T> {
+    return this.json<T>(await this.open(path, { headers, signal: AbortSignal.timeout(ANSWER_LIMIT_MS) }));
+  }
+
+  async post<T>(path: string): Promise<T> {
+    return this.json<T>(await this.open(path, { method: 'POST', signal: AbortSignal.timeout(ANSWER_LIMIT_MS) }));
+  }
+
+  /** Streams a body. It takes as long as it takes. */
+  async upload<T>(path: string, body: AsyncIterable<Uint8Array>, headers: Record<string, string>): Promise<T> {
+    return this.json<T>(await this.open(path, { method: 'POST', body, headers, duplex: 'half' }));
+  }
+
+  /** The raw answer, if it is a good one. @throws Problem, Unreachable */
+  async open(path: string, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
+    const response = await this.reach(path, { ...init, headers: { ...this.headers, ...init.headers } });
+    if (response.ok) return response;
+    const text = await response.text().catch(() => '');
+    throw new Problem({ ...parseProblem(text, response.statusText), status: response.status });
+  }
+
+  private async reach(path: string, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(this.url.replace(/\/+$/, '') + path, init);
+    } catch (error) {
+      // The body's own failure, such as a file that cannot be read any more, comes out here too.
+      if (error instanceof Failure) throw error;
+      if ((error as Error).cause instanceof Failure) throw (error as Error).cause;
+      throw new Unreachable(whyUnreachable(this.url, error), { cause: error });
+    }
+  }
+
+  private async json<T>(response: Response): Promise<T> {
+    try {
+      return (await response.json()) as T;
+    } catch (error) {
+      throw new Unreachable(`What answers at ${this.url} is not a counterpart server.`, { cause: error });
+    }
+  }
+}
+
+function parseProblem(text: string, statusText: string): Partial<ProblemDocument> {
+  try {
+    return JSON.parse(text) as Partial<ProblemDocument>;
+  } catch {
+    return { title: statusText };
+  }
+}
+
+/** What happened, in a sentence; `fetch` hides it in the cause. */
+function whyUnreachable(url: string, error: unknown): string {
+  const { cause, name } = error as { cause?: { code?: string; message?: string }; name?: string };
+  if (name === 'TimeoutError') return `The server at ${url} does not answer in time.`;
+  const why = cause?.code ?? cause?.message;
+  const isNobody = why === undefined || !BROKEN_CONNECTION.test(why);
+  return `${isNobody ? `No server answers at ${url}` : `The connection to ${url} broke`}${why ? ` (${why})` : ''}.`;
+}

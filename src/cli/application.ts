@@ -1,0 +1,19 @@
+import type { Options } from '@mikro-orm/postgresql';
+import type { Config } from '../platform/config.js';
+
+/** A server in this process. */
+export interface LocalServer {
+  url: string;
+  close(): Promise<void>;
+}
+
+/**
+ * What the commands want of the application itself. It is loaded when a command first needs it, as that takes about a
+ * second, which one that only asks a running server can do without.
+ */
+export interface Application {
+  /** The names of the mirrored resources: `patients`, `payments`, … */
+  resourceNames(): Promise<string[]>;
+  startServer(config: Config): Promise<LocalServer>;
+  databaseOptions(config: Config, databaseUrl: string): Promise<Options>;
+}

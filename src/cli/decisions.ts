@@ -1,0 +1,49 @@
+import { Command } from 'commander';
+import type { Application } from './application.js';
+import { EXIT } from './exit-codes.js';
+import { exitCodeOf, headline, reportJob } from './job-report.js';
+import { type Job, jobPath, watchJob } from './jobs-api.js';
+import { Progress } from './progress.js';
+import { type Session, talkToServer } from './run-command.js';
+
+/** `approve ID`: applies the plan that was shown, and tells how that went just as `load` does. */
+export function approveCommand(app: Application): Command {
+  const command = new Command('approve')
+    .description('apply exactly the plan of a job that is held')
+    .argument('<id>', 'the job');
+  return talkToServer(app, command, approve);
+}
+
+/** `reject ID`: drops the plan that was shown. */
+export function rejectCommand(app: Application): Command {
+  const command = new Command('reject').description('drop the plan of a job that is held').argument('<id>', 'the job');
+  return talkToServer<object>(app, command, (session, id) => end(session, id, 'reject'));
+}
+
+/** `cancel ID`: stops a job that has not begun to change the mirror. */
+export function cancelCommand(app: Application): Command {
+  const command = new Command('cancel').description('stop a job that has not been applied').argument('<id>', 'the job');
+  return talkToServer<object>(app, command, (session, id) => end(session, id, 'cancel'));
+}
+
+async function approve({ api, terminal, options }: Session<object>, id = ''): Promise<number> {
+  const progress = new Progress(terminal, options.json);
+  await api.post<Job>(jobPath(id, '/approve'));
+  let job: Job;
+  try {
+    const onSight = (seen: Job) => progress.sighted(seen);
+    job = await watchJob(api, id, { onSight, isClose: terminal.isInteractive });
+  } finally {
+    progress.stop();
+  }
+  if (options.json) terminal.json(job);
+  else await reportJob({ api, terminal, ...options }, job);
+  return exitCodeOf(job);
+}
+
+async function end({ api, terminal, options }: Session<object>, id = '', action: string): Promise<number> {
+  const job = await api.post<Job>(jobPath(id, `/${action}`));
+  if (options.json) terminal.json(job);
+  else terminal.line(`${headline(terminal, job)}\n  Nothing was changed.`);
+  return EXIT.ok;
+}

@@ -1,0 +1,183 @@
+import type { ApiClient } from './api-client.js';
+import { countsLine, headline, printPlan } from './job-report.js';
+import { type Job, jobPath, submitSnapshot, watchJob } from './jobs-api.js';
+import { Progress } from './progress.js';
+import { printErrors } from './rejected-records.js';
+import { inMemory, readSample } from './samples.js';
+import { renderTable } from './tables.js';
+import type { Terminal } from './terminal.js';
+
+interface PatientItem {
+  externalId: string;
+  firstName: string;
+  lastName: string;
+  dateOfBirth: string | null;
+  paymentsTotal: string;
+  paymentsCount: number;
+}
+
+interface PaymentItem {
+  externalId: string;
+  patientId: string;
+  amount: string;
+}
+
+/** About a second of work: long enough to see a bar move, short enough to wait for. */
+const LARGE_RECORDS = 100_000;
+
+/** The show: two days of a fictional clinic, over HTTP like any other sender's. */
+export class DemoShow {
+  private step = 0;
+
+  constructor(
+    private readonly api: ApiClient,
+    private readonly terminal: Terminal,
+    /** Null for the default one. */
+    private readonly source: string | null,
+  ) {}
+
+  async run(): Promise<void> {
+    await this.firstDay();
+    await this.secondDay();
+    await this.brokenExport();
+    await this.largeSnapshot();
+    this.invitation();
+  }
+
+  private async firstDay(): Promise<void> {
+    this.title('Day 1');
+    this.say('A clinic sends its patients: one was born in the future, one is there twice.');
+    await this.send('patients', 'patients-day1.json');
+    this.say('It sends its payments. Two of them belong to patients that are not in the mirror.');
+    await this.send('payments', 'payments-day1.json');
+    this.say('Who has paid between 10 and 20 in total?');
+    await this.askPatients('payment_min=10&payment_max=20');
+    this.say('The payments of patient 11:');
+    await this.askPayments('11');
+  }
+
+  private async secondDay(): Promise<void> {
+    this.title('Day 2');
+    this.say('Payments first this time: one amount changed, one payment is new, two are gone.');
+    await this.send('payments', 'payments-day2.json');
+    this.say('Then patients: 13 is corrected, 16 arrives, 11 has a new name, 12 has left.');
+    await this.send('patients', 'patients-day2.json');
+    this.say('Payments 506 and 507 have found their patients by themselves. Largest totals first:');
+    await this.askPatients('sort=-paymentsTotal');
+  }
+
+  /** What stands between a sender's mistake and an empty mirror. */
+  private async brokenExport(): Promise<void> {
+    this.title('A mistake');
+    this.say("The clinic's export breaks: a full snapshot without a single patient.");
+    this.curl(`-H 'Content-Type: application/json' -d '[]'`, '/patients');
+    const held = await this.follow(await submitSnapshot(this.api, 'patients', inMemory('[]'), {}));
+    printPlan(this.terminal, held);
+    this.say('Somebody looks at the plan and drops it. The mirror was never touched.');
+    this.curl('-X POST', jobPath(held.id, '/reject'));
+    const rejected = await this.api.post<Job>(jobPath(held.id, '/reject'));
+    this.terminal.line(`  ${headline(this.terminal, rejected)}`);
+  }
+
+  private async largeSnapshot(): Promise<void> {
+    const count = LARGE_RECORDS.toLocaleString('en-US');
+    this.title('Something larger');
+    this.say(`${count} patients as NDJSON, as a dry run: everything but the writing.`);
+    const file = inMemory(manyPatients(), 'application/x-ndjson');
+    const accepted = await submitSnapshot(this.api, 'patients', file, { mode: 'partial', dryRun: true });
+    const job = await this.follow(accepted);
+    this.terminal.line(`    ${countsLine(this.terminal, job)}; nothing was written`);
+  }
+
+  private async send(resource: string, sample: string): Promise<void> {
+    this.curl(`-H 'Content-Type: application/json' --data-binary @samples/${sample}`, `/${resource}`);
+    const file = inMemory(await readSample(sample));
+    const job = await this.follow(await submitSnapshot(this.api, resource, file, {}));
+    this.terminal.line(`    ${countsLine(this.terminal, job)}`);
+    for (const kind of ['rejected', 'unresolved'] as const) {
+      if (job.counts[kind] > 0) await printErrors({ api: this.api, terminal: this.terminal }, job.id, kind, Infinity);
+    }
+  }
+
+  /** Shows a job on its way, and how it ended. */
+  private async follow(accepted: Job): Promise<Job> {
+    const progress = new Progress(this.terminal);
+    const isClose = this.terminal.isInteractive;
+    const job = await watchJob(this.api, accepted.id, { isClose, onSight: (seen) => progress.sighted(seen) });
+    progress.stop();
+    this.terminal.line(`  ${headline(this.terminal, job)}`);
+    return job;
+  }
+
+  private async askPatients(query: string): Promise<void> {
+    this.curl('', `/patients?${query}`);
+    const { items } = await this.api.get<{ items: PatientItem[] }>(`/patients?${query}`);
+    const columns = [
+      { heading: 'external id' },
+      { heading: 'name' },
+      { heading: 'born' },
+      { heading: 'payments', isNumeric: true },
+      { heading: 'total', isNumeric: true },
+    ];
+    const rows = items.map((patient) => [
+      patient.externalId,
+      `${patient.firstName} ${patient.lastName}`,
+      patient.dateOfBirth ?? '–',
+      patient.paymentsCount,
+      patient.paymentsTotal,
+    ]);
+    this.terminal.line(renderTable(this.terminal, columns, rows));
+  }
+
+  private async askPayments(patient: string): Promise<void> {
+    this.curl('', `/payments?external_id=${patient}`);
+    const { items } = await this.api.get<{ items: PaymentItem[] }>(`/payments?external_id=${patient}`);
+    const columns = [{ heading: 'external id' }, { heading: 'patient' }, { heading: 'amount', isNumeric: true }];
+    const rows = items.map(({ externalId, patientId, amount }) => [externalId, patientId, amount]);
+    this.terminal.line(renderTable(this.terminal, columns, rows));
+  }
+
+  private invitation(): void {
+    const { terminal } = this;
+    const { url } = this.api;
+    const options = `${url.endsWith(':3000') ? '' : ` --url ${url}`}${this.source ? ` --source ${this.source}` : ''}`;
+    this.title('Yours to explore');
+    terminal.line(
+      [
+        `  API docs    ${url}/docs`,
+        `  Queues      ${url}/admin/queues`,
+        `  Jobs        npm run cli -- jobs${options}`,
+        `  Your data   npm run cli -- load --model-name patient --input-file FILE${options}`,
+        '',
+        '  It stays up until Ctrl-C.',
+      ].join('\n'),
+    );
+  }
+
+  private title(text: string): void {
+    const rule = '─'.repeat(Math.max(3, Math.min(this.terminal.columns, 100) - text.length - 4));
+    this.terminal.line(`\n${this.terminal.style('bold', `── ${text} `)}${this.terminal.style('dim', rule)}`);
+  }
+
+  private say(text: string): void {
+    this.step += 1;
+    this.terminal.line(`\n${this.terminal.style('cyan', `${this.step}.`)} ${text}`);
+  }
+
+  /** The command that does what comes next, for the reader to repeat. */
+  private curl(options: string, path: string): void {
+    const source = this.source === null ? '' : ` -H 'X-Source: ${this.source}'`;
+    const address = path.includes('?') ? `'${this.api.url}${path}'` : `${this.api.url}${path}`;
+    const command = `  $ curl${source}${options && ` ${options}`} ${address}`;
+    this.terminal.line(this.terminal.style('dim', command));
+  }
+}
+
+/** The same bytes at every call, so that a second show adds nothing to what is kept. */
+function manyPatients(): string {
+  const lines = Array.from({ length: LARGE_RECORDS }, (_, index) => {
+    const dateOfBirth = `${1930 + (index % 90)}-${String((index % 12) + 1).padStart(2, '0')}-15`;
+    return JSON.stringify({ externalId: `L${index}`, firstName: 'Sample', lastName: `Patient ${index}`, dateOfBirth });
+  });
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,84 @@
+import { Command } from 'commander';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { type Config, loadConfig } from '../platform/config.js';
+import { DataDirectoryInUseError } from '../platform/embedded-postgres/data-directory-lock.js';
+import { ApiClient } from './api-client.js';
+import type { Application, LocalServer } from './application.js';
+import { chooseDemoSource } from './demo-source.js';
+import { DemoShow } from './demo-show.js';
+import { EXIT } from './exit-codes.js';
+import { Failure } from './failure.js';
+import { runCommand } from './run-command.js';
+import type { Terminal } from './terminal.js';
+
+/** Whatever hangs on the way out is left behind after that. */
+const HARD_EXIT_MS = 19_000;
+
+/** `demo`: the whole system in this process, and an external system that sends two days of snapshots to it. */
+export function demoCommand(app: Application): Command {
+  const command = new Command('demo').description('start everything and send sample snapshots to it');
+  return command
+    .option('--exit', 'end after the show instead of staying up')
+    .action(() => runCommand({}, (terminal) => demo(app, terminal, command.opts<{ exit?: boolean }>())));
+}
+
+async function demo(app: Application, terminal: Terminal, options: { exit?: boolean }): Promise<number> {
+  terminal.line(
+    `\n${terminal.style('bold', 'counterpart')} keeps an exact counterpart of what an external system holds.`,
+  );
+  const config = await demoConfig(terminal);
+  const database = config.DATABASE_URL ? 'the one of DATABASE_URL' : `an embedded PostgreSQL in ${config.DATA_DIR}`;
+  terminal.line(terminal.style('dim', `Starting the server and its database, ${database} …`));
+  const server = await startServer(app, config);
+  const stopped = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
+  try {
+    terminal.line(`listening on ${server.url}`);
+    await Promise.race([show(server, terminal), stopped]);
+    if (!options.exit) await stopped;
+  } finally {
+    terminal.line(terminal.style('dim', '\nStopping …'));
+    setTimeout(() => process.exit(EXIT.ok), HARD_EXIT_MS).unref();
+    await server.close();
+  }
+  return EXIT.ok;
+}
+
+async function show(server: LocalServer, terminal: Terminal): Promise<void> {
+  const key = process.env['COUNTERPART_KEY'];
+  const api = new ApiClient(server.url, key ? { Authorization: `Bearer ${key}` } : {});
+  const source = await chooseDemoSource(api, terminal);
+  await new DemoShow(source === null ? api : api.forSource(source), terminal, source).run();
+}
+
+/** The usual settings, but with a free port if the usual one is taken, and without the log lines of everyday. */
+async function demoConfig(terminal: Terminal): Promise<Config> {
+  const config = loadConfig({ ...process.env, ROLE: 'all', LOG_LEVEL: process.env['LOG_LEVEL'] || 'warn' });
+  if (await isFree(config.PORT, config.HOST)) return config;
+  terminal.line(`Port ${config.PORT} is taken: taking a free one.`);
+  return { ...config, PORT: 0 };
+}
+
+async function isFree(port: number, host: string): Promise<boolean> {
+  const probe = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(port, host, resolve));
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'EADDRINUSE';
+  } finally {
+    await new Promise((resolve) => probe.close(resolve));
+  }
+}
+
+async function startServer(app: Application, config: Config): Promise<LocalServer> {
+  try {
+    return await app.startServer(config);
+  } catch (error) {
+    if (!(error instanceof DataDirectoryInUseError)) throw error;
+    throw new Failure(
+      `Process ${error.pid} uses the data directory ${error.directory}: probably a server or another demo.\n` +
+        'Stop it, or give the demo a directory of its own: DATA_DIR=.data-demo npm run demo',
+    );
+  }
+}

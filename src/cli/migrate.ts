@@ -1,0 +1,30 @@
+import { Command } from 'commander';
+import { loadConfig } from '../platform/config.js';
+import { startEmbeddedPostgres } from '../platform/embedded-postgres/embedded-postgres.js';
+import type { Application } from './application.js';
+import { EXIT } from './exit-codes.js';
+import { runCommand } from './run-command.js';
+import type { Terminal } from './terminal.js';
+
+/** `migrate`: brings the database up to date, for those who want that as a step of its own. Every start does it too. */
+export function migrateCommand(app: Application): Command {
+  return new Command('migrate')
+    .description('bring the database of DATABASE_URL, or the embedded one, up to date')
+    .action(() => runCommand({}, (terminal) => migrateDatabase(app, terminal)));
+}
+
+async function migrateDatabase(app: Application, terminal: Terminal): Promise<number> {
+  const config = loadConfig();
+  const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres({ dataDir: config.DATA_DIR });
+  const databaseUrl = config.DATABASE_URL ?? embedded?.url ?? '';
+  try {
+    // Loaded here, as it brings the whole ORM along.
+    const { migrate } = await import('../platform/migrate.js');
+    const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
+    await migrate(await app.databaseOptions(config, databaseUrl), databaseUrl, queue);
+  } finally {
+    await embedded?.stop();
+  }
+  terminal.line(`${terminal.style('green', '✓')} The database is up to date.`);
+  return EXIT.ok;
+}

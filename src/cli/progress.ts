@@ -1,0 +1,75 @@
+import { Presets, SingleBar } from 'cli-progress';
+import type { Job } from './jobs-api.js';
+import { formatBytes, type Terminal } from './terminal.js';
+
+/** How often a log may get a line. */
+const LINE_PERIOD_MS = 1_000;
+
+const BAR_COLUMNS = 28;
+
+const PHASES: Record<string, string> = {
+  queued: 'Waiting for its turn',
+  staging: 'Reading',
+  reconciling: 'Reconciling',
+  awaiting_approval: 'Waiting for approval',
+};
+
+/** Shows how far an upload and then its job have come: a bar on a terminal, now and then a line elsewhere. */
+export class Progress {
+  private bar: SingleBar | undefined;
+  private lastLine = '';
+  private lastLineAt = 0;
+
+  constructor(
+    private readonly terminal: Terminal,
+    private readonly isSilent = false,
+  ) {}
+
+  uploaded(bytes: number, total: number): void {
+    const percent = total === 0 ? 100 : Math.min(100, Math.floor((bytes / total) * 100));
+    this.show('Uploading', percent, `${formatBytes(bytes)} of ${formatBytes(total)}`);
+  }
+
+  sighted(job: Job): void {
+    const { processed, percent } = job.progress;
+    const records = `${this.terminal.number(processed)} records`;
+    this.show(PHASES[job.status] ?? job.status, percent, processed > 0 ? records : '');
+  }
+
+  /** Takes the bar away; what comes next is written in its place. */
+  stop(): void {
+    this.bar?.stop();
+    this.bar = undefined;
+  }
+
+  private show(phase: string, percent: number, remark: string): void {
+    if (this.isSilent) return;
+    if (this.terminal.isInteractive) this.draw(phase, percent, remark);
+    else if (percent < 100) this.log(phase, percent, remark);
+  }
+
+  private draw(phase: string, percent: number, remark: string): void {
+    const payload = { phase: phase.padEnd(20), remark };
+    if (this.bar) {
+      this.bar.update(percent, payload);
+      return;
+    }
+    const format = `  {phase} ${this.terminal.style('cyan', '{bar}')} {percentage}%  ${this.terminal.style('dim', '{remark}')}`;
+    this.bar = new SingleBar(
+      { stream: this.terminal.output, format, barsize: BAR_COLUMNS, hideCursor: true, clearOnComplete: true },
+      Presets.shades_classic,
+    );
+    // After Ctrl-C the cursor must be there again.
+    process.once('exit', () => this.stop());
+    this.bar.start(100, percent, payload);
+  }
+
+  /** One line a second is enough, and what is done is told by what follows. */
+  private log(phase: string, percent: number, remark: string): void {
+    const line = `${phase} ${percent}%${remark ? `, ${remark}` : ''}`;
+    if (line === this.lastLine || Date.now() - this.lastLineAt < LINE_PERIOD_MS) return;
+    this.terminal.line(line);
+    this.lastLine = line;
+    this.lastLineAt = Date.now();
+  }
+}

@@ -1,0 +1,21 @@
+import { readFile } from 'node:fs/promises';
+import type { SnapshotFile } from './snapshot-file.js';
+
+/** Beside `src` and `dist` alike. */
+const FOLDER = new URL('../../samples/', import.meta.url);
+
+/** The snapshots that the demo sends. */
+export const SAMPLES = ['patients-day1.json', 'payments-day1.json', 'patients-day2.json', 'payments-day2.json'];
+
+export function readSample(name: string): Promise<string> {
+  return readFile(new URL(name, FOLDER), 'utf8');
+}
+
+/** A text as a snapshot that could be a file. */
+export function inMemory(text: string, contentType = 'application/json'): SnapshotFile {
+  const bytes = Buffer.from(text);
+  async function* read(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += 64 * 1024) yield bytes.subarray(at, at + 64 * 1024);
+  }
+  return { name: 'snapshot', bytes: bytes.length, headers: { 'Content-Type': contentType }, read };
+}

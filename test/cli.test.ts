@@ -1,0 +1,360 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { createDatabase, startTestServer, type TestServer, until } from './setup/test-server.js';
+
+// Against the built command line, as a process of its own: exit codes and pipes are what its users see.
+const CLI = join(import.meta.dirname, '../dist/cli.js');
+
+const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
+
+const rick = { externalId: '5', firstName: 'Rick', lastName: 'Deckard' };
+const roy = { externalId: '8', firstName: 'Roy', lastName: 'Batti' };
+const unborn = { externalId: '13', firstName: 'Eve', lastName: 'Morgen', dateOfBirth: '2999-01-01' };
+
+interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+let server: TestServer;
+let folder: string;
+let sources = 0;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'counterpart-cli-'));
+  server = await startTestServer();
+});
+
+afterAll(async () => {
+  await server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(parameters: string[], env: Record<string, string> = {}): ChildProcess {
+  // Nothing of the test run's own environment: it may name a server or a Redis.
+  const { PATH = '', HOME = '' } = process.env;
+  return spawn(process.execPath, [CLI, ...parameters], { env: { PATH, HOME, ...env }, cwd: folder });
+}
+
+async function cli(
+  parameters: string[],
+  env: Record<string, string> = { COUNTERPART_URL: server.url },
+): Promise<Outcome> {
+  const child = start(parameters, env);
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout as NodeJS.ReadableStream),
+    text(child.stderr as NodeJS.ReadableStream),
+    once(child, 'close'),
+  ]);
+  return { code: code as number | null, stdout, stderr };
+}
+
+/** Writes a file for `load`. */
+function file(name: string, content: unknown): string {
+  const path = join(folder, name);
+  writeFileSync(path, typeof content === 'string' || Buffer.isBuffer(content) ? content : JSON.stringify(content));
+  return path;
+}
+
+/** A source that nobody has used: each test mirrors into its own. */
+function newSource(): string {
+  return `cli-${++sources}`;
+}
+
+function load(source: string, model: string, path: string, ...more: string[]): Promise<Outcome> {
+  return cli(['load', '--model-name', model, '--input-file', path, '--source', source, ...more]);
+}
+
+async function livePatients(source: string): Promise<string[]> {
+  const { items } = await server.get('/patients', { headers: { 'X-Source': source } });
+  return items.map(({ externalId }: { externalId: string }) => externalId);
+}
+
+async function unusedPort(): Promise<string> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as { port: number };
+  probe.close();
+  await once(probe, 'close');
+  return String(port);
+}
+
+describe('load', () => {
+  it('ends with 0 when all records are mirrored', async () => {
+    const source = newSource();
+
+    const { code, stdout, stderr } = await load(source, 'patient', file('all.json', [rick, roy]));
+
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/✓ patients completed/);
+    expect(await livePatients(source)).toEqual(['5', '8']);
+  });
+
+  it('ends with 2 and tells every rejected record with its reason', async () => {
+    const path = file('some.json', [rick, unborn, { ...roy, lastName: '' }, roy]);
+
+    const { code, stdout } = await load(newSource(), 'patients', path);
+
+    expect(code).toBe(2);
+    expect(stdout).toMatch(/record 1 +13 +dateOfBirth: Date of birth cannot be in the future/);
+    expect(stdout).toMatch(/record 2 +8 +lastName: /);
+  });
+
+  it('writes plain lines without colours or cursor movements into a pipe', async () => {
+    const { stdout } = await load(newSource(), 'patient', file('plain.json', [rick, unborn]));
+
+    // oxlint-disable-next-line no-control-regex
+    expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
+  });
+
+  it('spells out control characters that a record brings', async () => {
+    const path = file('escape.json', [{ ...unborn, externalId: '\u001b[2J1' }]);
+
+    const { stdout } = await load(newSource(), 'patient', path);
+
+    expect(stdout).toContain('\\u001b[2J1');
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  it('ends with 0 when payments only wait for their patients, and tells which', async () => {
+    const path = file('waiting.json', [{ externalId: '501', patientId: '5', amount: 1 }]);
+
+    const { code, stdout } = await load(newSource(), 'payment', path);
+
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Unresolved.*\n.*record 0 +501 +patientId: /);
+  });
+
+  it.each([
+    ['gzip.json.gz', gzipSync(JSON.stringify([rick]))],
+    ['zstd.ndjson.zst', zstdCompressSync(`${JSON.stringify(rick)}\n`)],
+    ['lines.jsonl', `${JSON.stringify(rick)}\n`],
+    ['table.csv', 'external_id,first_name,last_name\n5,Rick,Deckard\n'],
+  ])('knows from the name how to send %s', async (name, content) => {
+    const source = newSource();
+
+    const { code } = await load(source, 'patient', file(name, content));
+
+    expect(code).toBe(0);
+    expect(await livePatients(source)).toEqual(['5']);
+  });
+
+  it('writes nothing on a dry run and tells what it would do', async () => {
+    const source = newSource();
+
+    const { code, stdout } = await load(source, 'patient', file('dry.json', [rick]), '--dry-run');
+
+    expect(code).toBe(0);
+    expect(stdout).toContain('Nothing was written; it would be applied at once.');
+    expect(await livePatients(source)).toEqual([]);
+  });
+
+  it('deletes nothing with --mode partial', async () => {
+    const source = newSource();
+    await load(source, 'patient', file('both.json', [rick, roy]));
+
+    await load(source, 'patient', file('one.json', [rick]), '--mode', 'partial');
+
+    expect(await livePatients(source)).toEqual(['5', '8']);
+  });
+
+  it('ends with 1 when the snapshot is held, and approve applies exactly its plan', async () => {
+    const source = newSource();
+    await load(source, 'patient', file('before.json', [rick, roy]));
+
+    const held = await load(source, 'patient', file('after.json', [rick]), '--deletes', 'hold');
+
+    expect(held.code).toBe(1);
+    expect(held.stdout).toMatch(/It would delete 8\./);
+    const id = UUID.exec(held.stdout)?.[0] ?? '';
+    expect(held.stdout).toContain(`npm run cli -- approve ${id} --source ${source}`);
+    expect(await livePatients(source)).toEqual(['5', '8']);
+    expect((await cli(['approve', id, '--source', source])).code).toBe(0);
+    expect(await livePatients(source)).toEqual(['5']);
+  });
+
+  it('goes on waiting with --wait-approval yes until somebody approves', async () => {
+    const source = newSource();
+    await load(source, 'patient', file('two.json', [rick, roy]));
+    const path = file('none.json', '[]');
+    const child = start(
+      ['load', '--model-name', 'patient', '--input-file', path, '--source', source, '--wait-approval', 'yes'],
+      {
+        COUNTERPART_URL: server.url,
+      },
+    );
+    const closed = once(child, 'close');
+    const headers = { 'X-Source': source };
+    const waiting = async () => (await server.get('/sync/jobs?status=awaiting_approval', { headers })).items;
+    await until('the job is held', async () => (await waiting()).length === 1);
+
+    const [{ id }] = await waiting();
+    await server.fetch(`/sync/jobs/${id}/approve`, { method: 'POST', headers });
+
+    expect((await closed)[0]).toBe(0);
+    expect(await livePatients(source)).toEqual([]);
+  });
+
+  it('ends with 1 and tells the place when the file is broken', async () => {
+    const path = file('broken.json', `[${JSON.stringify(rick)},\n{"externalId":`);
+
+    const { code, stdout } = await load(newSource(), 'patient', path);
+
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/patients failed/);
+    expect(stdout).toMatch(/line 2.*Nothing was changed/);
+  });
+
+  it('prints the detail when the server refuses', async () => {
+    const { code, stderr } = await load(newSource(), 'patient', file('empty.json', ''));
+
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/The snapshot is empty.*\(400/);
+  });
+
+  it('gives programs JSON alone', async () => {
+    const { code, stdout } = await load(newSource(), 'patient', file('json.json', [rick, unborn]), '--json');
+
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({
+      job: { status: 'completed', counts: { received: 2, created: 1, rejected: 1 } },
+      errors: [{ index: 1, externalId: '13' }],
+      errorsOmitted: 0,
+    });
+  });
+
+  it('prints the first 100 of thousands of rejected records, and all with --all-errors', async () => {
+    const source = newSource();
+    const path = file(
+      'many.json',
+      Array.from({ length: 1500 }, (_, index) => ({ externalId: `p${index}` })),
+    );
+
+    const first = await load(source, 'patient', path);
+    const all = await load(source, 'patient', path, '--all-errors');
+
+    expect(first.stdout.match(/✗ record/g)).toHaveLength(100);
+    expect(first.stdout).toMatch(/1400 more rejected: npm run cli -- errors [0-9a-f-]+ --format ndjson/);
+    expect(all.stdout.match(/✗ record/g)).toHaveLength(1500);
+  });
+
+  it.each([
+    [
+      'a model that there is not',
+      ['load', '--model-name', 'invoice', '--input-file', 'x.json'],
+      /models are: patient, payment/,
+    ],
+    [
+      'a file that there is not',
+      ['load', '--model-name', 'patient', '--input-file', 'x.json'],
+      /x\.json does not exist/,
+    ],
+    [
+      'a name without a format',
+      ['load', '--model-name', 'patient', '--input-file', 'x.txt'],
+      /does not tell its format/,
+    ],
+    ['a job that there is not', ['job', '42'], /There is no such job/],
+    ['a status that there is not', ['jobs', '--status', 'lost'], /--status/],
+  ])('ends with 1 and a sentence for %s', async (_, parameters, message) => {
+    const { code, stdout, stderr } = await cli(parameters);
+
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/ at .*:\d+:\d+/);
+  });
+
+  it('ends with 1 when nobody answers at the address that was named', async () => {
+    const url = `http://127.0.0.1:${await unusedPort()}`;
+    const path = file('unsent.json', [rick]);
+
+    const { code, stderr } = await cli(['load', '--model-name', 'patient', '--input-file', path, '--url', url]);
+
+    expect(code).toBe(1);
+    expect(stderr).toContain(`No server answers at ${url}`);
+  });
+
+  it('finishes its work when the reader of its output goes away', async () => {
+    const source = newSource();
+    const path = file(
+      'headed.json',
+      Array.from({ length: 900 }, (_, index) => ({ externalId: `p${index}` })).concat(rick),
+    );
+    const child = start(['load', '--model-name', 'patient', '--input-file', path, '--source', source], {
+      COUNTERPART_URL: server.url,
+    });
+    const closed = once(child, 'close');
+
+    child.stdout?.destroy();
+
+    expect((await closed)[0]).toBe(2);
+    expect(await livePatients(source)).toEqual(['5']);
+  });
+});
+
+describe('without a server', () => {
+  it('works on the database directly', async () => {
+    const env = { DATABASE_URL: await createDatabase(), PORT: await unusedPort() };
+    const path = file('direct.json', [rick, unborn]);
+
+    const migrated = await cli(['migrate'], env);
+    const loaded = await cli(['load', '--model-name', 'patient', '--input-file', path], env);
+    const listed = await cli(['jobs', '--json'], env);
+
+    expect(migrated).toMatchObject({ code: 0, stderr: '' });
+    expect(loaded).toMatchObject({ code: 2, stdout: expect.stringContaining('dateOfBirth: ') });
+    expect(loaded.stderr).toMatch(/working on the database directly/);
+    expect(JSON.parse(listed.stdout)).toMatchObject([{ resource: 'patients', status: 'completed' }]);
+  });
+
+  it('says so when the database is away', async () => {
+    const env = { DATABASE_URL: `postgresql://x:x@127.0.0.1:${await unusedPort()}/x`, PORT: await unusedPort() };
+
+    const { code, stderr } = await cli(['jobs'], env);
+
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/ECONNREFUSED/);
+    expect(stderr).not.toMatch(/ at .*:\d+:\d+/);
+  });
+});
+
+describe('jobs and their errors', () => {
+  it('shows jobs, one job, and its errors in each format', async () => {
+    const source = newSource();
+    const { stdout } = await load(source, 'patient', file('seen.json', [rick, unborn]));
+    const id = UUID.exec(stdout)?.[0] ?? '';
+    const of = ['--source', source];
+
+    expect((await cli(['jobs', ...of])).stdout).toMatch(new RegExp(`${id} +patients +completed`));
+    expect((await cli(['jobs', '--resource', 'payment', ...of])).stdout).toBe('There are no such jobs.\n');
+    expect(await cli(['job', id, ...of])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`source     ${source}`),
+    });
+    expect((await cli(['job', id, '--wait', '5', ...of])).code).toBe(2);
+    expect((await cli(['errors', id, ...of])).stdout).toMatch(/1 +13 +rejected +dateOfBirth: /);
+    const lines = (await cli(['errors', id, '--format', 'ndjson', ...of])).stdout;
+    expect(JSON.parse(lines)).toMatchObject({ index: 1, data: unborn });
+    expect((await cli(['errors', id, '--format', 'csv', ...of])).stdout).toMatch(/^index,externalId,.*\n1,13,/);
+  });
+
+  it('refuses a decision that nobody waits for', async () => {
+    const source = newSource();
+    const { stdout } = await load(source, 'patient', file('done.json', [rick]));
+    const id = UUID.exec(stdout)?.[0] ?? '';
+
+    for (const action of ['approve', 'reject', 'cancel']) {
+      const { code, stderr } = await cli([action, id, '--source', source]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/The job is completed.*\(409/);
+    }
+  });
+});

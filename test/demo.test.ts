@@ -1,0 +1,85 @@
+import { expect, it, jest } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { createDatabase, startTestServer, until } from './setup/test-server.js';
+
+/** A show takes 3 s on a quiet machine. */
+const SHOW_LIMIT_MS = 60_000;
+
+jest.setTimeout(2 * SHOW_LIMIT_MS);
+
+const CLI = join(import.meta.dirname, '../dist/cli.js');
+
+function demo(parameters: string[], env: Record<string, string>) {
+  const { PATH = '', HOME = '' } = process.env;
+  return spawn(process.execPath, [CLI, 'demo', ...parameters], { env: { PATH, HOME, ...env } });
+}
+
+async function outputOf(child: ReturnType<typeof demo>) {
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  return { code: code as number | null, stdout, stderr };
+}
+
+/** Of a show, what must be the same in every other one. */
+function story(stdout: string): string {
+  return stdout
+    .slice(stdout.indexOf('── Day 1'))
+    .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'JOB')
+    .replace(/127\.0\.0\.1:\d+/g, 'HOST')
+    .replace(/[\d.]+ s\)/g, 'TIME)')
+    .replace(/^(Waiting|Reading|Reconciling).*\n/gm, '');
+}
+
+it('tells the same story every time it is shown on the same data', async () => {
+  const env = { DATABASE_URL: await createDatabase(), PORT: '0' };
+
+  const first = await outputOf(demo(['--exit'], env));
+  const second = await outputOf(demo(['--exit'], env));
+
+  expect(first).toMatchObject({ code: 0, stderr: '' });
+  expect(first.stdout).toMatch(/^listening on http:\/\/127\.0\.0\.1:\d+$/m);
+  expect(first.stdout).toMatch(/record 2 +13 +dateOfBirth: Date of birth cannot be in the future/);
+  expect(first.stdout).toMatch(/11 +Ilka Morrow +1991-03-14 +2 +17\.25/);
+  expect(first.stdout).toMatch(/16 +Sabine Arkwright .* 42\.00\n +14 .* 20\.00\n +11 .* 18\.25\n +13 .* 15\.00/);
+  expect(first.stdout).toMatch(/awaiting_approval[\s\S]*It would delete 11, 13, 14, 16\.[\s\S]*patients rejected/);
+  // Its screen is for people: no log lines.
+  expect(first.stdout).not.toContain('{"level"');
+  expect(story(second.stdout)).toBe(story(first.stdout));
+});
+
+it('leaves alone what somebody has mirrored', async () => {
+  const server = await startTestServer();
+  await server.mirror('/patients', [{ externalId: '1', firstName: 'Rick', lastName: 'Deckard' }]);
+
+  const { code, stdout } = await outputOf(demo(['--exit'], { DATABASE_URL: server.databaseUrl, PORT: '0' }));
+
+  expect(code).toBe(0);
+  expect(stdout).toContain("curl -H 'X-Source: demo'");
+  expect((await server.get('/patients')).items).toMatchObject([{ externalId: '1' }]);
+  await server.close();
+});
+
+it('takes another port if its own is taken, and stays up until it is stopped', async () => {
+  const occupant = createServer().listen(0, '127.0.0.1');
+  await once(occupant, 'listening');
+  const { port } = occupant.address() as { port: number };
+
+  const child = demo([], { DATABASE_URL: await createDatabase(), PORT: String(port) });
+  const closed = once(child, 'close');
+  let stdout = '';
+  child.stdout.on('data', (piece) => (stdout += String(piece)));
+  await until('the show is over', () => stdout.includes('until Ctrl-C'), SHOW_LIMIT_MS);
+  const url = /listening on (\S+)/.exec(stdout)?.[1] ?? '';
+  const patients = (await (await fetch(`${url}/patients?payment_min=10&payment_max=20`)).json()) as {
+    items: unknown[];
+  };
+  child.kill('SIGTERM');
+
+  expect(stdout).toContain(`Port ${port} is taken`);
+  expect(patients.items).toMatchObject([{ externalId: '11' }, { externalId: '13' }, { externalId: '14' }]);
+  expect((await closed)[0]).toBe(0);
+  occupant.close();
+});
