@@ -10,6 +10,8 @@ import { JobQueue, SYNC_QUEUE } from './jobs/job-queue.js';
 import { JobRescuer } from './jobs/job-rescuer.js';
 import { JobRunner } from './jobs/job-runner.js';
 import { JobWatcher } from './jobs/job-watcher.js';
+import { JobContentsController } from './jobs/job-contents.controller.js';
+import { JobDecisionsController } from './jobs/job-decisions.controller.js';
 import { JobsController } from './jobs/jobs.controller.js';
 import { RecordErrorLog } from './jobs/record-error-log.js';
 import { SyncJobs } from './jobs/sync-jobs.js';
@@ -39,7 +41,7 @@ export class SyncModule {
       module: SyncModule,
       global: true,
       imports: [BullModule.registerQueue({ name: SYNC_QUEUE })],
-      controllers: role === 'worker' ? [] : [JobsController],
+      controllers: role === 'worker' ? [] : [JobsController, JobContentsController, JobDecisionsController],
       providers,
       exports: providers,
     };
