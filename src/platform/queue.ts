@@ -51,7 +51,7 @@ function redisConnection(url: string): QueueOptions['connection'] {
     const nodes = hosts.map((host) => `redis://${host}`);
     return new Cluster(nodes, {
       redisOptions: { maxRetriesPerRequest: null },
-    }) as unknown as QueueOptions['connection'];
+    });
   }
   const parsed = new URL(url);
   const options: RedisOptions = {

@@ -121,6 +121,7 @@ describe('the embedded PostgreSQL', () => {
     await ended(app, () => app.kill('SIGKILL'));
 
     await until(async () => !(await isAlive(postmaster)));
+    expect(await isAlive(postmaster)).toBe(false);
   });
 
   onLinux('ends an old server whose app and watchdog were both killed', async () => {
@@ -148,6 +149,7 @@ describe('the embedded PostgreSQL', () => {
         () => false,
       ),
     );
+    expect(await query(url, 'select answer from kept')).toEqual([{ answer: 7 }]);
   });
 
   asRoot('starts although postmaster.pid names a stranger of the same user', async () => {
