@@ -170,7 +170,8 @@ export class Reconciler {
       { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
     );
     const { sourceId, resource, seq } = job;
-    const newer = await em.count(SyncJob, { sourceId, resource, seq: { $gt: seq }, mode: 'full', dryRun: false });
+    const waiting = { sourceId, resource, seq: { $gt: seq }, mode: 'full', dryRun: false, status: 'queued' } as const;
+    const newer = await em.count(SyncJob, waiting);
     const now = await databaseNow(em);
     const { received, rejected } = job.counts;
     job.counts = { ...NO_COUNTS, received, rejected, unchanged: received - rejected };
