@@ -45,7 +45,7 @@ export class SnapshotIntake {
     this.enter(incoming.source);
     try {
       const job = await this.receive(incoming);
-      await this.queue.hint(job);
+      await this.tell(job);
       return job;
     } finally {
       this.leave(incoming.source);
@@ -59,8 +59,14 @@ export class SnapshotIntake {
       if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are kept no longer.');
       return this.enqueue(em, { ...optionsOf(original), replayOf: original.id });
     });
-    await this.queue.hint(job);
+    await this.tell(job);
     return job;
+  }
+
+  /** A full snapshot may have superseded a held one, behind which others wait: their turn may have come. */
+  private async tell(job: SyncJob): Promise<void> {
+    await this.queue.hint(job);
+    if (job.mode === 'full' && !job.dryRun) await this.queue.hintNext(job.sourceId, job.resource, job.id);
   }
 
   private async receive(incoming: IncomingSnapshot): Promise<SyncJob> {

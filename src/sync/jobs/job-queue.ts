@@ -32,7 +32,10 @@ export class JobQueue {
   constructor(
     private readonly em: EntityManager,
     @InjectQueue(SYNC_QUEUE) private readonly queue: Queue<SyncHint>,
-  ) {}
+  ) {
+    // Without a listener BullMQ prints the error with the whole connection to the console.
+    queue.on('error', (error) => this.logger.warn({ err: safeError(error) }, 'the queue has trouble'));
+  }
 
   /** Never fails: what cannot be told now, the rescuer tells. */
   async hint(job: Pick<SyncJob, 'id' | 'hint'>): Promise<void> {
@@ -55,15 +58,15 @@ export class JobQueue {
     if (row) await this.hint({ id: jobId, hint: row.hint });
   }
 
-  /** Tells of the jobs of a source and resource whose turn has come. */
-  async hintNext(sourceId: number, resource: string): Promise<void> {
+  /** Tells of the jobs of a source and resource whose turn has come, but for one of which the queue knows. */
+  async hintNext(sourceId: number, resource: string, known?: string): Promise<void> {
     const rows = await this.em.fork().execute<{ id: string }[]>(
       `select job.id from sync_job job
         where job.source_id = ? and job.resource = ? and job.status = 'queued' and ${ITS_TURN}
         order by job.seq limit 10`,
       [sourceId, resource],
     );
-    await Promise.all(rows.map(({ id }) => this.hintAnew(id)));
+    await Promise.all(rows.filter(({ id }) => id !== known).map(({ id }) => this.hintAnew(id)));
   }
 
   /** Whether the last hint will still reach a worker. */

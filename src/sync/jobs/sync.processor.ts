@@ -13,6 +13,8 @@ import { JobRunner } from './job-runner.js';
   lockDuration: 5_000,
   stalledInterval: 2_000,
   maxStalledCount: 10,
+  // After trouble with its connection a worker would sit still for 15 s (measured with PostgreSQL away for a moment).
+  runRetryDelay: 1_000,
   // Started once all is there, with the concurrency of the settings.
   autorun: false,
 })

@@ -1,0 +1,163 @@
+import { MikroORM } from '@mikro-orm/postgresql';
+import { resources } from '../../src/resources.js';
+import type { JobView } from '../../src/sync/jobs/job-view.js';
+import type { RecordErrorView } from '../../src/sync/jobs/record-error-log.js';
+import type { MirroredResource } from '../../src/sync/mirrored-resource.js';
+import type { TestServer } from '../setup/test-server.js';
+import { type SampleRecord, Samples } from './samples.js';
+import { Sender } from './sender.js';
+
+/** A row as it is stored, with the number of the transaction that wrote it last. */
+export interface StoredRow {
+  externalId: string;
+  id: number;
+  fields: Record<string, string | null>;
+  created: Date;
+  updated: Date;
+  deletedAt: Date | null;
+  writtenBy: string;
+}
+
+/** The mirror of one resource of one new source: what its sender does, what callers see, and what lies in the table. */
+export class MirrorUnderTest {
+  readonly samples: Samples;
+  private readonly sender: Sender;
+  private readonly table: string;
+  /** Column and type of each field of a record. */
+  private readonly columns: { field: string; column: string; type: string }[];
+
+  private constructor(
+    private readonly server: TestServer,
+    readonly definition: MirroredResource,
+  ) {
+    this.samples = new Samples(definition);
+    this.sender = new Sender(server);
+    const meta = server.app.get(MikroORM).getMetadata().get(definition.entity);
+    this.table = meta.tableName;
+    this.columns = Object.keys(this.samples.parsed(this.samples.record(0))).map((field) => {
+      const property = meta.props.find(({ name }) => name === (definition.properties?.[field] ?? field));
+      return { field, column: property?.fieldNames[0] ?? '', type: property?.columnTypes[0] ?? '' };
+    });
+  }
+
+  /** A new source, which has mirrored what the examples hang on. */
+  static async create(server: TestServer, definition: MirroredResource): Promise<MirrorUnderTest> {
+    const mirror = new MirrorUnderTest(server, definition);
+    await mirror.mirrorParents(definition);
+    return mirror;
+  }
+
+  get source(): string {
+    return this.sender.source;
+  }
+
+  send(records: unknown, query = ''): Promise<JobView> {
+    return this.sender.mirror(this.definition.name, records, query);
+  }
+
+  submit(records: unknown, query = ''): Promise<JobView> {
+    return this.sender.submit(this.definition.name, records, query);
+  }
+
+  finished(job: JobView): Promise<JobView> {
+    return this.sender.finished(job);
+  }
+
+  job(job: JobView): Promise<JobView> {
+    return this.sender.job(job);
+  }
+
+  decide(job: JobView, decision: 'approve' | 'reject' | 'cancel'): Promise<JobView> {
+    return this.sender.decide(job, decision);
+  }
+
+  errors(job: JobView): Promise<RecordErrorView[]> {
+    return this.sender.errors(job);
+  }
+
+  jobs(): Promise<JobView[]> {
+    return this.sender.jobs();
+  }
+
+  /** The external ids that the list of the API shows; of a resource without a list, those that are live. */
+  async listed(): Promise<string[]> {
+    const { paths } = await this.server.get<{ paths: Record<string, object> }>('/openapi.json');
+    const hasList = 'get' in (paths[`/${this.definition.name}`] ?? {});
+    const items = hasList ? await this.sender.list<{ externalId: string }>(this.definition.name) : await this.live();
+    return items.map(({ externalId }) => externalId);
+  }
+
+  /** Rows that are not deleted, by external id. */
+  async live(): Promise<StoredRow[]> {
+    return (await this.rows()).filter(({ deletedAt }) => deletedAt === null);
+  }
+
+  /** Every row, by external id. */
+  async rows(): Promise<StoredRow[]> {
+    const fields = this.columns.map(({ field, column }) => `'${field}', t."${column}"::text`).join(', ');
+    return this.server.query<StoredRow>(
+      `select t.external_id as "externalId", t.id::int as id, json_build_object(${fields}) as fields,
+              t.created, t.updated, t.deleted_at as "deletedAt", t.xmin::text as "writtenBy"
+         from "${this.table}" t join source on source.id = t.source_id
+        where source.name = $1 order by t.external_id`,
+      [this.source],
+    );
+  }
+
+  async row(n: number): Promise<StoredRow> {
+    const row = (await this.rows()).find(({ externalId }) => externalId === this.samples.key(n));
+    if (!row) throw new Error(`there is no row ${this.samples.key(n)}`);
+    return row;
+  }
+
+  /** Live values by external id, to be compared with `valuesOf`. */
+  async values(): Promise<Record<string, string | null>[]> {
+    return (await this.live()).map(({ fields }) => fields);
+  }
+
+  /** Records as PostgreSQL writes what is stored of them, by external id. */
+  async valuesOf(records: SampleRecord[]): Promise<Record<string, string | null>[]> {
+    const parsed = records.map((record) => this.samples.parsed(record));
+    const texts = this.columns.map(({ field, type }) => `'${field}', ((v->>'${field}')::${type})::text`).join(', ');
+    const rows = await this.server.query<{ fields: Record<string, string | null> }>(
+      `select json_build_object(${texts}) as fields from json_array_elements($1) v
+        order by v->>'externalId' collate "C"`,
+      [JSON.stringify(parsed)],
+    );
+    return rows.map(({ fields }) => fields);
+  }
+
+  /**
+   * Makes the source's line wait behind a job that is over, as if a worker were at it still.
+   * @returns the SQL that lets the line move on: together with other statements, at the same moment as they
+   */
+  async holdLine(job: JobView): Promise<string> {
+    await this.server.query(
+      `update sync_job set status = 'staging', heartbeat_at = clock_timestamp() + interval '1 hour' where id = $1`,
+      [job.id],
+    );
+    return `update sync_job set status = '${job.status}' where id = '${job.id}';`;
+  }
+
+  /** Ids of the source's jobs of this resource, in the order in which they were accepted. */
+  async accepted(): Promise<{ id: string; status: string; appliedAt: Date | null }[]> {
+    return this.server.query(
+      `select job.id, job.status, job.applied_at as "appliedAt"
+         from sync_job job join source on source.id = job.source_id
+        where source.name = $1 and resource = $2 order by seq`,
+      [this.source, this.definition.name],
+    );
+  }
+
+  query<T extends object = any>(sql: string, values: unknown[] = []): Promise<T[]> {
+    return this.server.query(sql, values);
+  }
+
+  private async mirrorParents({ parent, example }: MirroredResource): Promise<void> {
+    if (!parent) return;
+    const definition = resources.map((resource) => resource.definition).find(({ entity }) => entity === parent.entity);
+    if (!definition) throw new Error(`nothing mirrors the parents of ${this.definition.name}`);
+    await this.mirrorParents(definition);
+    await this.sender.mirror(definition.name, [{ ...definition.example, externalId: example[parent.field] }]);
+  }
+}
