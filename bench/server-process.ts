@@ -22,8 +22,8 @@ export class ServerProcess {
 
   static async start(databaseUrl: string): Promise<ServerProcess> {
     const main = join(import.meta.dirname, '../src/main.js');
-    const env = { ...process.env, DATABASE_URL: databaseUrl, PORT: '0', LOG_LEVEL: 'warn', DELETE_GUARD_PERCENT: '10' };
-    const child = spawn(process.execPath, ['--max-semi-space-size=8', main], {
+    const env = { ...process.env, DATABASE_URL: databaseUrl, PORT: '0', LOG_LEVEL: 'warn' };
+    const child = spawn(process.execPath, ['--max-semi-space-size=8', '--max-old-space-size=256', main], {
       env,
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -8,6 +8,7 @@ import { documentApi } from './api-docs.js';
 import { mountQueueDashboard } from './ops/queue-dashboard.js';
 import type { Config } from './platform/config.js';
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
+import { nameRequest } from './platform/logging.js';
 import { migrate } from './platform/migrate.js';
 import { resources } from './resources.js';
 import { SYNC_QUEUE } from './sync/jobs/job-queue.js';
@@ -36,6 +37,7 @@ export async function createServer(config: Config): Promise<Omit<Server, 'url'>>
     await app.get(MikroORM).connect();
     app.set('query parser', 'simple');
     app.disable('x-powered-by');
+    app.use(nameRequest);
     if (config.ROLE !== 'worker') mountPages(app);
     const close = async () => {
       await app.close();

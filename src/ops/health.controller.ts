@@ -29,6 +29,7 @@ export class HealthController {
 
   @Get('ready')
   @ApiOperation({ summary: 'Whether the database and the queue answer' })
+  @ApiResponse({ status: 200, description: 'both are there' })
   @ApiResponse({ status: 503, description: 'one of them is away' })
   ready(@Res({ passthrough: true }) response: Response): Promise<HealthCheckResult> {
     return this.check(response);
@@ -36,6 +37,8 @@ export class HealthController {
 
   @Get()
   @ApiOperation({ summary: 'The same as /health/ready' })
+  @ApiResponse({ status: 200, description: 'both are there' })
+  @ApiResponse({ status: 503, description: 'one of them is away' })
   both(@Res({ passthrough: true }) response: Response): Promise<HealthCheckResult> {
     return this.check(response);
   }

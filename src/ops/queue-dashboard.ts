@@ -4,18 +4,42 @@ import { ExpressAdapter } from '@bull-board/express';
 import { getQueueToken } from '@nestjs/bullmq';
 import type { INestApplication } from '@nestjs/common';
 import type { Queue } from 'bullmq';
+import type { Express, NextFunction, Request, Response } from 'express';
+import { setTimeout as delay } from 'node:timers/promises';
+import { sendProblem } from '../platform/problem.filter.js';
+import { Refusal } from '../platform/refusal.js';
 
 /** Where the dashboard lives. */
 export const DASHBOARD_PATH = '/admin/queues';
 
+/** Bull Board itself would wait for a queue that is away for as long as it takes. */
+const PATIENCE_MS = 2_000;
+
 /** Shows the given queues in Bull Board. Their jobs carry ids, so that there is nothing in them to hide. */
 export function mountQueueDashboard(app: INestApplication, queueNames: string[]): void {
   const serverAdapter = new ExpressAdapter().setBasePath(DASHBOARD_PATH);
-  const queues = queueNames.map((name) => new BullMQAdapter(app.get<Queue>(getQueueToken(name))));
+  const queues = queueNames.map((name) => app.get<Queue>(getQueueToken(name)));
   createBullBoard({
-    queues,
+    queues: queues.map((queue) => new BullMQAdapter(queue)),
     serverAdapter,
     options: { uiConfig: { boardTitle: 'counterpart', hideRedisDetails: true } },
   });
-  app.use(DASHBOARD_PATH, serverAdapter.getRouter());
+  // Its own one shows the driver's message.
+  serverAdapter.setErrorHandler(() => ({ status: 500, body: { error: 'Something went wrong on our side.' } }));
+  const pages = serverAdapter.getRouter() as Express;
+  pages.disable('x-powered-by');
+  app.use(`${DASHBOARD_PATH}/api`, async (_request: Request, response: Response, next: NextFunction) => {
+    if (await areThere(queues)) next();
+    else sendProblem(response, Refusal.unavailable());
+  });
+  app.use(DASHBOARD_PATH, pages);
+}
+
+/** Whether all queues answer in time. Never rejects. */
+async function areThere(queues: Queue[]): Promise<boolean> {
+  const answers = Promise.all(queues.map((queue) => queue.getWaitingCount())).then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([answers, delay(PATIENCE_MS, false, { ref: false })]);
 }

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { formatMoney } from '../platform/money.js';
 import { type Page, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
+import { isStorable } from '../sync/record-fields.js';
 import type { PatientSort, PatientView } from './patient.dto.js';
 import { Patient } from './patient.entity.js';
 
@@ -55,7 +56,9 @@ export class PatientQueries {
 
   /** @throws Refusal 404 if there is no live patient with that external id */
   async get(sourceId: number, externalId: string): Promise<PatientView> {
-    const patient = await this.em.fork().findOne(Patient, { sourceId, externalId, deletedAt: null });
+    // PostgreSQL cannot even be asked for what it cannot store.
+    const isPossible = isStorable(externalId);
+    const patient = isPossible && (await this.em.fork().findOne(Patient, { sourceId, externalId, deletedAt: null }));
     if (!patient) throw Refusal.notFound('patient');
     return toView(patient);
   }
@@ -84,7 +87,7 @@ function placeOf(cursor: string[] | null, order: Order): Place | null {
   if (cursor === null) return null;
   const [asOf = '', key = '', externalId = ''] = cursor;
   const isNumber = !order.key.includes('payments_total') || /^-?\d{1,28}(\.\d{1,4})?$/.test(key);
-  if (isNumber && /^\d{1,16}$/.test(asOf)) return { asOf, key, externalId };
+  if (isNumber && /^\d{1,15}$/.test(asOf)) return { asOf, key, externalId };
   throw Refusal.parameter('cursor', 'The cursor does not belong to this list and order.', 'invalid_cursor');
 }
 

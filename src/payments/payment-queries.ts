@@ -4,6 +4,7 @@ import { Patient } from '../patients/patient.entity.js';
 import { formatMoney } from '../platform/money.js';
 import { type Page, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
+import { isStorable } from '../sync/record-fields.js';
 import type { PaymentView } from './payment.dto.js';
 import { Payment } from './payment.entity.js';
 
@@ -56,7 +57,9 @@ export class PaymentQueries {
     return this.list(sourceId, { patient: externalId, limit, cursor });
   }
 
-  private findPatient(em: EntityManager, sourceId: number, externalId: string): Promise<Patient | null> {
+  private async findPatient(em: EntityManager, sourceId: number, externalId: string): Promise<Patient | null> {
+    // PostgreSQL cannot even be asked for what it cannot store.
+    if (!isStorable(externalId)) return null;
     return em.findOne(Patient, { sourceId, externalId, deletedAt: null });
   }
 }

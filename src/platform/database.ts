@@ -15,6 +15,9 @@ export interface Schema {
 /** The clients of the pool by their server process: how a COPY finds the connection of the running transaction. */
 const clients = new Map<number, PoolClient>();
 
+/** Whoever works with a client whose connection is lost has noticed it by then. */
+const LOST_CLIENT_MS = 1_000;
+
 /** The ORM's settings. Connections are made lazily; whoever starts a server calls `connect()` first. */
 export function ormOptions(databaseUrl: string, poolSize: number, schema: Schema): Options {
   return defineConfig({
@@ -27,6 +30,7 @@ export function ormOptions(databaseUrl: string, poolSize: number, schema: Schema
     driverOptions: {
       onPoolCreated: (pool: Pool) => {
         pool.on('connect', rememberClient);
+        pool.on('connect', (client) => void client.once('end', () => releaseLost(client)));
         pool.on('remove', forgetClient);
       },
       // A lost network shows as an error instead of a query that never ends.
@@ -47,6 +51,23 @@ function rememberClient(client: ClientWithPid): void {
 
 function forgetClient(client: ClientWithPid): void {
   if (client.processID && clients.get(client.processID) === client) clients.delete(client.processID);
+}
+
+/**
+ * Gives back the place in the pool that a client with a lost connection still holds. Kysely (0.29) does not when the
+ * `begin`, `commit` or `rollback` of a transaction fails: after as many lost transactions as the pool has places, nothing
+ * would get a connection any more, and closing the pool would never end.
+ */
+function releaseLost(client: PoolClient): void {
+  // Each check-out has a `release` of its own: this one, not that of whoever may have the client by then.
+  const release = client.release.bind(client);
+  setTimeout(() => {
+    try {
+      release(true);
+    } catch {
+      // It was released in the usual way.
+    }
+  }, LOST_CLIENT_MS).unref();
 }
 
 /**

@@ -14,7 +14,7 @@ export function loggingOptions(config: Config): Params {
   return {
     pinoHttp: {
       level: config.LOG_LEVEL,
-      genReqId: (request: IncomingMessage, response: ServerResponse) => requestId(request, response),
+      genReqId: (request: IncomingMessage) => String(request.id),
       serializers: {
         req: (request: { id: unknown; method: string; url: string }) => ({
           id: request.id,
@@ -29,9 +29,10 @@ export function loggingOptions(config: Config): Params {
   };
 }
 
-function requestId(request: IncomingMessage, response: ServerResponse): string {
+/** Gives a request its name and tells it with the answer. The first of all middleware: every answer has to carry it. */
+export function nameRequest(request: IncomingMessage, response: ServerResponse, next: () => void): void {
   const given = request.headers['x-request-id'];
-  const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-  response.setHeader('X-Request-Id', id);
-  return id;
+  request.id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+  response.setHeader('X-Request-Id', request.id);
+  next();
 }

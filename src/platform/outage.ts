@@ -10,12 +10,15 @@ const OUTAGE_CODES =
 const OUTAGE_MESSAGES =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after|Client was closed and is not queryable|Connection is closed)/;
 
+/** What is looked at in an error, by its shape: Node's own errors are of another realm's class in Jest and in workers. */
+type ErrorLike = Partial<Record<'code' | 'message' | 'cause' | 'previous' | 'errors', unknown>>;
+
 /** Whether an error means that a service is away rather than that we did something wrong. Looks through wrapped errors. */
 export function isOutage(thrown: unknown, depth = 0): boolean {
-  if (!(thrown instanceof Error) || depth > 5) return false;
-  const { code, cause, errors } = thrown as { code?: unknown; cause?: unknown; errors?: unknown };
+  if (typeof thrown !== 'object' || thrown === null || depth > 5) return false;
+  const { code, message, cause, previous, errors } = thrown as ErrorLike;
   if (typeof code === 'string' && OUTAGE_CODES.test(code)) return true;
-  if (OUTAGE_MESSAGES.test(thrown.message)) return true;
-  if (Array.isArray(errors) && errors.some((error) => isOutage(error, depth + 1))) return true;
-  return isOutage(cause, depth + 1) || isOutage((thrown as { previous?: unknown }).previous, depth + 1);
+  if (typeof message === 'string' && OUTAGE_MESSAGES.test(message)) return true;
+  const inner = [cause, previous, ...(Array.isArray(errors) ? (errors as unknown[]) : [])];
+  return inner.some((error) => isOutage(error, depth + 1));
 }

@@ -13,7 +13,7 @@ const MONEY_DIGITS = { whole: 15, fraction: 4 };
  * One function per field instead of a chain of schemas: a quarter of the time for a million records.
  */
 export function field<T extends string | null>(read: (value: unknown) => T | Fault) {
-  return z.unknown().transform((value, context: RefinementCtx): T => {
+  return z.transform((value: unknown, context: RefinementCtx): T => {
     const result = read(value);
     if (!(result instanceof Fault)) return result;
     context.addIssue({ code: 'custom', message: result.message });
@@ -31,8 +31,10 @@ export const externalIdField = (label: string) =>
   field((value) => {
     if (typeof value === 'string') return readText(value, label, 1);
     if (value === undefined || value === null) return new Fault(`${label} is required`);
-    const digits = rawNumber(value) ?? (Number.isSafeInteger(value) ? String(value) : null);
-    if (digits === null || !/^-?\d+$/.test(digits)) return new Fault(`${label} must be a string or an integer`);
+    const literal = rawNumber(value) ?? (typeof value === 'number' ? String(value) : '');
+    // Numbers from 10^21 on are written with an exponent by JavaScript.
+    const digits = /^-?\d+$/.test(literal) ? literal : parseDecimal(literal, MAX_CHARACTERS, 0);
+    if (digits === null) return new Fault(`${label} must be a string or an integer`);
     return readText(digits, label, 1);
   });
 

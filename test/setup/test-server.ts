@@ -8,7 +8,7 @@ import type { JobView } from '../../src/sync/jobs/job-view.js';
 export type Backend = 'postgresql' | 'redis';
 
 /** The database number is ours by agreement; the prefix is each server's own. */
-const REDIS_URL = 'redis://127.0.0.1:6379/7';
+export const REDIS_URL = 'redis://127.0.0.1:6379/7';
 
 const hasRedis = await answersRedis();
 if (!hasRedis) {
@@ -24,6 +24,8 @@ export interface TestServerOptions extends Partial<Omit<Config, 'DATABASE_URL' |
   backend?: Backend;
   /** The database of another test server, for a second process on the same. */
   databaseUrl?: string;
+  /** Another way to the Redis of the tests, such as one that can be cut. */
+  redisUrl?: string;
 }
 
 /** A server with a database of its own, on a free port, and what a sender does with it. */
@@ -84,14 +86,14 @@ export class TestServer {
 }
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { backend = 'postgresql', databaseUrl = await createDatabase(), ...settings } = options;
+  const { backend = 'postgresql', databaseUrl = await createDatabase(), redisUrl = REDIS_URL, ...settings } = options;
   const config: Config = {
     ...loadConfig({ NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'silent' }),
     DATABASE_POOL_SIZE: 10,
     QUEUE_PREFIX: `t${randomBytes(4).toString('hex')}`,
     ...settings,
     DATABASE_URL: databaseUrl,
-    REDIS_URL: backend === 'redis' ? REDIS_URL : undefined,
+    REDIS_URL: backend === 'redis' ? redisUrl : undefined,
   };
   return new TestServer(await startServer(config), databaseUrl, config);
 }

@@ -1,0 +1,78 @@
+import { describe, expect, it } from '@jest/globals';
+import { ConfigError, loadConfig } from './config.js';
+
+function problemsOf(env: Record<string, string>): string[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('the settings', () => {
+  it('have a default each', () => {
+    expect(loadConfig({})).toMatchObject({
+      NODE_ENV: 'development',
+      PORT: 3000,
+      HOST: '127.0.0.1',
+      ROLE: 'all',
+      DATA_DIR: '.data',
+      MAX_BODY_BYTES: 1024 ** 3,
+      MAX_CONCURRENT_UPLOADS: 8,
+      SNAPSHOT_RETENTION_DAYS: 30,
+      DELETE_GUARD_ROWS: 50,
+      DELETE_GUARD_PERCENT: 5,
+      FUTURE_BIRTH_DATES: 'reject',
+    });
+  });
+
+  it('that are empty count as unset', () => {
+    expect(loadConfig({ PORT: '', DATABASE_URL: '', FUTURE_BIRTH_DATES: '' })).toEqual(loadConfig({}));
+  });
+
+  it('are read with their types, and other variables are left alone', () => {
+    const env = { PORT: '0', HOST: '::1', REDIS_URL: 'redis://a,b,c', FUTURE_BIRTH_DATES: 'accept', PATH: '/bin' };
+
+    const config = loadConfig({ ...env, DATABASE_URL: 'postgres://u:p@h/d', DELETE_GUARD_ROWS: '0' });
+
+    expect(config).toMatchObject({ PORT: 0, HOST: '::1', REDIS_URL: 'redis://a,b,c', DELETE_GUARD_ROWS: 0 });
+    expect(config).not.toHaveProperty('PATH');
+  });
+
+  it.each([
+    ['PORT', 'abc'],
+    ['PORT', '65536'],
+    ['PORT', '-1'],
+    ['PORT', '1.5'],
+    ['PORT', ' 3000'],
+    ['HOST', 'example.org'],
+    ['ROLE', 'boss'],
+    ['DATABASE_URL', 'mysql://localhost'],
+    ['REDIS_URL', 'localhost:6379'],
+    ['MAX_BODY_BYTES', '0'],
+    ['MAX_BODY_BYTES', '1GiB'],
+    ['MAX_BODY_BYTES', '99999999999999999999'],
+    ['SNAPSHOT_RETENTION_DAYS', '-1'],
+    ['DELETE_GUARD_PERCENT', '101'],
+    ['FUTURE_BIRTH_DATES', 'maybe'],
+    ['NODE_ENV', 'prod'],
+    ['QUEUE_PREFIX', 'With Blanks'],
+  ])('%s=%s is refused by name', (name, value) => {
+    const problems = problemsOf({ [name]: value });
+
+    expect(problems.length).toBeGreaterThan(0);
+    for (const problem of problems) expect(problem).toMatch(new RegExp(`^${name}: .`));
+  });
+
+  it('that are wrong are named all at once, without their values', () => {
+    const env = { PORT: 'abc', ROLE: 'boss', DATABASE_URL: 'mysql://user:secret@host/db', DELETE_GUARD_PERCENT: '101' };
+
+    const problems = problemsOf(env);
+
+    expect(problems.map((problem) => problem.split(':')[0] ?? '').toSorted()).toEqual(Object.keys(env).toSorted());
+    expect(new ConfigError(problems).message).not.toContain('secret');
+    for (const problem of problems) expect(new ConfigError(problems).message).toContain(problem);
+  });
+});
