@@ -2,7 +2,7 @@ import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
 import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, type Constructor, type EntityManager, type Options } from '@mikro-orm/postgresql';
 import type { Migration } from '@mikro-orm/migrations';
-import { once } from 'node:events';
+import { pipeline } from 'node:stream/promises';
 import type { Pool, PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 
@@ -80,21 +80,7 @@ export async function copyInto(em: EntityManager, statement: string, rows: Async
   const [row] = await em.execute<{ pid: number }[]>('select pg_backend_pid() as pid');
   const client = clients.get(row?.pid ?? 0);
   if (!client) throw new Error('the connection of this transaction is not known');
-  const stream = client.query(copyFrom(statement));
-  // Without a listener an error between two awaits would end the process.
-  let failure: Error | null = null;
-  stream.on('error', (error) => (failure = error));
-  try {
-    for await (const text of rows) {
-      if (failure) throw failure;
-      if (!stream.write(text)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
-    }
-  } catch (error) {
-    stream.destroy(error as Error);
-    throw failure ?? error;
-  }
-  stream.end();
-  if (!stream.writableFinished) await once(stream, 'finish');
+  await pipeline(rows, client.query(copyFrom(statement)));
 }
 
 const ESCAPED: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };

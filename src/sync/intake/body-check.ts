@@ -121,7 +121,12 @@ class Inflation {
 
   private async settle(event: 'drain' | 'end'): Promise<void> {
     if (this.stream.destroyed) return;
-    await Promise.race([once(this.stream, event), once(this.stream, 'close')]).catch(() => undefined);
+    const waiting = new AbortController();
+    const { signal } = waiting;
+    const either = [once(this.stream, event, { signal }), once(this.stream, 'close', { signal })];
+    await Promise.race(either).catch(() => undefined);
+    // The one that has not come must not listen any longer.
+    waiting.abort();
   }
 }
 
