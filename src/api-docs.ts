@@ -1,5 +1,5 @@
 import type { INestApplication } from '@nestjs/common';
-import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 
 /** Serves the OpenAPI description at `/openapi.json` and Swagger UI at `/docs`. */
 export function documentApi(app: INestApplication, tags: string[]): void {
@@ -20,5 +20,28 @@ export function documentApi(app: INestApplication, tags: string[]): void {
     })
     .build();
   const document = SwaggerModule.createDocument(app, config);
+  describeProblems(document);
   SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json', customSiteTitle: 'counterpart API' });
+}
+
+const PROBLEM = {
+  type: 'object',
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    code: { type: 'string' },
+    errors: { type: 'array', items: { type: 'object' } },
+  },
+};
+
+/** Whatever goes wrong has one shape, the same for every operation. */
+function describeProblems(document: OpenAPIObject): void {
+  const content = { 'application/problem+json': { schema: PROBLEM } };
+  for (const path of Object.values(document.paths)) {
+    for (const operation of [path.get, path.post]) {
+      if (operation) operation.responses['default'] = { description: 'a problem (RFC 9457)', content };
+    }
+  }
 }

@@ -9,6 +9,7 @@ import { mountQueueDashboard } from './ops/queue-dashboard.js';
 import type { Config } from './platform/config.js';
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
 import { nameRequest } from './platform/logging.js';
+import { answerMalformedRequest } from './platform/malformed-request.js';
 import { migrate } from './platform/migrate.js';
 import { resources } from './resources.js';
 import { SYNC_QUEUE } from './sync/jobs/job-queue.js';
@@ -56,6 +57,7 @@ export async function startServer(config: Config): Promise<Server> {
   const server = app.getHttpServer();
   server.requestTimeout = config.UPLOAD_TIMEOUT_SECONDS * 1000;
   server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.on('clientError', answerMalformedRequest);
   await app.listen(config.PORT, config.HOST).catch(async (error: unknown) => {
     await close();
     throw error;

@@ -259,7 +259,7 @@ describe('load', () => {
     ],
     [
       'a name without a format',
-      ['load', '--model-name', 'patient', '--input-file', 'x.txt'],
+      ['load', '--model-name', 'patient', '--input-file', 'LICENSE'],
       /does not tell its format/,
     ],
     ['a job that there is not', ['job', '42'], /There is no such job/],

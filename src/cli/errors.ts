@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { once } from 'node:events';
+import type { JobView } from '../sync/jobs/job-view.js';
 import type { RecordErrorView } from '../sync/jobs/record-error-log.js';
 import type { ApiClient } from './api-client.js';
 import type { Application } from './application.js';
@@ -45,7 +46,8 @@ async function showTable({ api, terminal, options }: Session<ErrorsOptions>, id:
   const path = jobPath(id, `/errors?limit=${TABLE_ROWS}`);
   const { items, nextCursor } = await api.get<{ items: RecordErrorView[]; nextCursor: string | null }>(path);
   if (items.length === 0) {
-    terminal.line('Every record was mirrored.');
+    const job = await api.get<JobView>(jobPath(id, ''));
+    terminal.line(whyNoErrors(job));
     return;
   }
   const columns = [
@@ -56,6 +58,12 @@ async function showTable({ api, terminal, options }: Session<ErrorsOptions>, id:
   terminal.line(renderTable(terminal, columns, rows));
   if (nextCursor === null) return;
   terminal.line(`\n  There are more: ${suggest({ api, terminal, ...options }, `errors ${id} --format ndjson`)}`);
+}
+
+/** No errors mean that all is well only if the job was applied. */
+function whyNoErrors({ status, error }: JobView): string {
+  if (status === 'completed') return 'Every record was mirrored.';
+  return `No record was reported. The job is ${status}${error ? `: ${error.detail}` : '.'}`;
 }
 
 function reasonOf({ errors }: RecordErrorView): string {

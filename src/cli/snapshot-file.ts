@@ -34,12 +34,11 @@ export interface SnapshotFile {
 /** @throws Failure for a name that does not tell the format, and for a file that is not there or cannot be read */
 export async function openSnapshotFile(path: string): Promise<SnapshotFile> {
   const name = basename(path);
-  const headers = headersOf(name);
   const found = await stat(path).catch((error: unknown) => {
     throw cannotRead(path, error);
   });
   if (!found.isFile()) throw new Failure(`${path} is no file.`);
-  return { name, bytes: found.size, headers, read: () => readPieces(path) };
+  return { name, bytes: found.size, headers: headersOf(name), read: () => readPieces(path) };
 }
 
 function headersOf(name: string): Record<string, string> {

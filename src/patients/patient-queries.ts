@@ -47,7 +47,26 @@ interface Place {
   externalId: string;
 }
 
-type Row = Record<string, unknown> & { sort_key: string; as_of: string };
+/** A row of a page as PostgreSQL answers it; the times are milliseconds. */
+interface Row {
+  id: string;
+  external_id: string;
+  first_name: string;
+  last_name: string;
+  middle_name: string | null;
+  date_of_birth: string | null;
+  payments_total: string;
+  payments_count: number;
+  created: number;
+  updated: number;
+  sort_key: string;
+  as_of: string;
+}
+
+// Pages are read without entities: making 50 of them takes longer than everything else in the request together.
+const COLUMNS = `p.id, p.external_id, p.first_name, p.last_name, p.middle_name, p.date_of_birth,
+  p.payments_total, p.payments_count, (extract(epoch from p.created) * 1000)::float8 as created,
+  (extract(epoch from p.updated) * 1000)::float8 as updated`;
 
 /** Answers questions about the live patients of a source. */
 @Injectable()
@@ -74,12 +93,8 @@ export class PatientQueries {
     const em = this.em.fork();
     const statement = new PatientPage(sourceId, filter, order, place).statement();
     const rows = await em.execute<Row[]>(statement.sql, statement.values);
-    const page = toPage(rows, filter.limit, scope, (row) => [
-      place?.asOf ?? row.as_of,
-      row.sort_key,
-      String(row['external_id']),
-    ]);
-    return { ...page, items: page.items.map((row) => toView(em.map(Patient, row))) };
+    const page = toPage(rows, filter.limit, scope, (row) => [place?.asOf ?? row.as_of, row.sort_key, row.external_id]);
+    return { ...page, items: page.items.map(rowToView) };
   }
 }
 
@@ -124,7 +139,7 @@ class PatientPage {
 
   private page(condition: string, key: string, join = ''): string {
     const direction = this.order.descending ? 'desc' : 'asc';
-    return `select p.*, ${key} as sort_key, (${this.asOf()}) as as_of
+    return `select ${COLUMNS}, ${key} as sort_key, (${this.asOf()}) as as_of
               from patient p ${join}
              where p.source_id = ${this.bind(this.sourceId)} and p.deleted_at is null
                    ${this.range()} ${this.start()} ${condition} ${this.after(key)}
@@ -179,5 +194,20 @@ function toView(patient: Patient): PatientView {
     paymentsCount: patient.paymentsCount,
     created: patient.created,
     updated: patient.updated,
+  };
+}
+
+function rowToView(row: Row): PatientView {
+  return {
+    id: Number(row.id),
+    externalId: row.external_id,
+    firstName: row.first_name,
+    middleName: row.middle_name,
+    lastName: row.last_name,
+    dateOfBirth: row.date_of_birth,
+    paymentsTotal: formatMoney(row.payments_total),
+    paymentsCount: row.payments_count,
+    created: new Date(row.created),
+    updated: new Date(row.updated),
   };
 }

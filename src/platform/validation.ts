@@ -19,11 +19,11 @@ function toRefusal(errors: ValidationError[]): Refusal {
     Object.entries(error.constraints ?? {}).map(([rule, message]) => ({
       parameter: error.property,
       code: rule === UNKNOWN ? 'unknown_parameter' : 'invalid_parameter',
-      detail: rule === UNKNOWN ? 'There is no such query parameter here.' : message,
+      // The validator's sentences begin with the name, which is told beside them.
+      detail: rule === UNKNOWN ? 'There is no such query parameter here.' : message.replace(`${error.property} `, ''),
     })),
   );
   const [first] = details;
-  const detail =
-    details.length === 1 && first ? `${first.parameter}: ${first.detail}` : 'Some query parameters cannot be taken.';
+  const detail = first ? `${first.parameter}: ${first.detail}` : 'Some query parameters cannot be taken.';
   return new Refusal(400, first?.code ?? 'invalid_parameter', detail, { errors: details });
 }

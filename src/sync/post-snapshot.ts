@@ -1,5 +1,5 @@
 import { applyDecorators, HttpCode, Post } from '@nestjs/common';
-import { ApiBody, ApiConsumes, ApiHeader, ApiOperation, ApiPropertyOptional, ApiResponse } from '@nestjs/swagger';
+import { ApiHeader, ApiOperation, ApiPropertyOptional, ApiResponse } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
 import { JobView } from './jobs/job-view.js';
 import { DELETE_POLICIES, type DeletePolicy, type Mode, MODES } from './jobs/sync-job.entity.js';
@@ -36,10 +36,7 @@ export function PostSnapshot(resource: MirroredResource): MethodDecorator {
       summary: `Submit a snapshot of ${resource.name}`,
       description:
         'The body is streamed and kept; 202 means that it is durable. The job then makes the mirror what the snapshot says.',
-    }),
-    ApiConsumes('application/json', 'application/x-ndjson', 'text/csv'),
-    ApiBody({
-      schema: { type: 'array', items: { type: 'object', additionalProperties: true }, example: [resource.example] },
+      requestBody: { required: true, content: bodies(resource.example) },
     }),
     ApiHeader({
       name: 'Idempotency-Key',
@@ -55,4 +52,16 @@ export function PostSnapshot(resource: MirroredResource): MethodDecorator {
     ApiResponse({ status: 202, description: 'accepted', type: JobView }),
     ApiResponse({ status: 200, description: 'finished within the time of Prefer: wait', type: JobView }),
   );
+}
+
+/** What a body may be, each with an example that works. */
+function bodies(example: Record<string, unknown>) {
+  const fields = Object.entries(example).filter(([, value]) => value !== null);
+  const table = [fields.map(([name]) => name), fields.map(([, value]) => String(value))];
+  const record = { type: 'object', additionalProperties: true };
+  return {
+    'application/json': { schema: { type: 'array', items: record, example: [example] } },
+    'application/x-ndjson': { schema: { type: 'string', example: `${JSON.stringify(example)}\n` } },
+    'text/csv': { schema: { type: 'string', example: table.map((row) => `${row.join(',')}\n`).join('') } },
+  };
 }

@@ -23,7 +23,7 @@ export function reasonToHold(
   if (deletes === 'apply') return null;
   if (deletes === 'hold')
     return deleted > 0 ? `It would delete ${rows(deleted)}, and was sent with deletes=hold.` : null;
-  if (valid === 0 && live > 0) return `It holds no valid record while ${rows(live)} are live.`;
+  if (valid === 0 && live > 0) return `It holds no valid record while ${rows(live)} ${live === 1 ? 'is' : 'are'} live.`;
   const limit = Math.max(config.DELETE_GUARD_ROWS, (live * config.DELETE_GUARD_PERCENT) / 100);
   if (deleted <= limit) return null;
   return `It would delete ${deleted} of ${rows(live)}, more than the ${Math.floor(limit)} that pass without approval.`;
