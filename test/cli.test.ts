@@ -259,7 +259,7 @@ describe('load', () => {
     ],
     [
       'a name without a format',
-      ['load', '--model-name', 'patient', '--input-file', 'LICENSE'],
+      ['load', '--model-name', 'patient', '--input-file', join(process.cwd(), 'LICENSE')],
       /does not tell its format/,
     ],
     ['a job that there is not', ['job', '42'], /There is no such job/],
@@ -344,6 +344,16 @@ describe('jobs and their errors', () => {
     const lines = (await cli(['errors', id, '--format', 'ndjson', ...of])).stdout;
     expect(JSON.parse(lines)).toMatchObject({ index: 1, data: unborn });
     expect((await cli(['errors', id, '--format', 'csv', ...of])).stdout).toMatch(/^index,externalId,.*\n1,13,/);
+  });
+
+  it('does not call a job without errors mirrored when it was never applied', async () => {
+    const source = newSource();
+    const { stdout, stderr } = await load(source, 'patient', file('cut.json', '[{"externalId":"1",'));
+    const id = UUID.exec(stdout + stderr)?.[0] ?? '';
+
+    const { stdout: errors } = await cli(['errors', id, '--source', source]);
+
+    expect(errors).toMatch(/^No record was reported. The job is failed: /);
   });
 
   it('refuses a decision that nobody waits for', async () => {
