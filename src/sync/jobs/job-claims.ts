@@ -115,18 +115,13 @@ function tooManyAttempts(attempts: number): JobError {
 
 /**
  * Jobs of one source and resource take effect in the order of their acceptance: nothing starts while an older one is
- * under way. A held job keeps back those that would change the mirror, but not dry runs, which help to decide on it: they
- * do not wait for what is kept back either.
+ * under way. A held job keeps back those that would change the mirror, but not dry runs, which help to decide on it.
  */
 export const ITS_TURN = `not exists (
   select 1 from sync_job older
    where older.source_id = job.source_id and older.resource = job.resource and older.seq < job.seq
-     and (older.status in ('staging', 'reconciling')
-          or (older.status = 'awaiting_approval' and not job.dry_run)
-          or (older.status = 'queued' and not (job.dry_run and exists (
-                select 1 from sync_job held
-                 where held.source_id = job.source_id and held.resource = job.resource and held.seq < older.seq
-                   and held.status = 'awaiting_approval')))))`;
+     and (older.status in ('queued', 'staging', 'reconciling')
+          or (older.status = 'awaiting_approval' and not job.dry_run)))`;
 
 async function isItsTurn(em: EntityManager, job: SyncJob): Promise<boolean> {
   const rows = await em.execute(`select 1 from sync_job job where job.id = ? and ${ITS_TURN}`, [job.id]);
