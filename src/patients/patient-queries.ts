@@ -5,7 +5,6 @@ import { type Page, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import { isStorable } from '../sync/record-fields.js';
 import type { PatientSort, PatientView } from './patient.dto.js';
-import { Patient } from './patient.entity.js';
 
 /** Which patients to list, checked. */
 export interface PatientFilter {
@@ -47,8 +46,8 @@ interface Place {
   externalId: string;
 }
 
-/** A row of a page as PostgreSQL answers it; the times are milliseconds. */
-interface Row {
+/** A patient as PostgreSQL answers it; the times are milliseconds. */
+interface PatientRow {
   id: string;
   external_id: string;
   first_name: string;
@@ -59,6 +58,10 @@ interface Row {
   payments_count: number;
   created: number;
   updated: number;
+}
+
+/** One of a page: with the key that it is sorted by, and the state that the page shows. */
+interface PageRow extends PatientRow {
   sort_key: string;
   as_of: string;
 }
@@ -76,10 +79,15 @@ export class PatientQueries {
   /** @throws Refusal 404 if there is no live patient with that external id */
   async get(sourceId: number, externalId: string): Promise<PatientView> {
     // PostgreSQL cannot even be asked for what it cannot store.
-    const isPossible = isStorable(externalId);
-    const patient = isPossible && (await this.em.fork().findOne(Patient, { sourceId, externalId, deletedAt: null }));
-    if (!patient) throw Refusal.notFound('patient');
-    return toView(patient);
+    if (!isStorable(externalId)) throw Refusal.notFound('patient');
+    const [row] = await this.em
+      .fork()
+      .execute<PatientRow[]>(
+        `select ${COLUMNS} from patient p where p.source_id = ? and p.external_id = ? and p.deleted_at is null`,
+        [sourceId, externalId],
+      );
+    if (!row) throw Refusal.notFound('patient');
+    return toView(row);
   }
 
   /**
@@ -90,11 +98,10 @@ export class PatientQueries {
     const scope = `patients ${filter.sort}`;
     const order = ORDERS[filter.sort];
     const place = placeOf(readCursor(filter.cursor, scope, 3), order);
-    const em = this.em.fork();
     const statement = new PatientPage(sourceId, filter, order, place).statement();
-    const rows = await em.execute<Row[]>(statement.sql, statement.values);
+    const rows = await this.em.fork().execute<PageRow[]>(statement.sql, statement.values);
     const page = toPage(rows, filter.limit, scope, (row) => [place?.asOf ?? row.as_of, row.sort_key, row.external_id]);
-    return { ...page, items: page.items.map(rowToView) };
+    return { ...page, items: page.items.map(toView) };
   }
 }
 
@@ -182,22 +189,7 @@ class PatientPage {
   }
 }
 
-function toView(patient: Patient): PatientView {
-  return {
-    id: patient.id,
-    externalId: patient.externalId,
-    firstName: patient.firstName,
-    middleName: patient.middleName ?? null,
-    lastName: patient.lastName,
-    dateOfBirth: patient.dateOfBirth ?? null,
-    paymentsTotal: formatMoney(patient.paymentsTotal),
-    paymentsCount: patient.paymentsCount,
-    created: patient.created,
-    updated: patient.updated,
-  };
-}
-
-function rowToView(row: Row): PatientView {
+function toView(row: PatientRow): PatientView {
   return {
     id: Number(row.id),
     externalId: row.external_id,
