@@ -29,6 +29,55 @@ module.exports = {
       to: { path: [RESOURCES, '^src/resources\\.ts$'] },
     },
     {
+      name: 'access-sees-the-engine-alone',
+      severity: 'error',
+      from: { path: '^src/access/' },
+      to: { path: '^src/', pathNot: '^src/(access|sync|platform)/' },
+    },
+    // What rooms need of it is in platform: who calls (caller.ts), and what a route wants (wants.ts).
+    {
+      name: 'nobody-but-the-application-and-the-command-line-knows-of-access',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(access/|cli/|app\\.module\\.ts$|server\\.ts$|api-docs\\.ts$)' },
+      to: { path: '^src/access/' },
+    },
+    {
+      name: 'webhooks-see-the-engine-alone',
+      severity: 'error',
+      from: { path: '^src/webhooks/' },
+      to: { path: '^src/', pathNot: '^src/(webhooks|sync|platform)/' },
+    },
+    {
+      name: 'nobody-but-the-application-knows-of-webhooks',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(webhooks/|app\\.module\\.ts$)' },
+      to: { path: '^src/webhooks/' },
+    },
+    {
+      name: 'audit-sees-the-engine-alone',
+      severity: 'error',
+      from: { path: '^src/audit/' },
+      to: { path: '^src/', pathNot: '^src/(audit|sync|platform)/' },
+    },
+    {
+      name: 'nobody-but-the-application-knows-of-audit',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(audit/|app\\.module\\.ts$|server\\.ts$|cli\\.ts$)' },
+      to: { path: '^src/audit/' },
+    },
+    {
+      name: 'limits-see-the-ground-alone',
+      severity: 'error',
+      from: { path: '^src/limits/' },
+      to: { path: '^src/', pathNot: '^src/(limits|platform)/' },
+    },
+    {
+      name: 'nobody-but-the-application-knows-of-limits',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(limits/|app\\.module\\.ts$|server\\.ts$)' },
+      to: { path: '^src/limits/' },
+    },
+    {
       name: 'entry-points-are-imported-by-nobody',
       severity: 'error',
       from: {},

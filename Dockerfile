@@ -1,19 +1,19 @@
 # One image for every role. BuildKit is needed, Docker's default since 23.
 
-FROM node:24-slim AS build
+FROM node:24.21-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN --mount=type=cache,target=/root/.npm npm ci
 COPY . .
 RUN npm run build
 
-FROM node:24-slim AS dependencies
+FROM node:24.21-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # The optional ones are the embedded PostgreSQL, a Node and native speed-ups: 413 MB with them, 140 MB without.
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --omit=optional
 
-FROM node:24-slim
+FROM node:24.21-slim
 # In a container a port is reachable from outside only if all its interfaces are listened on.
 # Without DATABASE_URL the start asks for it; that the message is not about the folder takes one that can be made.
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/tmp/counterpart

@@ -13,7 +13,9 @@ export default {
   globalSetup: '<rootDir>/test/setup/global-setup.mjs',
   globalTeardown: '<rootDir>/test/setup/global-teardown.mjs',
   setupFiles: ['reflect-metadata'],
+  testSequencer: '<rootDir>/test/setup/longest-first.mjs',
   reporters: ['default', '<rootDir>/test/setup/closing-line-reporter.mjs'],
-  maxWorkers: 2,
+  // Much of the time is spent waiting for other processes, also on two cores.
+  maxWorkers: 3,
   testTimeout: 30_000,
 };

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.js';
+import { ServerProcess } from '../test/setup/server-process.js';
 import { writePatients, writePayments } from './data.js';
 import { BenchDatabase } from './database.js';
 import { report, type Figures } from './report.js';
-import { ServerProcess } from './server-process.js';
+import { Sender } from './sender.js';
 
 /** Who asks how often when the query is measured. */
 const CALLERS = 4;
@@ -26,12 +27,15 @@ let server: ServerProcess | null = null;
 let database: BenchDatabase | null = null;
 
 try {
-  server = await ServerProcess.start(postgres.url);
+  // A minute's 6000 requests would be used up in seconds.
+  const settings = { DATABASE_URL: postgres.url, PORT: '0', LOG_LEVEL: 'warn', RATE_LIMIT_PER_MINUTE: '0' };
+  server = await ServerProcess.start(settings);
+  const sender = new Sender(server.url);
   database = await BenchDatabase.connect(postgres.url);
   console.log(`${rows} payments of ${patients} patients, ${rounds} rounds`);
   await writeFiles();
-  await server.load('/patients', file('patients.json'));
-  const figures = await measure(server, database);
+  await sender.load('/patients', file('patients.json'));
+  const figures = await measure(sender, database, server);
   report(figures, { rows, patients, rounds, bytes: statSync(file('base.json')).size });
 } finally {
   await database?.close();
@@ -48,7 +52,7 @@ async function writeFiles(): Promise<void> {
   await writePayments(file('delta.json'), { rows, patients, changeEvery: 100, dropEvery: 200, addEvery: 200 });
 }
 
-async function measure(api: ServerProcess, db: BenchDatabase): Promise<Figures> {
+async function measure(api: Sender, db: BenchDatabase, process: ServerProcess): Promise<Figures> {
   const figures: Figures = {
     raw: [],
     first: [],
@@ -81,12 +85,12 @@ async function measure(api: ServerProcess, db: BenchDatabase): Promise<Figures> 
     console.log(`round ${round + 1}: ${lastOf(figures)}`);
   }
   await api.load('/payments', file('base.json'));
-  figures.memory = api.peakMemory();
-  figures.query = await askByTotal(api);
+  figures.memory = process.peakMemory();
+  figures.query = await askByTotal(process.url);
   return figures;
 }
 
-async function otherOrder(api: ServerProcess, db: BenchDatabase, figures: Figures): Promise<number> {
+async function otherOrder(api: Sender, db: BenchDatabase, figures: Figures): Promise<number> {
   let before = 0n;
   const load = await api.load('/payments', file('reversed.json'), async (jobId) => {
     before = await db.wal();
@@ -97,15 +101,13 @@ async function otherOrder(api: ServerProcess, db: BenchDatabase, figures: Figure
 }
 
 /** Latencies of pages of patients by total, over HTTP, with a few callers at once: milliseconds. */
-async function askByTotal(api: ServerProcess): Promise<Figures['query']> {
+async function askByTotal(url: string): Promise<Figures['query']> {
   const latencies: number[] = [];
   const caller = async () => {
     while (latencies.length < CALLS) {
       const min = Math.floor(Math.random() * 5_000);
       const start = performance.now();
-      const response = await fetch(
-        `${api.url}/patients?payment_min=${min}&payment_max=${min + 500}&sort=-paymentsTotal`,
-      );
+      const response = await fetch(`${url}/patients?payment_min=${min}&payment_max=${min + 500}&sort=-paymentsTotal`);
       const { items } = (await response.json()) as { items: unknown[] };
       latencies.push(performance.now() - start);
       if (items.length === 0 && rows >= 100_000) throw new Error('a page without patients measures nothing');

@@ -1,8 +1,9 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { Route } from './access/routes.js';
 
 /** Serves the OpenAPI description at `/openapi.json` and Swagger UI at `/docs`. */
-export function documentApi(app: INestApplication, tags: string[]): void {
+export function documentApi(app: INestApplication, tags: string[], routes: Route[]): void {
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('counterpart')
@@ -15,13 +16,17 @@ export function documentApi(app: INestApplication, tags: string[]): void {
       name: 'X-Source',
       in: 'header',
       required: false,
-      description: 'the external system that speaks; "default" without',
+      description: 'the external system that speaks; without it the one of the key, or "default"',
       schema: { type: 'string', example: 'default' },
     })
+    .addBearerAuth({ type: 'http', description: 'a key of `npm run cli -- keys create`' }, 'bearer')
+    .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'the same key' }, 'apiKey')
     .build();
   const document = SwaggerModule.createDocument(app, config);
   describeProblems(document);
-  SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json', customSiteTitle: 'counterpart API' });
+  describeAccess(document, routes);
+  const options = { jsonDocumentUrl: 'openapi.json', raw: ['json' as const], customSiteTitle: 'counterpart API' };
+  SwaggerModule.setup('docs', app, document, options);
 }
 
 const PROBLEM = {
@@ -38,10 +43,26 @@ const PROBLEM = {
 
 /** Whatever goes wrong has one shape, the same for every operation. */
 function describeProblems(document: OpenAPIObject): void {
-  const content = { 'application/problem+json': { schema: PROBLEM } };
   for (const path of Object.values(document.paths)) {
-    for (const operation of [path.get, path.post]) {
-      if (operation) operation.responses['default'] = { description: 'a problem (RFC 9457)', content };
+    for (const operation of [path.get, path.post, path.patch, path.delete]) {
+      if (operation) operation.responses['default'] = problem('a problem (RFC 9457)');
     }
   }
+}
+
+/** What each operation wants of its callers. A server that asks nobody for a key (`AUTH=open`) lets all of them pass. */
+function describeAccess(document: OpenAPIObject, routes: Route[]): void {
+  for (const { method, path, want } of routes) {
+    const item = document.paths[path.replace(/:(\w+)/g, '{$1}')];
+    const operation = item?.[method.toLowerCase() as 'get'];
+    if (!operation) continue;
+    operation.security = want === 'public' ? [] : [{ bearer: [] }, { apiKey: [] }];
+    if (want === 'public') continue;
+    operation.responses['401'] = problem('no key, or none that is valid');
+    operation.responses['403'] = problem(`the key lacks the scope \`${want}\``);
+  }
+}
+
+function problem(description: string) {
+  return { description, content: { 'application/problem+json': { schema: PROBLEM } } };
 }

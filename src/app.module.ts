@@ -4,15 +4,22 @@ import { BullModule } from '@nestjs/bullmq';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { LoggerModule } from 'nestjs-pino';
+import { AccessGuard } from './access/access.guard.js';
+import { AccessModule } from './access/access.module.js';
+import { Registry } from 'prom-client';
+import { AuditGuard } from './audit/audit.guard.js';
+import { AuditModule } from './audit/audit.module.js';
+import { LimitsModule } from './limits/limits.module.js';
 import { migrations } from './migrations/migrations.js';
 import { OpsModule } from './ops/ops.module.js';
-import { CONFIG, type Config } from './platform/config.js';
+import { CONFIG, type Config, poolSize } from './platform/config.js';
 import { ormOptions } from './platform/database.js';
+import { INSTANCE, newInstanceName } from './platform/instance.js';
 import { loggingOptions } from './platform/logging.js';
 import { ProblemFilter } from './platform/problem.filter.js';
 import { QueryGuard } from './platform/query-guard.js';
 import { chooseQueueBackend } from './platform/queue.js';
-import { queryValidation } from './platform/validation.js';
+import { requestValidation } from './platform/validation.js';
 import { resources } from './resources.js';
 import { IdempotencyKey } from './sync/intake/idempotency-key.entity.js';
 import { Snapshot } from './sync/intake/snapshot.entity.js';
@@ -20,10 +27,20 @@ import { MirrorState } from './sync/jobs/mirror-state.entity.js';
 import { SyncJob } from './sync/jobs/sync-job.entity.js';
 import { Source } from './sync/source.entity.js';
 import { SyncModule } from './sync/sync.module.js';
+import { WebhookDelivery } from './webhooks/webhook-delivery.entity.js';
+import { WebhookEndpoint } from './webhooks/webhook-endpoint.entity.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 const definitions = resources.map(({ definition }) => definition);
 
 const ENGINE_ENTITIES = [Source, SyncJob, MirrorState, Snapshot, IdempotencyKey];
+
+const WEBHOOK_ENTITIES = [WebhookEndpoint, WebhookDelivery];
+
+const SCHEMA = {
+  entities: [...ENGINE_ENTITIES, ...WEBHOOK_ENTITIES, ...definitions.map(({ entity }) => entity)],
+  migrations,
+};
 
 @Module({})
 class ConfigModule {}
@@ -31,33 +48,52 @@ class ConfigModule {}
 /** The whole of a process: what it contains follows from its role. */
 @Module({})
 export class AppModule {
-  static forRole(config: Config, databaseUrl: string): DynamicModule {
+  /** @param operatorKey a key that only this process knows, or null */
+  static forRole(config: Config, databaseUrl: string, operatorKey: string | null): DynamicModule {
+    const instance = newInstanceName();
+    const statementTimeoutSeconds = config.STATEMENT_TIMEOUT_SECONDS;
+    const use = { url: databaseUrl, poolSize: poolSize(config), name: instance, statementTimeoutSeconds };
     return {
       module: AppModule,
       imports: [
-        { module: ConfigModule, global: true, providers: [provideConfig(config)], exports: [CONFIG] },
+        provideEverywhere(config, instance),
         LoggerModule.forRoot(loggingOptions(config)),
-        MikroOrmModule.forRoot({ ...databaseOptions(config, databaseUrl), registerRequestContext: false }),
+        MikroOrmModule.forRoot({ ...ormOptions(use, SCHEMA), registerRequestContext: false }),
         BullModule.forRoot(chooseQueueBackend(config, databaseUrl)),
+        AccessModule.withOperatorKey(operatorKey),
         SyncModule.forRole(config.ROLE, definitions),
+        WebhooksModule.forRole(config.ROLE),
+        AuditModule.forRole(config.ROLE),
+        LimitsModule.forRole(config.ROLE),
         OpsModule,
         ...(config.ROLE === 'worker' ? [] : resources.map(({ module }) => module)),
       ],
       providers: [
         { provide: APP_FILTER, useClass: ProblemFilter },
+        // The first guard: it sees what the others refuse.
+        ...(config.ROLE === 'worker' ? [] : [{ provide: APP_GUARD, useClass: AuditGuard }]),
+        // The order is theirs: a stranger does not learn which parameters there are.
+        { provide: APP_GUARD, useClass: AccessGuard },
         { provide: APP_GUARD, useClass: QueryGuard },
-        { provide: APP_PIPE, useFactory: queryValidation },
+        { provide: APP_PIPE, inject: [CONFIG], useFactory: requestValidation },
       ],
     };
   }
 }
 
-/** The ORM's settings with all entities and migrations. */
-export function databaseOptions(config: Config, databaseUrl: string): Options {
-  const entities = [...ENGINE_ENTITIES, ...definitions.map(({ entity }) => entity)];
-  return ormOptions(databaseUrl, config.DATABASE_POOL_SIZE, { entities, migrations });
+/** The ORM's settings for migrations, which one connection makes, however long it takes. */
+export function migrationOptions(databaseUrl: string): Options {
+  return ormOptions(
+    { url: databaseUrl, poolSize: 1, name: 'counterpart migrations', statementTimeoutSeconds: null },
+    SCHEMA,
+  );
 }
 
-function provideConfig(config: Config) {
-  return { provide: CONFIG, useValue: config };
+function provideEverywhere(config: Config, instance: string): DynamicModule {
+  const providers = [
+    { provide: CONFIG, useValue: config },
+    { provide: INSTANCE, useValue: instance },
+    { provide: Registry, useValue: new Registry() },
+  ];
+  return { module: ConfigModule, global: true, providers, exports: [CONFIG, INSTANCE, Registry] };
 }

@@ -1,18 +1,21 @@
 import 'reflect-metadata';
 import { Command } from 'commander';
 import type { Application } from './cli/application.js';
-import { approveCommand, cancelCommand, rejectCommand } from './cli/decisions.js';
+import { auditCommand } from './cli/audit.js';
+import { approveCommand, cancelCommand, rejectCommand, revertCommand } from './cli/decisions.js';
 import { demoCommand } from './cli/demo.js';
 import { errorsCommand } from './cli/errors.js';
 import { jobCommand } from './cli/job.js';
 import { jobsCommand } from './cli/jobs.js';
+import { keysCommand } from './cli/keys.js';
 import { loadCommand } from './cli/load.js';
 import { migrateCommand } from './cli/migrate.js';
 
 const app: Application = {
   resourceNames: async () => (await import('./resources.js')).resources.map(({ definition }) => definition.name),
-  startServer: async (config) => (await import('./server.js')).startServer(config),
-  databaseOptions: async (config, url) => (await import('./app.module.js')).databaseOptions(config, url),
+  startServer: async (config, options) => (await import('./server.js')).startServer(config, options),
+  migrationOptions: async (url) => (await import('./app.module.js')).migrationOptions(url),
+  verifyAudit: async (url, expected) => (await import('./audit/verify-audit.js')).verifyAudit(url, expected),
 };
 
 const commands = [
@@ -23,7 +26,10 @@ const commands = [
   approveCommand,
   rejectCommand,
   cancelCommand,
+  revertCommand,
+  keysCommand,
   migrateCommand,
+  auditCommand,
   demoCommand,
 ];
 
@@ -32,6 +38,7 @@ Examples:
   $ npm run cli -- load --model-name patient --input-file samples/patients-day1.json
   $ npm run cli -- load --model-name payment --input-file payments.csv.gz --dry-run
   $ npm run cli -- jobs --status awaiting_approval
+  $ npm run cli -- keys create --name clinic --source clinic --scope submit,read
 `;
 
 const program = new Command('counterpart')

@@ -3,16 +3,22 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import helmet from 'helmet';
 import { Logger } from 'nestjs-pino';
-import { AppModule, databaseOptions } from './app.module.js';
+import { mountGate } from './access/gate.js';
+import { Routes } from './access/routes.js';
+import { AppModule, migrationOptions } from './app.module.js';
 import { documentApi } from './api-docs.js';
-import { mountQueueDashboard } from './ops/queue-dashboard.js';
+import { RateLimits } from './limits/rate-limits.js';
+import { AuditLog } from './audit/audit-log.js';
+import { auditQueueActions } from './audit/audit-queue-actions.js';
+import { DASHBOARD_PATH, mountQueueDashboard } from './ops/queue-dashboard.js';
+import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
 import type { Config } from './platform/config.js';
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
 import { nameRequest } from './platform/logging.js';
-import { answerMalformedRequest } from './platform/malformed-request.js';
-import { migrate } from './platform/migrate.js';
+import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
+import { requestLimits } from './platform/request-limits.js';
 import { resources } from './resources.js';
-import { SYNC_QUEUE } from './sync/jobs/job-queue.js';
+import { SYNC_QUEUES } from './sync/jobs/lanes.js';
 
 /** A running server. */
 export interface Server {
@@ -22,24 +28,37 @@ export interface Server {
   close: () => Promise<void>;
 }
 
-/** Headers must be in by then. Bodies have the time that `UPLOAD_TIMEOUT_SECONDS` gives them. */
-const HEADERS_TIMEOUT_MS = 20_000;
+/** What a server is told besides its settings. */
+export interface ServerOptions {
+  /** A key that may do everything, for the process alone in which the server runs. It is given out to nobody. */
+  operatorKey?: string;
+}
 
 /** Builds the application for its role, with the database that the settings name or one of its own. Does not listen yet. */
-export async function createServer(config: Config): Promise<Omit<Server, 'url'>> {
+export async function createServer(config: Config, options: ServerOptions = {}): Promise<Omit<Server, 'url'>> {
   const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres({ dataDir: config.DATA_DIR });
   const databaseUrl = config.DATABASE_URL ?? embedded?.url ?? '';
   try {
     const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
-    await migrate(databaseOptions(config, databaseUrl), databaseUrl, queue);
-    const module = AppModule.forRole(config, databaseUrl);
-    const app = await NestFactory.create<NestExpressApplication>(module, { bodyParser: false, bufferLogs: true });
+    const toMigrate = migrationOptions(databaseUrl);
+    if (config.MIGRATIONS === 'run') await migrate(toMigrate, databaseUrl, queue);
+    else await refuseUnlessMigrated(toMigrate, databaseUrl);
+    const module = AppModule.forRole(config, databaseUrl, options.operatorKey ?? null);
+    const adapter = new BoundedHttpAdapter(config);
+    const nest = { bodyParser: false, bufferLogs: true };
+    const app = await NestFactory.create<NestExpressApplication>(module, adapter, nest);
     app.useLogger(app.get(Logger));
     await app.get(MikroORM).connect();
     app.set('query parser', 'simple');
     app.disable('x-powered-by');
     app.use(nameRequest);
-    if (config.ROLE !== 'worker') mountPages(app);
+    app.set('trust proxy', config.TRUST_PROXY ?? false);
+    protectBrowsers(app);
+    app.use(requestLimits(config.MAX_URL_BYTES));
+    // Before anybody looks at a key, so that wrong ones are counted too.
+    if (config.ROLE !== 'worker') app.use(app.get(RateLimits).check);
+    mountGate(app);
+    if (config.ROLE !== 'worker') mountPages(app, config);
     const close = async () => {
       await app.close();
       await embedded?.stop();
@@ -52,12 +71,9 @@ export async function createServer(config: Config): Promise<Omit<Server, 'url'>>
 }
 
 /** Builds the application and listens. */
-export async function startServer(config: Config): Promise<Server> {
-  const { app, close } = await createServer(config);
+export async function startServer(config: Config, options: ServerOptions = {}): Promise<Server> {
+  const { app, close } = await createServer(config, options);
   const server = app.getHttpServer();
-  server.requestTimeout = config.UPLOAD_TIMEOUT_SECONDS * 1000;
-  server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.on('clientError', answerMalformedRequest);
   await app.listen(config.PORT, config.HOST).catch(async (error: unknown) => {
     await close();
     throw error;
@@ -67,20 +83,30 @@ export async function startServer(config: Config): Promise<Server> {
   return { app, close, url: `http://${host}:${port}` };
 }
 
-function mountPages(app: NestExpressApplication): void {
+/** Headers for the sake of whoever looks at our answers in a browser. */
+function protectBrowsers(app: NestExpressApplication): void {
   app.use(
     helmet({
       // Swagger UI and Bull Board bring styles and images inside their pages; scripts come from files alone.
       contentSecurityPolicy: {
         directives: {
+          'font-src': ["'self'"],
+          'frame-ancestors': ["'none'"],
           'img-src': ["'self'", 'data:'],
           'style-src': ["'self'", "'unsafe-inline'"],
           'upgrade-insecure-requests': null,
         },
       },
       strictTransportSecurity: false,
+      xFrameOptions: { action: 'deny' },
     }),
   );
-  mountQueueDashboard(app, [SYNC_QUEUE]);
-  documentApi(app, [...resources.map(({ definition }) => definition.name), 'sync jobs', 'operations']);
+}
+
+function mountPages(app: NestExpressApplication, config: Config): void {
+  if (config.QUEUE_ACTIONS === 'allow') app.use(DASHBOARD_PATH, auditQueueActions(app.get(AuditLog)));
+  mountQueueDashboard(app, Object.values(SYNC_QUEUES), config.QUEUE_ACTIONS === 'allow');
+  const names = resources.map(({ definition }) => definition.name);
+  const tags = [...names, 'changes', 'sync jobs', 'webhooks', 'audit', 'operations'];
+  documentApi(app, tags, app.get(Routes).list());
 }

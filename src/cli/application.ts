@@ -1,4 +1,5 @@
 import type { Options } from '@mikro-orm/postgresql';
+import type { AuditHead, AuditVerdict } from '../platform/audit-verdict.js';
 import type { Config } from '../platform/config.js';
 
 /** A server in this process. */
@@ -14,6 +15,8 @@ export interface LocalServer {
 export interface Application {
   /** The names of the mirrored resources: `patients`, `payments`, … */
   resourceNames(): Promise<string[]>;
-  startServer(config: Config): Promise<LocalServer>;
-  databaseOptions(config: Config, databaseUrl: string): Promise<Options>;
+  /** @param options.operatorKey a key that may do everything there, for this process alone */
+  startServer(config: Config, options: { operatorKey: string }): Promise<LocalServer>;
+  migrationOptions(databaseUrl: string): Promise<Options>;
+  verifyAudit(databaseUrl: string, expected: AuditHead | null): Promise<AuditVerdict>;
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { newKey } from '../access/key-text.js';
 import { loadConfig } from '../platform/config.js';
 import { DataDirectoryInUseError } from '../platform/embedded-postgres/data-directory-lock.js';
 import { ApiClient } from './api-client.js';
@@ -23,6 +24,9 @@ export interface Connection {
 /** A server on this machine answers this at once, however busy it is; a stranger's silence must not hold us up. */
 const PROBE_LIMIT_MS = 3_000;
 
+/** Whoever may read the database may do everything; the other users of this machine may do nothing. */
+const OWN_SERVER = { ROLE: 'all', HOST: '127.0.0.1', PORT: 0, AUTH: 'keys', LOG_LEVEL: 'silent' } as const;
+
 export function withConnectionOptions(command: Command): Command {
   return command
     .option('--url <url>', 'the server (default: COUNTERPART_URL, else this machine, else the database directly)')
@@ -33,7 +37,7 @@ export function withConnectionOptions(command: Command): Command {
 
 /**
  * Finds the server: the one that was named, or the one on this machine. If none was named and none runs, the database
- * is worked on directly: the whole application starts in this process, on a port that nobody else knows.
+ * is worked on directly: the whole application starts in this process, with a key that nobody else knows.
  * @throws Failure if neither works
  */
 export async function connect(app: Application, options: ConnectionOptions, terminal: Terminal): Promise<Connection> {
@@ -44,8 +48,10 @@ export async function connect(app: Application, options: ConnectionOptions, term
   if (await isServer(local)) return { api: client(local, options), close: () => Promise.resolve() };
   terminal.remark(`No server at ${local}: working on the database directly.`);
   try {
-    const server = await app.startServer({ ...config, ROLE: 'all', HOST: '127.0.0.1', PORT: 0, LOG_LEVEL: 'silent' });
-    return { api: client(server.url, options), close: () => server.close() };
+    const operatorKey = newKey();
+    const own = { ...config, ...OWN_SERVER };
+    const server = await app.startServer(own, { operatorKey });
+    return { api: client(server.url, { ...options, key: operatorKey }), close: () => server.close() };
   } catch (error) {
     if (error instanceof DataDirectoryInUseError) throw inUse(local, error);
     throw error;

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Application } from './application.js';
 import { EXIT } from './exit-codes.js';
 import { exitCodeOf, headline, reportJob } from './job-report.js';
@@ -26,9 +26,36 @@ export function cancelCommand(app: Application): Command {
   return talkToServer<object>(app, command, (session, id) => end(session, id, 'cancel'));
 }
 
-async function approve({ api, terminal, options }: Session<object>, id = ''): Promise<number> {
+interface RevertOptions {
+  deletes?: string;
+  dryRun?: boolean;
+}
+
+/** `revert ID`: puts back what a job changed, and tells how that went just as `load` does. */
+export function revertCommand(app: Application): Command {
+  const command = new Command('revert')
+    .description('put back what a job changed, by a new job')
+    .argument('<id>', 'the job')
+    .addOption(new Option('--deletes <how>', 'whether what it created may go').choices(['auto', 'apply', 'hold']))
+    .option('--dry-run', 'everything but the writing');
+  return talkToServer<RevertOptions>(app, command, revert);
+}
+
+async function approve(session: Session<object>, id = ''): Promise<number> {
+  await session.api.post<Job>(jobPath(id, '/approve'));
+  return follow(session, id);
+}
+
+async function revert(session: Session<RevertOptions>, id = ''): Promise<number> {
+  const { deletes, dryRun } = session.options;
+  const query = new URLSearchParams({ ...(deletes ? { deletes } : {}), ...(dryRun ? { dryRun: 'true' } : {}) });
+  const job = await session.api.post<Job>(`${jobPath(id, '/revert')}?${query.toString()}`);
+  return follow(session, job.id);
+}
+
+/** Watches a job until it rests, and reports it. */
+async function follow({ api, terminal, options }: Session<object>, id: string): Promise<number> {
   const progress = new Progress(terminal, options.json);
-  await api.post<Job>(jobPath(id, '/approve'));
   let job: Job;
   try {
     const onSight = (seen: Job) => progress.sighted(seen);

@@ -25,6 +25,17 @@ interface PaymentItem {
 /** About a second of work: long enough to see a bar move, short enough to wait for. */
 const LARGE_RECORDS = 100_000;
 
+/** Source `*` is any, and this may do everything. */
+const KEY_COMMAND = "Your key    npm run cli -- keys create --name me --source '*' --scope submit,read,approve,ops";
+
+/** Where the show plays. */
+export interface Stage {
+  /** Null for the default one. */
+  source: string | null;
+  /** Whether the server wants a key of those who repeat what they see; the show has one of its own. */
+  wantsKeys: boolean;
+}
+
 /** The show: two days of a fictional clinic, over HTTP like any other sender's. */
 export class DemoShow {
   private step = 0;
@@ -32,8 +43,7 @@ export class DemoShow {
   constructor(
     private readonly api: ApiClient,
     private readonly terminal: Terminal,
-    /** Null for the default one. */
-    private readonly source: string | null,
+    private readonly stage: Stage,
   ) {}
 
   async run(): Promise<void> {
@@ -140,7 +150,7 @@ export class DemoShow {
   private invitation(): void {
     const { terminal } = this;
     const { url } = this.api;
-    const options = `${url.endsWith(':3000') ? '' : ` --url ${url}`}${this.source ? ` --source ${this.source}` : ''}`;
+    const options = `${url.endsWith(':3000') ? '' : ` --url ${url}`}${this.stage.source ? ` --source ${this.stage.source}` : ''}`;
     this.title('Yours to explore');
     terminal.line(
       [
@@ -148,6 +158,7 @@ export class DemoShow {
         `  Queues      ${url}/admin/queues`,
         `  Jobs        npm run cli -- jobs${options}`,
         `  Your data   npm run cli -- load --model-name patient --input-file FILE${options}`,
+        ...(this.stage.wantsKeys ? [`  ${KEY_COMMAND}`] : []),
         '',
         '  It stays up until Ctrl-C.',
       ].join('\n'),
@@ -166,9 +177,10 @@ export class DemoShow {
 
   /** The command that does what comes next, for the reader to repeat. */
   private curl(options: string, path: string): void {
-    const source = this.source === null ? '' : ` -H 'X-Source: ${this.source}'`;
+    const source = this.stage.source === null ? '' : ` -H 'X-Source: ${this.stage.source}'`;
+    const key = this.stage.wantsKeys ? ' -H "X-API-Key: $COUNTERPART_KEY"' : '';
     const address = path.includes('?') ? `'${this.api.url}${path}'` : `${this.api.url}${path}`;
-    const command = `  $ curl${source}${options && ` ${options}`} ${address}`;
+    const command = `  $ curl${key}${source}${options && ` ${options}`} ${address}`;
     this.terminal.line(this.terminal.style('dim', command));
   }
 }

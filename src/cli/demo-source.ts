@@ -38,7 +38,7 @@ async function historyOf(api: ApiClient): Promise<'nothing' | 'shows' | 'own rec
   for (const resource of RESOURCES) {
     const path = `/sync/jobs?resource=${resource}&limit=${MAX_JOBS}`;
     const { items, nextCursor } = await api.get<{ items: Job[]; nextCursor: string | null }>(path);
-    const isOurs = items.every((job) => job.dryRun || ours.has(job.snapshot.sha256));
+    const isOurs = items.every((job) => job.dryRun || ours.has(job.snapshot?.sha256 ?? ''));
     if (nextCursor !== null || !isOurs) return 'own records';
     jobs += items.length;
   }

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { type Config, loadConfig } from '../platform/config.js';
+import { newKey } from '../access/key-text.js';
+import { authMode, type Config, loadConfig } from '../platform/config.js';
 import { DataDirectoryInUseError } from '../platform/embedded-postgres/data-directory-lock.js';
 import { ApiClient } from './api-client.js';
 import type { Application, LocalServer } from './application.js';
@@ -30,11 +31,12 @@ async function demo(app: Application, terminal: Terminal, options: { exit?: bool
   const config = await demoConfig(terminal);
   const database = config.DATABASE_URL ? 'the one of DATABASE_URL' : `an embedded PostgreSQL in ${config.DATA_DIR}`;
   terminal.line(terminal.style('dim', `Starting the server and its database, ${database} …`));
-  const server = await startServer(app, config);
+  const operatorKey = newKey();
+  const server = await startServer(app, config, operatorKey);
   const stopped = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
   try {
     terminal.line(`listening on ${server.url}`);
-    await Promise.race([show(server, terminal), stopped]);
+    await Promise.race([show(server, terminal, { key: operatorKey, isNeeded: authMode(config) === 'keys' }), stopped]);
     if (!options.exit) await stopped;
   } finally {
     terminal.line(terminal.style('dim', '\nStopping …'));
@@ -44,11 +46,14 @@ async function demo(app: Application, terminal: Terminal, options: { exit?: bool
   return EXIT.ok;
 }
 
-async function show(server: LocalServer, terminal: Terminal): Promise<void> {
-  const key = process.env['COUNTERPART_KEY'];
-  const api = new ApiClient(server.url, key ? { Authorization: `Bearer ${key}` } : {});
+async function show(
+  server: LocalServer,
+  terminal: Terminal,
+  { key, isNeeded }: { key: string; isNeeded: boolean },
+): Promise<void> {
+  const api = new ApiClient(server.url, { Authorization: `Bearer ${key}` });
   const source = await chooseDemoSource(api, terminal);
-  await new DemoShow(source === null ? api : api.forSource(source), terminal, source).run();
+  await new DemoShow(source === null ? api : api.forSource(source), terminal, { source, wantsKeys: isNeeded }).run();
 }
 
 /** The usual settings, but with a free port if the usual one is taken, and without the log lines of everyday. */
@@ -71,9 +76,9 @@ async function isFree(port: number, host: string): Promise<boolean> {
   }
 }
 
-async function startServer(app: Application, config: Config): Promise<LocalServer> {
+async function startServer(app: Application, config: Config, operatorKey: string): Promise<LocalServer> {
   try {
-    return await app.startServer(config);
+    return await app.startServer(config, { operatorKey });
   } catch (error) {
     if (!(error instanceof DataDirectoryInUseError)) throw error;
     throw new Failure(

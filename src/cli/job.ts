@@ -26,12 +26,14 @@ async function showJob(session: Session<JobOptions>, id = ''): Promise<number> {
   if (options.json) terminal.json(job);
   else {
     await reportJob({ api, terminal, ...options }, job);
-    const { snapshot, source, submittedAt, startedAt, finishedAt } = job;
+    const { snapshot, revertOf, source, submittedAt, startedAt, finishedAt } = job;
     terminal.line(
       [
         '',
         `  source     ${source}`,
-        `  snapshot   ${formatBytes(snapshot.bytes)}, ${snapshot.contentType}, sha256 ${snapshot.sha256}`,
+        snapshot
+          ? `  snapshot   ${formatBytes(snapshot.bytes)}, ${snapshot.contentType}, sha256 ${snapshot.sha256}`
+          : `  reverts    ${revertOf ?? ''}`,
         `  submitted  ${submittedAt}`,
         `  started    ${startedAt ?? '–'}`,
         `  finished   ${finishedAt ?? '–'}`,

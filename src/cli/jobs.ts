@@ -58,7 +58,7 @@ async function listJobs(app: Application, session: Session<JobsOptions>): Promis
 function rowOf(job: Job, status: string): Cell[] {
   const { received, created, updated, deleted, rejected } = job.counts;
   const submitted = job.submittedAt.replace('T', ' ').slice(0, 19);
-  const size = formatBytes(job.snapshot.bytes);
+  const size = job.snapshot ? formatBytes(job.snapshot.bytes) : 'revert';
   const state = { styled: job.dryRun ? `${status} (dry run)` : status };
   return [job.id, job.resource, state, submitted, size, received, created, updated, deleted, rejected];
 }

@@ -21,7 +21,7 @@ async function migrateDatabase(app: Application, terminal: Terminal): Promise<nu
     // Loaded here, as it brings the whole ORM along.
     const { migrate } = await import('../platform/migrate.js');
     const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
-    await migrate(await app.databaseOptions(config, databaseUrl), databaseUrl, queue);
+    await migrate(await app.migrationOptions(databaseUrl), databaseUrl, queue);
   } finally {
     await embedded?.stop();
   }

@@ -33,7 +33,7 @@ export class Progress {
   sighted(job: Job): void {
     const { processed, percent } = job.progress;
     const records = `${this.terminal.number(processed)} records`;
-    this.show(PHASES[job.status] ?? job.status, percent, processed > 0 ? records : '');
+    this.show(whatKeepsItWaiting(job) ?? PHASES[job.status] ?? job.status, percent, processed > 0 ? records : '');
   }
 
   /** Takes the bar away; what comes next is written in its place. */
@@ -72,4 +72,12 @@ export class Progress {
     this.lastLine = line;
     this.lastLineAt = Date.now();
   }
+}
+
+/** Null if it is nothing but its turn, or a worker. */
+function whatKeepsItWaiting({ waiting }: Job): string | null {
+  if (waiting?.behind?.status === 'awaiting_approval') {
+    return `Waiting for job ${waiting.behind.id}, which waits for approval (approve or reject it)`;
+  }
+  return waiting?.retry ? `Trying again: ${waiting.retry.trouble}` : null;
 }

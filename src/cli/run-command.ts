@@ -62,6 +62,14 @@ function explain(error: unknown, terminal: Terminal): string {
   return `${cross} It did not work: ${plainMessage(error)}`;
 }
 
+/** What to do about a refusal that has nothing to do with what was asked for, by its code. */
+const REMEDIES: Record<string, string> = {
+  unauthorized:
+    'Show a key with --key or COUNTERPART_KEY. Whoever runs the server makes one: npm run cli -- keys create --help',
+  missing_scope:
+    'Show a key that may, with --key or COUNTERPART_KEY. npm run cli -- keys list, where the server runs, tells which do.',
+};
+
 /** The detail, then a line for each single fault. */
 function explainProblem({ document, message }: Problem): string {
   const faults = (document.errors ?? []).map(({ parameter, pointer, code, detail }) => {
@@ -70,9 +78,11 @@ function explainProblem({ document, message }: Problem): string {
   });
   // A single fault often says the same as the whole.
   const isSaid = faults.length === 1 && document.errors?.[0]?.detail === message;
+  const remedy = document.code === undefined ? undefined : REMEDIES[document.code];
   const lines = [
     `${message} (${document.status}${document.code ? ` ${document.code}` : ''})`,
     ...(isSaid ? [] : faults),
+    ...(remedy === undefined ? [] : [remedy]),
   ];
   return lines.map((line) => printable(line)).join('\n');
 }

@@ -1,4 +1,22 @@
+import { Migration20261121AccessKeys } from './migration-20261121-access-keys.js';
+import { Migration20261121Audit } from './migration-20261121-audit.js';
+import { Migration20261121Changes } from './migration-20261121-changes.js';
+import { Migration20261121Heartbeats } from './migration-20261121-heartbeats.js';
 import { Migration20261121Initial } from './migration-20261121-initial.js';
+import { Migration20261121Limits } from './migration-20261121-limits.js';
+import { Migration20261121Reverts } from './migration-20261121-reverts.js';
+import { Migration20261121Walls } from './migration-20261121-walls.js';
+import { Migration20261121Webhooks } from './migration-20261121-webhooks.js';
 
 /** All migrations, oldest first. As a list they need no file paths at run time. */
-export const migrations = [{ name: 'Migration20261121Initial', class: Migration20261121Initial }];
+export const migrations = [
+  { name: 'Migration20261121Initial', class: Migration20261121Initial },
+  { name: 'Migration20261121Heartbeats', class: Migration20261121Heartbeats },
+  { name: 'Migration20261121Webhooks', class: Migration20261121Webhooks },
+  { name: 'Migration20261121Changes', class: Migration20261121Changes },
+  { name: 'Migration20261121Reverts', class: Migration20261121Reverts },
+  { name: 'Migration20261121Walls', class: Migration20261121Walls },
+  { name: 'Migration20261121AccessKeys', class: Migration20261121AccessKeys },
+  { name: 'Migration20261121Audit', class: Migration20261121Audit },
+  { name: 'Migration20261121Limits', class: Migration20261121Limits },
+];

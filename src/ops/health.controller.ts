@@ -6,12 +6,14 @@ import type { Response } from 'express';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG, type Config } from '../platform/config.js';
 import { pingRedis } from '../platform/queue.js';
+import { Wants } from '../platform/wants.js';
 
 /** A service that needs longer than this to say anything is taken for away. */
 const PATIENCE_MS = 2_000;
 
 /** Whether the process lives, and whether it can do its work. */
 @ApiTags('operations')
+@Wants('public')
 @Controller('health')
 export class HealthController {
   constructor(

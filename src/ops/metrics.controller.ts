@@ -1,9 +1,11 @@
 import { Controller, Get, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
+import { Wants } from '../platform/wants.js';
 import { Metrics } from './metrics.js';
 
 @ApiTags('operations')
+@Wants('ops')
 @Controller('metrics')
 export class MetricsController {
   constructor(private readonly metrics: Metrics) {}

@@ -1,5 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
+import { acrossSources } from '../platform/walls.js';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 interface JobNumbers {
@@ -7,22 +8,32 @@ interface JobNumbers {
   resource: string;
   // Numbers that PostgreSQL counts arrive as text.
   queued: string;
+  retrying: string;
   running: string;
   held: string;
   failed: string;
   oldest_waiting: string;
 }
 
-interface Freshness {
+interface LastApplied {
   source: string;
   resource: string;
   seconds: string;
+  rejected_ratio: string;
+  unresolved: string;
+}
+
+interface WebhookNumbers {
+  source: string;
+  pending: string;
+  failed: string;
+  disabled: string;
 }
 
 /** What Prometheus may know: numbers by source and resource, never anything of a record. */
 @Injectable()
 export class Metrics {
-  readonly registry = new Registry();
+  private readonly gauges: Gauge[] = [];
 
   /** Durations by route pattern, not by path: paths hold ids. */
   readonly requests = new Histogram({
@@ -33,11 +44,11 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  private readonly jobs = this.gauge('counterpart_jobs', 'Sync jobs by state; failed: of the last 24 hours', [
-    'source',
-    'resource',
-    'state',
-  ]);
+  private readonly jobs = this.gauge(
+    'counterpart_jobs',
+    'Sync jobs by state; retrying: those of the queued ones that failed before; failed: of the last 24 hours',
+    ['source', 'resource', 'state'],
+  );
   private readonly waiting = this.gauge('counterpart_oldest_waiting_seconds', 'Age of the oldest job that waits', [
     'source',
     'resource',
@@ -48,32 +59,73 @@ export class Metrics {
     ['source', 'resource'],
   );
 
-  constructor(private readonly em: EntityManager) {
+  private readonly rejected = this.gauge(
+    'counterpart_rejected_ratio',
+    'Share of the records of the snapshot that was applied last which were rejected, 0 to 1',
+    ['source', 'resource'],
+  );
+  private readonly unresolved = this.gauge(
+    'counterpart_unresolved_records',
+    'Records of the snapshot that was applied last whose parent was not in the mirror',
+    ['source', 'resource'],
+  );
+
+  private readonly deliveries = this.gauge(
+    'counterpart_webhook_deliveries',
+    'Webhook deliveries by state; failed: of the last 24 hours',
+    ['source', 'state'],
+  );
+  private readonly disabledWebhooks = this.gauge(
+    'counterpart_webhooks_disabled',
+    'Webhook endpoints that are sent nothing',
+    ['source'],
+  );
+
+  constructor(
+    private readonly em: EntityManager,
+    /** The process's own; other rooms count in it too. */
+    readonly registry: Registry,
+  ) {
     collectDefaultMetrics({ register: this.registry });
   }
 
   /** Prometheus' text format, with the numbers of the database as they are now. */
   async render(): Promise<string> {
-    const [jobs, ages] = await Promise.all([this.jobNumbers(), this.mirrorAges()]);
-    for (const gauge of [this.jobs, this.waiting, this.freshness]) gauge.reset();
-    for (const { source, resource, queued, running, held, failed, oldest_waiting } of jobs) {
-      for (const [state, value] of Object.entries({ queued, running, held, failed })) {
+    const [jobs, applied, webhooks] = await acrossSources(() =>
+      Promise.all([this.jobNumbers(), this.lastApplied(), this.webhookNumbers()]),
+    );
+    for (const gauge of this.gauges) gauge.reset();
+    for (const { source, resource, oldest_waiting, ...states } of jobs) {
+      for (const [state, value] of Object.entries(states)) {
         this.jobs.set({ source, resource, state }, Number(value));
       }
       this.waiting.set({ source, resource }, Number(oldest_waiting));
     }
-    for (const { source, resource, seconds } of ages) this.freshness.set({ source, resource }, Number(seconds));
+    for (const { source, resource, seconds, rejected_ratio, unresolved } of applied) {
+      this.freshness.set({ source, resource }, Number(seconds));
+      this.rejected.set({ source, resource }, Number(rejected_ratio));
+      this.unresolved.set({ source, resource }, Number(unresolved));
+    }
+    for (const { source, pending, failed, disabled } of webhooks) {
+      for (const [state, value] of Object.entries({ pending, failed })) {
+        this.deliveries.set({ source, state }, Number(value));
+      }
+      this.disabledWebhooks.set({ source }, Number(disabled));
+    }
     return this.registry.metrics();
   }
 
   private gauge<T extends string>(name: string, help: string, labelNames: readonly T[]): Gauge<T> {
-    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+    const gauge = new Gauge({ name, help, labelNames, registers: [this.registry] });
+    this.gauges.push(gauge);
+    return gauge;
   }
 
   private jobNumbers(): Promise<JobNumbers[]> {
     return this.em.fork().execute<JobNumbers[]>(`
       select s.name as source, j.resource,
              count(*) filter (where status = 'queued') as queued,
+             count(*) filter (where status = 'queued' and retry_at is not null) as retrying,
              count(*) filter (where status in ('staging', 'reconciling')) as running,
              count(*) filter (where status = 'awaiting_approval') as held,
              count(*) filter (where status = 'failed') as failed,
@@ -84,9 +136,25 @@ export class Metrics {
        group by 1, 2`);
   }
 
-  private mirrorAges(): Promise<Freshness[]> {
-    return this.em.fork().execute<Freshness[]>(`
-      select s.name as source, m.resource, extract(epoch from now() - m.applied_at) as seconds
-        from mirror_state m join source s on s.id = m.source_id where m.applied_at is not null`);
+  private lastApplied(): Promise<LastApplied[]> {
+    return this.em.fork().execute<LastApplied[]>(`
+      select s.name as source, m.resource, extract(epoch from now() - m.applied_at) as seconds,
+             coalesce((j.counts->>'rejected')::numeric / nullif((j.counts->>'received')::numeric, 0), 0) as rejected_ratio,
+             j.counts->>'unresolved' as unresolved
+        from mirror_state m join source s on s.id = m.source_id join sync_job j on j.id = m.applied_job`);
+  }
+
+  private webhookNumbers(): Promise<WebhookNumbers[]> {
+    return this.em.fork().execute<WebhookNumbers[]>(`
+      select s.name as source, count(*) filter (where not e.enabled) as disabled,
+             coalesce(sum(d.pending), 0) as pending, coalesce(sum(d.failed), 0) as failed
+        from webhook_endpoint e join source s on s.id = e.source_id
+        left join (
+          select endpoint_id, count(*) filter (where status = 'pending') as pending,
+                 count(*) filter (where status = 'failed') as failed
+            from webhook_delivery
+           where status = 'pending' or (status = 'failed' and finished_at > now() - interval '1 day')
+           group by 1) d on d.endpoint_id = e.id
+       group by 1`);
   }
 }

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { formatMoney } from '../platform/money.js';
 import { type Page, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
+import { type Log, LogHorizons } from '../sync/log-horizons.js';
 import { isStorable } from '../sync/record-fields.js';
 import type { PatientSort, PatientView } from './patient.dto.js';
 
@@ -22,15 +23,25 @@ interface Order {
   key: string;
   descending: boolean;
   /** Where to find what a moved key was before, by row and time; null for keys that never move. */
-  history: string | null;
+  history: { log: Log; rows: string } | null;
 }
 
-const TOTAL_HISTORY = `
-  select row_id, at, before from total_change where source_id = :source and resource = 'patients'`;
+const TOTAL_HISTORY = {
+  log: 'total_change' as const,
+  rows: `select row_id, at, before from total_change where source_id = :source and resource = 'patients'`,
+};
 
-const LAST_NAME_HISTORY = `
-  select row_id, at, (before->>'lastName') collate "C" as before from change
-   where source_id = :source and resource = 'patients' and operation = 'updated'`;
+const LAST_NAME_HISTORY = {
+  log: 'change' as const,
+  rows: `select row_id, at, (before->>'lastName') collate "C" as before from change
+          where source_id = :source and resource = 'patients' and operation = 'updated'`,
+};
+
+/**
+ * The state that a first page shows is dated no earlier than so, however long ago the last job was: else the cursors of a
+ * source that rests would be as old as that job. No transaction that changes rows takes so long.
+ */
+const OLDEST_STATE = `now() - interval '1 day'`;
 
 const ORDERS: Record<PatientSort, Order> = {
   externalId: { key: 'p.external_id', descending: false, history: null },
@@ -74,7 +85,10 @@ const COLUMNS = `p.id, p.external_id, p.first_name, p.last_name, p.middle_name, 
 /** Answers questions about the live patients of a source. */
 @Injectable()
 export class PatientQueries {
-  constructor(private readonly em: EntityManager) {}
+  constructor(
+    private readonly em: EntityManager,
+    private readonly horizons: LogHorizons,
+  ) {}
 
   /** @throws Refusal 404 if there is no live patient with that external id */
   async get(sourceId: number, externalId: string): Promise<PatientView> {
@@ -83,7 +97,7 @@ export class PatientQueries {
     const [row] = await this.em
       .fork()
       .execute<PatientRow[]>(
-        `select ${COLUMNS} from patient p where p.source_id = ? and p.external_id = ? and p.deleted_at is null`,
+        `select ${COLUMNS} from patient_of_source p where p.source_id = ? and p.external_id = ? and p.deleted_at is null`,
         [sourceId, externalId],
       );
     if (!row) throw Refusal.notFound('patient');
@@ -93,6 +107,7 @@ export class PatientQueries {
   /**
    * A page in the wanted order. Totals and names may move while a caller goes from page to page; so the pages behind the
    * first one keep to the keys that the rows had when that one was read: no row that stays is skipped or repeated.
+   * @throws Refusal 400, or 410 if what the rows' keys were then is kept no longer
    */
   async list(sourceId: number, filter: PatientFilter): Promise<Page<PatientView>> {
     const scope = `patients ${filter.sort}`;
@@ -100,6 +115,9 @@ export class PatientQueries {
     const place = placeOf(readCursor(filter.cursor, scope, 3), order);
     const statement = new PatientPage(sourceId, filter, order, place).statement();
     const rows = await this.em.fork().execute<PageRow[]>(statement.sql, statement.values);
+    if (place && order.history && (await this.horizons.isGone(order.history.log, new Date(Number(place.asOf))))) {
+      throw new Refusal(410, 'cursor_gone', 'This cursor is too old. Begin with the first page again.');
+    }
     const page = toPage(rows, filter.limit, scope, (row) => [place?.asOf ?? row.as_of, row.sort_key, row.external_id]);
     return { ...page, items: page.items.map(toView) };
   }
@@ -110,7 +128,7 @@ function placeOf(cursor: string[] | null, order: Order): Place | null {
   const [asOf = '', key = '', externalId = ''] = cursor;
   const isNumber = !order.key.includes('payments_total') || /^-?\d{1,28}(\.\d{1,4})?$/.test(key);
   if (isNumber && /^\d{1,15}$/.test(asOf)) return { asOf, key, externalId };
-  throw Refusal.parameter('cursor', 'The cursor does not belong to this list and order.', 'invalid_cursor');
+  throw Refusal.foreignCursor();
 }
 
 /** Builds the statement of one page. */
@@ -127,7 +145,7 @@ class PatientPage {
   statement(): { sql: string; values: unknown[] } {
     const { order, place } = this;
     const sql =
-      place !== null && order.history !== null ? this.laterPage(order.history, place) : this.page('', order.key);
+      place !== null && order.history !== null ? this.laterPage(order.history.rows, place) : this.page('', order.key);
     return { sql, values: this.values };
   }
 
@@ -147,7 +165,7 @@ class PatientPage {
   private page(condition: string, key: string, join = ''): string {
     const direction = this.order.descending ? 'desc' : 'asc';
     return `select ${COLUMNS}, ${key} as sort_key, (${this.asOf()}) as as_of
-              from patient p ${join}
+              from patient_of_source p ${join}
              where p.source_id = ${this.bind(this.sourceId)} and p.deleted_at is null
                    ${this.range()} ${this.start()} ${condition} ${this.after(key)}
              order by ${key} ${direction}, p.external_id limit ${this.filter.limit + 1}`;
@@ -155,7 +173,7 @@ class PatientPage {
 
   /** The state that this statement sees, by the time at which it came about. */
   private asOf(): string {
-    return `select coalesce(max((extract(epoch from applied_at) * 1000)::bigint), 0)::text from mirror_state
+    return `select (extract(epoch from greatest(max(applied_at), ${OLDEST_STATE})) * 1000)::bigint::text from mirror_state
              where source_id = ${this.bind(this.sourceId)}`;
   }
 

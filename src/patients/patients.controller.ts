@@ -1,9 +1,14 @@
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
+import { Audited, subjectOf } from '../platform/audited.js';
 import { CallerSource } from '../platform/caller-source.js';
-import { linkNextPage, type Page } from '../platform/paging.js';
+import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
+import { Wants } from '../platform/wants.js';
+import type { HistoryItem } from '../sync/changes/change.dto.js';
+import { GetHistory } from '../sync/changes/get-history.js';
+import { RowHistory } from '../sync/changes/row-history.js';
 import type { JobView } from '../sync/jobs/job-view.js';
 import { PostSnapshot, SubmitSnapshot } from '../sync/post-snapshot.js';
 import { SnapshotSubmission } from '../sync/snapshot-submission.js';
@@ -20,6 +25,7 @@ export class PatientsController {
     private readonly submission: SnapshotSubmission,
     private readonly queries: PatientQueries,
     private readonly sources: Sources,
+    private readonly rowHistory: RowHistory,
   ) {}
 
   @PostSnapshot(patients)
@@ -32,6 +38,8 @@ export class PatientsController {
   }
 
   @Get('patients')
+  @Wants('read')
+  @Audited('patients.listed', { soon: true })
   @ApiOperation({ summary: 'Patients by the total of their payments' })
   async list(
     @CallerSource() source: string,
@@ -52,10 +60,25 @@ export class PatientsController {
   }
 
   @Get('patients/:externalId')
+  @Wants('read')
+  @Audited('patients.read', { subject: subjectOf('patients', 'externalId') })
   @ApiOperation({ summary: 'A live patient' })
   @ApiResponse({ status: 200, type: PatientView })
   async get(@CallerSource() source: string, @Param('externalId') externalId: string): Promise<PatientView> {
     return this.queries.get(await this.sources.find(source), externalId);
+  }
+
+  @GetHistory(patients)
+  async history(
+    @CallerSource() source: string,
+    @Param('externalId') externalId: string,
+    @Query() query: PageQuery,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Page<HistoryItem>> {
+    const page = await this.rowHistory.page(patients, source, externalId, query);
+    linkNextPage(request, response, page);
+    return page;
   }
 }
 

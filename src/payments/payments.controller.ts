@@ -1,8 +1,13 @@
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
+import { Audited, subjectOf } from '../platform/audited.js';
 import { CallerSource } from '../platform/caller-source.js';
 import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
+import { Wants } from '../platform/wants.js';
+import type { HistoryItem } from '../sync/changes/change.dto.js';
+import { GetHistory } from '../sync/changes/get-history.js';
+import { RowHistory } from '../sync/changes/row-history.js';
 import type { JobView } from '../sync/jobs/job-view.js';
 import { PostSnapshot, SubmitSnapshot } from '../sync/post-snapshot.js';
 import { SnapshotSubmission } from '../sync/snapshot-submission.js';
@@ -19,6 +24,7 @@ export class PaymentsController {
     private readonly submission: SnapshotSubmission,
     private readonly queries: PaymentQueries,
     private readonly sources: Sources,
+    private readonly rowHistory: RowHistory,
   ) {}
 
   @PostSnapshot(payments)
@@ -31,6 +37,8 @@ export class PaymentsController {
   }
 
   @Get('payments')
+  @Wants('read')
+  @Audited('payments.listed', { subject: filteredSubject })
   @ApiOperation({ summary: 'Payments, of all patients or of one' })
   async list(
     @CallerSource() source: string,
@@ -45,6 +53,8 @@ export class PaymentsController {
   }
 
   @Get('patients/:externalId/payments')
+  @Wants('read')
+  @Audited('payments.listed', { subject: subjectOf('patients', 'externalId') })
   @ApiOperation({ summary: 'Payments of a live patient' })
   async listOfPatient(
     @CallerSource() source: string,
@@ -58,4 +68,24 @@ export class PaymentsController {
     linkNextPage(request, response, page);
     return page;
   }
+
+  @GetHistory(payments)
+  async history(
+    @CallerSource() source: string,
+    @Param('externalId') externalId: string,
+    @Query() query: PageQuery,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Page<HistoryItem>> {
+    const page = await this.rowHistory.page(payments, source, externalId, query);
+    linkNextPage(request, response, page);
+    return page;
+  }
+}
+
+/** The patient or the payment that a list is asked to be about. */
+function filteredSubject({ query }: Request): string | null {
+  const { external_id: patient, payment_external_id: payment } = query;
+  if (patient !== undefined) return `patients:${String(patient)}`;
+  return payment === undefined ? null : `payments:${String(payment)}`;
 }

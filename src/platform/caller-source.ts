@@ -1,5 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import type { Request } from 'express';
+import type { IncomingMessage } from 'node:http';
+import { callerOf } from './caller.js';
 import { Refusal } from './refusal.js';
 
 /** The source of whoever does not say which. */
@@ -7,18 +8,36 @@ const DEFAULT_SOURCE = 'default';
 
 const SOURCE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
-/** The name of the source that a request speaks for: its `X-Source` header. @throws Refusal 400 */
-export function callerSource(request: Request): string {
-  const name = request.headers['x-source'] ?? DEFAULT_SOURCE;
-  if (typeof name === 'string' && SOURCE_NAME.test(name)) return name;
-  throw Refusal.parameter(
-    'X-Source',
-    'A source is named with 1 to 63 letters, digits, dots, _ and -.',
-    'invalid_source',
-  );
+/** Whether a text can be the name of a source. */
+export function isSourceName(text: string): boolean {
+  return SOURCE_NAME.test(text);
+}
+
+/**
+ * The name of the source that a request speaks for. A key that is bound to a source always speaks for that one; other
+ * callers name it in `X-Source`. @throws Refusal 400, or 404 for another source than the key's own
+ */
+export function callerSource(request: IncomingMessage): string {
+  const { source: own } = callerOf(request);
+  const name = request.headers['x-source'] ?? own ?? DEFAULT_SOURCE;
+  if (typeof name !== 'string' || !isSourceName(name)) {
+    throw Refusal.parameter(
+      'X-Source',
+      'A source is named with 1 to 63 letters, digits, dots, _ and -.',
+      'invalid_source',
+    );
+  }
+  if (!maySee(request, name)) throw Refusal.notFound('source');
+  return name;
+}
+
+/** Whether the caller may know of a source: of its own, or of all if its key is bound to none. */
+export function maySee(request: IncomingMessage, source: string): boolean {
+  const { source: own } = callerOf(request);
+  return own === null || own === source;
 }
 
 /** The name of the caller's source as a parameter of a handler. */
 export const CallerSource = createParamDecorator((_: unknown, context: ExecutionContext) =>
-  callerSource(context.switchToHttp().getRequest<Request>()),
+  callerSource(context.switchToHttp().getRequest<IncomingMessage>()),
 );

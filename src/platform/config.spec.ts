@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConfigError, loadConfig } from './config.js';
+import { authMode, ConfigError, loadConfig, poolSize } from './config.js';
 
 function problemsOf(env: Record<string, string>): string[] {
   try {
@@ -42,6 +42,13 @@ describe('the settings', () => {
   });
 
   it.each([
+    ['2', 2],
+    ['10.0.0.1, ::1/128,loopback', ['10.0.0.1', '::1/128', 'loopback']],
+  ])('trust the proxies %s', (TRUST_PROXY, proxies) => {
+    expect(loadConfig({ TRUST_PROXY })).toMatchObject({ TRUST_PROXY: proxies });
+  });
+
+  it.each([
     ['PORT', 'abc'],
     ['PORT', '65536'],
     ['PORT', '-1'],
@@ -59,11 +66,56 @@ describe('the settings', () => {
     ['FUTURE_BIRTH_DATES', 'maybe'],
     ['NODE_ENV', 'prod'],
     ['QUEUE_PREFIX', 'With Blanks'],
+    ['TRUST_PROXY', 'everybody'],
+    ['TRUST_PROXY', '10.0.0.0/33'],
+    ['TRUST_PROXY', '1,'],
+    ['AUDIT_RETENTION_DAYS', '364'],
   ])('%s=%s is refused by name', (name, value) => {
     const problems = problemsOf({ [name]: value });
 
     expect(problems.length).toBeGreaterThan(0);
     for (const problem of problems) expect(problem).toMatch(new RegExp(`^${name}: .`));
+  });
+
+  it('want a pool in which the jobs that run at once do not wait for each other', () => {
+    expect(problemsOf({ DATABASE_POOL_SIZE: '9' })).toEqual([
+      'DATABASE_POOL_SIZE: must be at least 10 with WORKER_CONCURRENCY=4',
+    ]);
+    expect(problemsOf({ DATABASE_POOL_SIZE: '9', PORT: 'abc' })).toHaveLength(2);
+    expect(problemsOf({ DATABASE_POOL_SIZE: '9', WORKER_CONCURRENCY: '2' })).toEqual([]);
+    expect(problemsOf({ DATABASE_POOL_SIZE: '4', ROLE: 'api' })).toEqual([]);
+  });
+
+  it.each([
+    ['api', 20],
+    ['worker', 10],
+    ['all', 30],
+  ])('give the role %s %i connections', (ROLE, size) => {
+    expect(poolSize(loadConfig({ ROLE }))).toBe(size);
+  });
+
+  it.each([
+    [{}, 'open'],
+    [{ HOST: 'localhost' }, 'open'],
+    [{ HOST: '127.8.9.1', NODE_ENV: 'test' }, 'open'],
+    [{ HOST: '::1' }, 'open'],
+    [{ NODE_ENV: 'production' }, 'keys'],
+    [{ HOST: '0.0.0.0' }, 'keys'],
+    [{ HOST: '::' }, 'keys'],
+    [{ HOST: '192.168.1.2', NODE_ENV: 'test' }, 'keys'],
+    [{ AUTH: 'keys' }, 'keys'],
+    [{ AUTH: 'open', NODE_ENV: 'production' }, 'open'],
+  ])('with %j let callers in by: %s', (env, mode) => {
+    expect(authMode(loadConfig(env))).toBe(mode);
+  });
+
+  it('do not open a server to other machines, and say so beside all else', () => {
+    for (const HOST of ['0.0.0.0', '::', '10.0.0.1', '::ffff:10.0.0.1']) {
+      expect(problemsOf({ AUTH: 'open', HOST })).toEqual([expect.stringMatching(/^AUTH: open is only for a HOST/)]);
+    }
+    expect(problemsOf({ AUTH: 'open', HOST: '0.0.0.0', PORT: 'abc' })).toHaveLength(2);
+    expect(problemsOf({ AUTH: 'open', HOST: 'nowhere' })).toEqual([expect.stringMatching(/^HOST: /)]);
+    expect(problemsOf({ AUTH: 'none' })).toEqual([expect.stringMatching(/^AUTH: /)]);
   });
 
   it('that are wrong are named all at once, without their values', () => {

@@ -1,12 +1,23 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isLoopback } from './loopback.js';
 
-const count = (fallback: number, min = 1, max = Number.MAX_SAFE_INTEGER) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d+$/, 'must be a whole number')
     .transform(Number)
-    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
+
+const count = (fallback: number, min = 1, max = Number.MAX_SAFE_INTEGER) => wholeNumber(min, max).default(fallback);
+
+/** Whole numbers, separated by commas. */
+const counts = (fallback: number[], max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}(,\d{1,9})*$/, 'must be whole numbers, separated by commas')
+    .transform((text) => text.split(',').map(Number))
+    .pipe(z.array(z.number().max(max, `must be at most ${max} each`)).max(50, 'must be at most 50 numbers'))
     .default(fallback);
 
 const url = (...protocols: string[]) =>
@@ -17,6 +28,22 @@ const url = (...protocols: string[]) =>
     })
     .optional();
 
+/** How many proxies stand in front, or which: addresses, networks, and what Express has names for. */
+const proxies = z
+  .string()
+  .refine((text) => /^\d{1,2}$/.test(text) || text.split(',').every((part) => isProxy(part.trim())), {
+    message: 'must be a number of proxies, or addresses and networks separated by commas',
+  })
+  .transform((text) => (/^\d{1,2}$/.test(text) ? Number(text) : text.split(',').map((part) => part.trim())))
+  .optional();
+
+function isProxy(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const version = isIP(address);
+  return version !== 0 && Number(bits ?? 0) <= (version === 4 ? 32 : 128);
+}
+
 /** Every setting, by the name of its environment variable. `.env.example` lists the same with their reasons. */
 export const settings = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
@@ -25,9 +52,14 @@ export const settings = z.object({
     .string()
     .refine((host) => host === 'localhost' || isIP(host) !== 0, 'must be an IP address or "localhost"')
     .default('127.0.0.1'),
+  AUTH: z.enum(['keys', 'open']).optional(),
+  QUEUE_ACTIONS: z.enum(['deny', 'allow']).default('deny'),
   ROLE: z.enum(['all', 'api', 'worker']).default('all'),
   DATABASE_URL: url('postgresql', 'postgres'),
-  DATABASE_POOL_SIZE: count(20, 4, 500),
+  DATABASE_POOL_SIZE: wholeNumber(4, 500).optional(),
+  MIGRATIONS: z.enum(['run', 'skip']).default('run'),
+  STATEMENT_TIMEOUT_SECONDS: count(30, 1, 3600),
+  JOB_STATEMENT_TIMEOUT_SECONDS: count(3600, 10, 86_400),
   REDIS_URL: url('redis', 'rediss'),
   QUEUE_PREFIX: z
     .string()
@@ -35,15 +67,38 @@ export const settings = z.object({
     .default('counterpart'),
   DATA_DIR: z.string().min(1).default('.data'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+  MAX_CONNECTIONS: count(2000, 10, 100_000),
+  MAX_HEADER_BYTES: count(16 * 1024, 8 * 1024, 256 * 1024),
+  MAX_URL_BYTES: count(8 * 1024, 8 * 1024, 256 * 1024),
+  MAX_PAGE_SIZE: count(1000, 1, 1000),
+  TRUST_PROXY: proxies,
+  RATE_LIMIT_PER_MINUTE: count(6000, 0, 10_000_000),
+  WRONG_KEYS_PER_MINUTE: count(30, 0, 1_000_000),
   MAX_BODY_BYTES: count(1024 ** 3),
+  MAX_RECORDS: count(20_000_000, 1, 1_000_000_000),
+  MAX_RECORD_BYTES: count(1024 ** 2, 1024, 16 * 1024 ** 2),
+  MAX_RECORD_DEPTH: count(64, 1, 1000),
   MAX_CONCURRENT_UPLOADS: count(8, 1, 1000),
   UPLOAD_TIMEOUT_SECONDS: count(3600),
-  WORKER_CONCURRENCY: count(4, 1, 64),
-  MAX_ATTEMPTS: count(5, 1, 100),
+  UPLOAD_IDLE_TIMEOUT_SECONDS: count(60, 1, 3600),
+  UPLOAD_MIN_BYTES_PER_SECOND: count(100, 0, 1024 ** 2),
+  WORKER_CONCURRENCY: count(4, 2, 64),
+  WORKER_SILENCE_MS: count(6_000, 500, 600_000),
+  MAX_ATTEMPTS: count(10, 1, 1000),
   SNAPSHOT_RETENTION_DAYS: count(30),
+  MAX_STORED_BYTES: count(50 * 1024 ** 3),
+  ERROR_RETENTION_DAYS: count(90),
+  CHANGE_RETENTION_DAYS: count(400, 7),
+  AUDIT_RETENTION_DAYS: count(2200, 365, 36_500),
   DELETE_GUARD_ROWS: count(50, 0),
   DELETE_GUARD_PERCENT: count(5, 0, 100),
   FUTURE_BIRTH_DATES: z.enum(['reject', 'accept']).default('reject'),
+  WEBHOOK_TARGETS: z.enum(['public', 'any']).default('public'),
+  WEBHOOK_MAX_ENDPOINTS: count(20, 1, 1000),
+  WEBHOOK_TIMEOUT_SECONDS: count(15, 1, 60),
+  WEBHOOK_RETRY_SECONDS: counts([5, 300, 1800, 7200, 18_000, 36_000, 36_000], 604_800),
+  WEBHOOK_DISABLE_AFTER_DAYS: count(5, 1, 3650),
+  WEBHOOK_RETENTION_DAYS: count(30, 1, 3650),
   SHUTDOWN_TIMEOUT_SECONDS: count(15, 1, 19),
 });
 
@@ -67,6 +122,53 @@ export class ConfigError extends Error {
 export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = settings.safeParse(given);
-  if (parsed.success) return parsed.data;
-  throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  const problems = (parsed.error?.issues ?? []).map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  problems.push(...poolProblems(given), ...authProblems(given));
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  return parsed.data;
+}
+
+/** What is wrong with the size of the pool beside other settings, told along with whatever else is wrong. */
+function poolProblems(given: Record<string, string | undefined>): string[] {
+  const { shape } = settings;
+  const [size, concurrency, role] = [
+    shape.DATABASE_POOL_SIZE.safeParse(given['DATABASE_POOL_SIZE']).data,
+    shape.WORKER_CONCURRENCY.safeParse(given['WORKER_CONCURRENCY']).data,
+    shape.ROLE.safeParse(given['ROLE']).data,
+  ];
+  if (size === undefined || concurrency === undefined || role === undefined) return [];
+  const least = poolSizeOfJobs({ ROLE: role, WORKER_CONCURRENCY: concurrency });
+  return size < least ? [`DATABASE_POOL_SIZE: must be at least ${least} with WORKER_CONCURRENCY=${concurrency}`] : [];
+}
+
+/** Nobody is asked for a key: that is for callers on this machine alone, whatever the environment. */
+function authProblems(given: Record<string, string | undefined>): string[] {
+  const host = settings.shape.HOST.safeParse(given['HOST']).data;
+  if (given['AUTH'] !== 'open' || host === undefined || isLoopback(host)) return [];
+  return ['AUTH: open is only for a HOST of this machine alone, such as 127.0.0.1; elsewhere callers need keys'];
+}
+
+/**
+ * Whether callers need keys. They do unless the settings say otherwise; while developing on this machine alone, only if
+ * the settings say so.
+ */
+export function authMode({ AUTH, HOST, NODE_ENV }: Pick<Config, 'AUTH' | 'HOST' | 'NODE_ENV'>): 'keys' | 'open' {
+  return AUTH ?? (isLoopback(HOST) && NODE_ENV !== 'production' ? 'open' : 'keys');
+}
+
+/** Connections for callers: a query holds one for milliseconds. */
+const POOL_SIZE_OF_CALLERS = 20;
+
+/** Connections of a process to the database: as set, or by what its role does at once. */
+export function poolSize(config: Config): number {
+  const callers = config.ROLE === 'worker' ? 0 : POOL_SIZE_OF_CALLERS;
+  return config.DATABASE_POOL_SIZE ?? callers + poolSizeOfJobs(config);
+}
+
+/**
+ * A job holds a connection for its transaction and takes another one to read on: with fewer, jobs would wait for each
+ * other. Heartbeat, rescuer and cleaner want theirs besides.
+ */
+function poolSizeOfJobs(config: Pick<Config, 'ROLE' | 'WORKER_CONCURRENCY'>): number {
+  return config.ROLE === 'api' ? 0 : 2 * config.WORKER_CONCURRENCY + 2;
 }

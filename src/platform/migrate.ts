@@ -1,7 +1,10 @@
 import { MikroORM, type Options } from '@mikro-orm/postgresql';
 import { runMigrations as runQueueMigrations } from 'bullmq';
 import pg from 'pg';
+import { identifier } from './database.js';
 import { queueSchema } from './queue.js';
+import { ensureRoles } from './roles.js';
+import { APP_ROLE } from './walls.js';
 
 /** Any constant will do, as long as it stays: instances that start at the same time queue up behind it. */
 const MIGRATION_LOCK = 7_220_251_121;
@@ -13,15 +16,58 @@ const MIGRATION_LOCK = 7_220_251_121;
  */
 export async function migrate(options: Options, databaseUrl: string, queue: { prefix: string } | null): Promise<void> {
   const orm = new MikroORM(options);
-  const client = new pg.Client({ connectionString: databaseUrl, application_name: 'counterpart migrations' });
-  await client.connect();
+  const [lock, client] = [newClient(databaseUrl), newClient(databaseUrl)];
   try {
-    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await Promise.all([lock.connect(), client.connect()]);
+    // Of a transaction rather than of the session, which a pooler would lend to others.
+    await lock.query('begin');
+    await lock.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    await ensureRoles(client);
     await orm.migrator.up();
-    if (queue) await runQueueMigrations(client, queueSchema(queue.prefix));
+    if (queue) {
+      await runQueueMigrations(client, queueSchema(queue.prefix));
+      await client.query(letAppUse(queueSchema(queue.prefix)));
+    }
   } finally {
-    // Ending the session gives the lock back.
     await client.end();
+    // That ends the transaction, and gives the lock back.
+    await lock.end();
     await orm.close();
   }
+}
+
+/**
+ * For servers that leave the migrations to somebody else: whether the last one is there.
+ * @throws Error
+ */
+export async function refuseUnlessMigrated(options: Options, databaseUrl: string): Promise<void> {
+  const last = options.migrations?.migrationsList?.at(-1);
+  const client = newClient(databaseUrl);
+  await client.connect();
+  try {
+    await client.query(`set role ${APP_ROLE}`);
+    const name = typeof last === 'object' && 'name' in last ? last.name : '';
+    const { rowCount } = await client.query('select from mikro_orm_migrations where name = $1', [name]);
+    if (rowCount === 1) return;
+  } catch (error) {
+    throw new Error(NOT_MIGRATED, { cause: error });
+  } finally {
+    await client.end();
+  }
+  throw new Error(NOT_MIGRATED);
+}
+
+const NOT_MIGRATED =
+  'The database is not up to date, and MIGRATIONS=skip: run `npm run cli -- migrate` as its owner first.';
+
+/** For servers whose user owns nothing, see docs/operations.md. */
+function letAppUse(schema: string): string {
+  return ['tables', 'sequences', 'routines']
+    .map((kind) => `grant all on all ${kind} in schema ${identifier(schema)} to ${APP_ROLE};`)
+    .concat(`grant usage on schema ${identifier(schema)} to ${APP_ROLE};`)
+    .join('\n');
+}
+
+function newClient(databaseUrl: string): pg.Client {
+  return new pg.Client({ connectionString: databaseUrl, application_name: 'counterpart migrations' });
 }

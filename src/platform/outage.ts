@@ -10,6 +10,12 @@ const OUTAGE_CODES =
 const OUTAGE_MESSAGES =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after|Client was closed and is not queryable|Connection is closed)/;
 
+/** PostgreSQL has no room left, https://www.postgresql.org/docs/18/errcodes-appendix.html. */
+const DISK_FULL = '53100';
+
+/** PostgreSQL gave up a statement that took too long, or that waited too long for a lock. */
+const TOO_SLOW = ['57014', '55P03'];
+
 /** What is looked at in an error, by its shape: Node's own errors are of another realm's class in Jest and in workers. */
 type ErrorLike = Partial<Record<'code' | 'message' | 'cause' | 'previous' | 'errors', unknown>>;
 
@@ -21,4 +27,22 @@ export function isOutage(thrown: unknown, depth = 0): boolean {
   if (typeof message === 'string' && OUTAGE_MESSAGES.test(message)) return true;
   const inner = [cause, previous, ...(Array.isArray(errors) ? (errors as unknown[]) : [])];
   return inner.some((error) => isOutage(error, depth + 1));
+}
+
+/** Whether the database has no room for what was to be written. */
+export function isDiskFull(thrown: unknown): boolean {
+  return sqlState(thrown) === DISK_FULL;
+}
+
+/** Whether the database gave up because of one of the time limits that we set. */
+export function isTooSlow(thrown: unknown): boolean {
+  return TOO_SLOW.includes(sqlState(thrown) ?? '');
+}
+
+/** The five characters by which PostgreSQL names an error, also of a wrapped one; null if it is none of PostgreSQL's. */
+export function sqlState(thrown: unknown, depth = 0): string | null {
+  if (typeof thrown !== 'object' || thrown === null || depth > 5) return null;
+  const { code, cause, previous } = thrown as ErrorLike;
+  if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return code;
+  return sqlState(cause, depth + 1) ?? sqlState(previous, depth + 1);
 }

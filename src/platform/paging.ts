@@ -44,7 +44,8 @@ export function toPage<T>(rows: T[], limit: number, scope: string, keyOf: (row: 
   return { items, nextCursor };
 }
 
-function encodeCursor(scope: string, key: string[]): string {
+/** An opaque cursor with the parts of a place in the list `scope`, for {@link readCursor}. */
+export function encodeCursor(scope: string, key: string[]): string {
   return Buffer.from(JSON.stringify([scope, ...key])).toString('base64url');
 }
 
@@ -54,7 +55,7 @@ function encodeCursor(scope: string, key: string[]): string {
  */
 export function readCursor(cursor: string | undefined, scope: string, length: number): string[] | null {
   if (cursor === undefined) return null;
-  const refusal = Refusal.parameter('cursor', 'The cursor does not belong to this list and order.', 'invalid_cursor');
+  const refusal = Refusal.foreignCursor();
   let parts: unknown;
   try {
     parts = JSON.parse(Buffer.from(cursor, 'base64url').toString());
@@ -70,9 +71,7 @@ export function readCursor(cursor: string | undefined, scope: string, length: nu
 export function readPosition(cursor: string | undefined, scope: string): number | null {
   const key = readCursor(cursor, scope, 1);
   if (key === null) return null;
-  if (!/^\d{1,15}$/.test(key[0] ?? '')) {
-    throw Refusal.parameter('cursor', 'The cursor does not belong to this list and order.', 'invalid_cursor');
-  }
+  if (!/^\d{1,15}$/.test(key[0] ?? '')) throw Refusal.foreignCursor();
   return Number(key[0]);
 }
 
@@ -80,6 +79,8 @@ export function readPosition(cursor: string | undefined, scope: string): number 
 export function linkNextPage(request: Request, response: Response, page: Page<unknown>): void {
   if (page.nextCursor === null) return;
   const next = new URL(request.originalUrl, 'http://here');
+  // The feed's other name for the same.
+  next.searchParams.delete('after');
   next.searchParams.set('cursor', page.nextCursor);
   response.append('Link', `<${next.pathname}${next.search}>; rel="next"`);
 }

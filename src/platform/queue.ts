@@ -6,10 +6,11 @@ import {
   type QueueOptions,
 } from 'bullmq';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import pg from 'pg';
 import type { Config } from './config.js';
 
-/** Connections that the queue may hold to PostgreSQL in one process, the listening one aside. */
-const POSTGRES_POOL_SIZE = 5;
+/** Connections that each of a process's queues and workers may hold to a queue in PostgreSQL, the listening one aside. */
+const POSTGRES_POOL_SIZE = 3;
 
 /** The PostgreSQL schema that holds the queue's tables. */
 export function queueSchema(prefix: string): string {
@@ -25,14 +26,54 @@ export function chooseQueueBackend(config: Config, databaseUrl: string): QueueOp
     setDefaultBackendFactory(createRedisBackend);
     return { connection: redisConnection(config.REDIS_URL), prefix: redisPrefix(config) };
   }
-  setDefaultBackendFactory(createPostgresBackend as unknown as BackendFactory);
+  setDefaultBackendFactory(createPatientBackend as unknown as BackendFactory);
   const connection = {
     connectionString: databaseUrl,
     schema: queueSchema(config.QUEUE_PREFIX),
     max: POSTGRES_POOL_SIZE,
     application_name: 'counterpart queue',
+    Client: PatientClient,
   };
   return { connection };
+}
+
+/**
+ * BullMQ (6.7) remembers for ever that its first look at its tables failed: a worker that lost its connection in that
+ * moment would never take a job again. Here the next one who asks looks again.
+ */
+function createPatientBackend(...order: Parameters<typeof createPostgresBackend>) {
+  const backend = createPostgresBackend(...order);
+  for (const part of [backend, (backend as unknown as { connection: object }).connection]) lookAgain(part as Starting);
+  return backend;
+}
+
+/** What remembers how its start went. */
+interface Starting {
+  readyPromise: Promise<void> | undefined;
+  waitUntilReady: () => Promise<void>;
+}
+
+function lookAgain(part: Starting): void {
+  const waitUntilReady = part.waitUntilReady.bind(part);
+  part.waitUntilReady = async () => {
+    try {
+      await waitUntilReady();
+    } catch (error) {
+      part.readyPromise = undefined;
+      throw error;
+    }
+  };
+}
+
+/**
+ * BullMQ (6.7) holds a client while it looks at its tables, and listens to no errors of it: a database that went away
+ * in the first seconds of a process ended it. The next query tells of the loss.
+ */
+class PatientClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
 }
 
 function hostsOf(url: string): string[] {
@@ -66,6 +107,21 @@ function redisConnection(url: string): QueueOptions['connection'] {
     ...(parsed.protocol === 'rediss:' ? { tls: {} } : {}),
   };
   return options as QueueOptions['connection'];
+}
+
+/** A connection to the Redis of the queue, or to its cluster, for other uses. */
+export function redisClient(url: string, options: RedisOptions): Redis | Cluster {
+  const hosts = hostsOf(url);
+  if (hosts.length === 1) return new Redis(url, options);
+  const { lazyConnect, enableOfflineQueue, ...redisOptions } = options;
+  return new Cluster(
+    hosts.map((host) => `redis://${host}`),
+    {
+      redisOptions,
+      ...(lazyConnect === undefined ? {} : { lazyConnect }),
+      ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
+    },
+  );
 }
 
 /** Whether the Redis of the queue answers within `timeoutMs`; its own connection, so that a hanging one hides nothing. */

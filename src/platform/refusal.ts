@@ -50,7 +50,17 @@ export class Refusal extends Error {
 
   /** A query parameter or header that cannot be taken: 400. */
   static parameter(parameter: string, detail: string, code = 'invalid_parameter'): Refusal {
-    return new Refusal(400, code, detail, { errors: [{ parameter, code, detail }] });
+    return new Refusal(400, code, detail, { errors: [{ parameter: shownName(parameter), code, detail }] });
+  }
+
+  /** A field of a JSON body that cannot be taken: 400. */
+  static field(name: string, detail: string, code = 'invalid_field'): Refusal {
+    return new Refusal(400, code, detail, { errors: [{ pointer: pointerTo(name), code, detail }] });
+  }
+
+  /** A cursor that we did not make for this list and order: 400. */
+  static foreignCursor(): Refusal {
+    return Refusal.parameter('cursor', 'The cursor does not belong to this list and order.', 'invalid_cursor');
   }
 
   static notFound(what: string): Refusal {
@@ -63,4 +73,25 @@ export class Refusal extends Error {
       headers: { 'Retry-After': '2' },
     });
   }
+
+  /** There is no room for what was sent: 507 (RFC 4918, section 11.5). */
+  static insufficientStorage(
+    code = 'disk_full',
+    detail = 'The database has no room for this. Nothing of it was kept; try again later.',
+  ): Refusal {
+    return new Refusal(507, code, detail, { headers: { 'Retry-After': '60' } });
+  }
+}
+
+/** The JSON pointer to a field of the body itself (RFC 6901). */
+export function pointerTo(name: string): string {
+  return `/${shownName(name).replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}
+
+/** What names of parameters and fields look like. */
+const NAME = /^[\w.~/[\]-]{1,100}$/;
+
+/** A name that a caller sent, if it is fit to be said back: an answer is no place for whatever somebody writes. */
+export function shownName(name: string): string {
+  return NAME.test(name) ? name : '(not a name)';
 }

@@ -1,9 +1,18 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { CONFIG, type Config } from '../platform/config.js';
-import { safeError } from '../platform/problem.filter.js';
+import { Rounds } from '../platform/rounds.js';
+import { acrossSources } from '../platform/walls.js';
+import { dropOldPartitions, ensurePartitions } from './log-partitions.js';
 
-const PERIOD_MS = 10 * 60 * 1000;
+const PAUSE_MS = 10 * 60 * 1000;
+
+/**
+ * Snapshots dropped by one statement, and statements of one round. A snapshot of 1 GiB takes about a second, so that a
+ * statement stays far below the time that it may take.
+ */
+const BATCH_SNAPSHOTS = 5;
+const MAX_BATCHES = 2_000;
 
 /** An upload to which nothing was added for so long has lost its client. */
 const ABANDONED_HOURS = 2;
@@ -11,16 +20,17 @@ const ABANDONED_HOURS = 2;
 /** How long a sender may repeat a request under its `Idempotency-Key`. */
 const KEY_DAYS = 7;
 
-/** Months ahead for which the logs have partitions. */
-const MONTHS_AHEAD = 2;
+/**
+ * How long a caller may take from the first page of a list to its last, if rows change their places meanwhile. A week
+ * would do; but the partition of the month before this one is always made, and shorter than a month it would be dropped
+ * again.
+ */
+const CURSOR_DAYS = 31;
 
-const PARTITIONED = ['sync_error', 'change', 'total_change'];
-
-/** Clears away what nobody will ask for again, and keeps the logs' partitions ahead of time. */
+/** Clears away what is past its retention or was left behind, and keeps the logs' partitions ahead of time. */
 @Injectable()
 export class Cleaner implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly logger = new Logger(Cleaner.name);
-  private timer: NodeJS.Timeout | undefined;
+  private readonly rounds = new Rounds({ what: 'cleaning', pauseMs: PAUSE_MS, round: () => this.clean() });
 
   constructor(
     private readonly em: EntityManager,
@@ -29,48 +39,65 @@ export class Cleaner implements OnApplicationBootstrap, OnApplicationShutdown {
 
   async onApplicationBootstrap(): Promise<void> {
     // Nothing can be logged without them, so the start waits for them.
-    await ensurePartitions(this.em.fork());
-    this.timer = setInterval(() => void this.cleanQuietly(), PERIOD_MS);
-    void this.cleanQuietly();
+    await acrossSources(() => ensurePartitions(this.em.fork()));
+    this.rounds.start();
   }
 
-  onApplicationShutdown(): void {
-    clearInterval(this.timer);
+  onApplicationShutdown(): Promise<void> {
+    return this.rounds.stop();
   }
 
   /** One round. Any number of instances may do it at once. */
-  async clean(): Promise<void> {
+  clean(): Promise<void> {
+    return acrossSources(() => this.cleanAll());
+  }
+
+  private async cleanAll(): Promise<void> {
     const em = this.em.fork();
     await ensurePartitions(em);
-    await em.execute(
-      `delete from snapshot s where not complete and touched_at < now() - make_interval(hours => ?)
-          and not exists (select 1 from sync_job where snapshot_id = s.id)`,
-      [ABANDONED_HOURS],
-    );
+    await this.dropAbandonedUploads(em);
     await em.execute('delete from idempotency_key where created < now() - make_interval(days => ?)', [KEY_DAYS]);
     await this.purgeSnapshots(em);
     await dropOrphanedStaging(em);
+    await dropOldPartitions(em, 'sync_error', this.config.ERROR_RETENTION_DAYS);
+    await dropOldPartitions(em, 'change', this.config.CHANGE_RETENTION_DAYS);
+    await dropOldPartitions(em, 'total_change', CURSOR_DAYS);
+  }
+
+  private async dropAbandonedUploads(em: EntityManager): Promise<void> {
+    await inBatches(em, {
+      sql: `with abandoned as (
+              select s.id from snapshot s
+               where not s.complete and s.touched_at < now() - make_interval(hours => ?)
+                 and not exists (select 1 from sync_job where snapshot_id = s.id)
+               limit ? for update skip locked),
+            dropped as (delete from snapshot s using abandoned where s.id = abandoned.id returning 1)
+            select count(*)::int as dropped from dropped`,
+      values: [ABANDONED_HOURS, BATCH_SNAPSHOTS],
+    });
   }
 
   /** Drops the bytes that are past their retention; what they were stays with the job. */
   private async purgeSnapshots(em: EntityManager): Promise<void> {
-    await em.execute(
-      `with purged as (
-         update snapshot s set purged_at = now()
-          where purged_at is null and complete and touched_at < now() - make_interval(days => ?)
-            and not exists (select 1 from sync_job j where j.snapshot_id = s.id and j.finished_at is null)
-         returning id)
-       delete from snapshot_chunk c using purged where c.snapshot_id = purged.id`,
-      [this.config.SNAPSHOT_RETENTION_DAYS],
-    );
+    await inBatches(em, {
+      sql: `with old as (
+              select s.id from snapshot s
+               where s.purged_at is null and s.complete and s.touched_at < now() - make_interval(days => ?)
+                 and not exists (select 1 from sync_job j where j.snapshot_id = s.id and j.finished_at is null)
+               order by s.touched_at limit ? for update skip locked),
+            purged as (update snapshot s set purged_at = now() from old where s.id = old.id returning s.id),
+            dropped as (delete from snapshot_chunk c using purged where c.snapshot_id = purged.id)
+            select count(*)::int as dropped from purged`,
+      values: [this.config.SNAPSHOT_RETENTION_DAYS, BATCH_SNAPSHOTS],
+    });
   }
+}
 
-  private async cleanQuietly(): Promise<void> {
-    try {
-      await this.clean();
-    } catch (error) {
-      this.logger.warn({ err: safeError(error) }, 'cleaning did not get through');
-    }
+/** Repeats a statement that drops a batch and tells how many, until there is nothing left or the round is long enough. */
+async function inBatches(em: EntityManager, { sql, values }: { sql: string; values: unknown[] }): Promise<void> {
+  for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
+    const [row] = await em.execute<{ dropped: number }[]>(sql, values);
+    if (row?.dropped === 0) return;
   }
 }
 
@@ -86,24 +113,6 @@ async function dropOrphanedStaging(em: EntityManager): Promise<void> {
          limit 100
       loop
         execute format('drop table if exists staging.%I', orphan);
-      end loop;
-    end $$`);
-}
-
-async function ensurePartitions(em: EntityManager): Promise<void> {
-  await em.execute(`
-    do $$ declare parent text; first date; begin
-      perform pg_advisory_xact_lock(hashtextextended('counterpart:partitions', 0));
-      foreach parent in array array[${PARTITIONED.map((name) => `'${name}'`).join(', ')}] loop
-        for month in -1..${MONTHS_AHEAD} loop
-          first := date_trunc('month', now() at time zone 'UTC') + make_interval(months => month);
-          if to_regclass(format('%I', parent || to_char(first, '_YYYY_MM'))) is null then
-            execute format('create table %I partition of %I for values from (%L) to (%L)',
-              parent || to_char(first, '_YYYY_MM'), parent,
-              to_char(first, 'YYYY-MM-DD') || 'T00:00:00Z',
-              to_char(first + interval '1 month', 'YYYY-MM-DD') || 'T00:00:00Z');
-          end if;
-        end loop;
       end loop;
     end $$`);
 }

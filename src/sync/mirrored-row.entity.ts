@@ -1,10 +1,12 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
-import { PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { WALL } from '../platform/walls.js';
 
 /**
  * What every mirrored table has. `created`, `updated` and `deletedAt` are the times at which a job was applied, and no
  * two jobs of one source and resource share one: so they also tell by which job a row was changed.
  */
+@Filter(WALL)
 export abstract class MirroredRow {
   [OptionalProps]?: 'created' | 'updated' | 'deletedAt';
 

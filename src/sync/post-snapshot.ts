@@ -1,37 +1,28 @@
 import { applyDecorators, HttpCode, Post } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiPropertyOptional, ApiResponse } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
+import { Wants } from '../platform/wants.js';
+import { Audited, newSubject } from '../platform/audited.js';
+import { ApplyQuery } from './apply-query.dto.js';
 import { JobView } from './jobs/job-view.js';
-import { DELETE_POLICIES, type DeletePolicy, type Mode, MODES } from './jobs/sync-job.entity.js';
+import { type Mode, MODES } from './jobs/sync-job.entity.js';
 import type { MirroredResource } from './mirrored-resource.js';
 
 /** The query parameters of every upload. */
-export class SubmitSnapshot {
+export class SubmitSnapshot extends ApplyQuery {
   @ApiPropertyOptional({ enum: MODES, default: 'full', description: 'full: what is missing was deleted at the source' })
   @IsOptional()
   @IsIn(MODES)
   mode: Mode = 'full';
-
-  @ApiPropertyOptional({
-    enum: DELETE_POLICIES,
-    default: 'auto',
-    description: 'auto: many deletions wait for approval; apply: never; hold: any deletion does',
-  })
-  @IsOptional()
-  @IsIn(DELETE_POLICIES)
-  deletes: DeletePolicy = 'auto';
-
-  @ApiPropertyOptional({ enum: ['true', 'false'], default: 'false', description: 'everything but the writing' })
-  @IsOptional()
-  @IsIn(['true', 'false'])
-  dryRun: 'true' | 'false' = 'false';
 }
 
 /** `POST` of a snapshot of `resource`, with its documentation. */
 export function PostSnapshot(resource: MirroredResource): MethodDecorator {
   return applyDecorators(
     Post(resource.name),
+    Wants('submit'),
     HttpCode(202),
+    Audited('snapshot.submitted', { subject: newSubject('job') }),
     ApiOperation({
       summary: `Submit a snapshot of ${resource.name}`,
       description:

@@ -1,8 +1,11 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { callerSource } from '../platform/caller-source.js';
-import { incomingSnapshot } from './intake/incoming-snapshot.js';
+import { CONFIG, type Config } from '../platform/config.js';
+import { withinSource } from '../platform/walls.js';
+import { incomingSnapshot, uploadPace } from './intake/incoming-snapshot.js';
 import { SnapshotIntake } from './intake/snapshot-intake.js';
+import { UploadSlots } from './intake/upload-slots.js';
 import { JobAnswers } from './jobs/job-answers.js';
 import type { JobView } from './jobs/job-view.js';
 import type { MirroredResource } from './mirrored-resource.js';
@@ -13,10 +16,12 @@ import type { SubmitSnapshot } from './post-snapshot.js';
 export class SnapshotSubmission {
   constructor(
     private readonly intake: SnapshotIntake,
+    private readonly slots: UploadSlots,
     private readonly answers: JobAnswers,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** @throws Refusal 400, 413, 415, 422 or 429 */
+  /** @throws Refusal 400, 408, 413, 415, 422 or 429 */
   async submit(
     request: Request,
     response: Response,
@@ -24,8 +29,10 @@ export class SnapshotSubmission {
     query: SubmitSnapshot,
   ): Promise<JobView> {
     const source = callerSource(request);
-    const options = { mode: query.mode, deletes: query.deletes, dryRun: query.dryRun === 'true' };
-    const job = await this.intake.accept(incomingSnapshot(request, resource, source, options));
-    return this.answers.accepted(request, response, job, source);
+    const { mode, deletes } = query;
+    const options = { mode, deletes, dryRun: query.dryRun === 'true', pace: uploadPace(this.config) };
+    const incoming = incomingSnapshot(request, resource, source, options);
+    const job = await this.slots.hold(source, (sourceId) => this.intake.accept(incoming, sourceId));
+    return withinSource(job.sourceId, () => this.answers.accepted(request, response, job, source));
   }
 }

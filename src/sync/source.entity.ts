@@ -1,3 +1,4 @@
+import { BigIntType } from '@mikro-orm/core';
 import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 
 /** One external system. Every stored row belongs to one. */
@@ -11,4 +12,8 @@ export class Source {
 
   @Property({ columnType: 'timestamptz', defaultRaw: 'now()' })
   created?: Date;
+
+  /** The number of its last commit that changed rows: written by `numberCommit` alone. */
+  @Property({ type: new BigIntType('number'), default: 0 })
+  lastCommit?: number;
 }

@@ -1,8 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-
-/** No source has this id: what is asked of a source that never sent anything finds nothing. */
-const NO_SOURCE = 0;
+import { acrossSources, NO_SOURCE } from '../platform/walls.js';
 
 /** Names remembered per process; there are few sources, and a hostile caller's inventions are not remembered. */
 const MAX_REMEMBERED = 10_000;
@@ -18,7 +16,7 @@ export class Sources {
   async ensure(name: string): Promise<number> {
     const id = await this.find(name);
     if (id !== NO_SOURCE) return id;
-    await this.em.fork().execute('insert into source (name) values (?) on conflict do nothing', [name]);
+    await this.execute('insert into source (name) values (?) on conflict do nothing', [name]);
     return this.find(name);
   }
 
@@ -26,14 +24,14 @@ export class Sources {
   async find(name: string): Promise<number> {
     const remembered = this.ids.get(name);
     if (remembered !== undefined) return remembered;
-    const [row] = await this.em.fork().execute<{ id: number }[]>('select id from source where name = ?', [name]);
+    const [row] = await this.execute<{ id: number }>('select id from source where name = ?', [name]);
     if (!row) return NO_SOURCE;
     if (this.ids.size < MAX_REMEMBERED) this.ids.set(name, row.id);
     return row.id;
   }
 
-  async nameOf(id: number): Promise<string> {
-    const [row] = await this.em.fork().execute<{ name: string }[]>('select name from source where id = ?', [id]);
-    return row?.name ?? '';
+  /** Before its source is known, a caller stands in no walls yet. */
+  private execute<Row>(sql: string, values: unknown[]): Promise<Row[]> {
+    return acrossSources(() => this.em.fork().execute<Row[]>(sql, values));
   }
 }

@@ -1,48 +1,96 @@
 import { BullModule } from '@nestjs/bullmq';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { APP_INTERCEPTOR } from '@nestjs/core';
 import type { Config } from '../platform/config.js';
+import { ChangeFeed } from './changes/change-feed.js';
+import { ChangeFeedController } from './changes/change-feed.controller.js';
+import { CommitWatcher } from './changes/commit-watcher.js';
+import { FeedPages } from './changes/feed-pages.js';
+import { JobChanges } from './changes/job-changes.js';
+import { JobChangesController } from './changes/job-changes.controller.js';
+import { MirrorChanges } from './changes/mirror-changes.js';
+import { RowHistory } from './changes/row-history.js';
 import { SnapshotIntake } from './intake/snapshot-intake.js';
 import { SnapshotStore } from './intake/snapshot-store.js';
+import { StoredBytes } from './intake/stored-bytes.js';
+import { UploadSlots } from './intake/upload-slots.js';
 import { Cleaner } from './cleaner.js';
 import { JobAnswers } from './jobs/job-answers.js';
 import { JobClaims } from './jobs/job-claims.js';
-import { JobQueue, SYNC_QUEUE } from './jobs/job-queue.js';
+import { JobQueue } from './jobs/job-queue.js';
 import { JobRescuer } from './jobs/job-rescuer.js';
 import { JobRunner } from './jobs/job-runner.js';
 import { JobWatcher } from './jobs/job-watcher.js';
 import { JobContentsController } from './jobs/job-contents.controller.js';
 import { JobDecisionsController } from './jobs/job-decisions.controller.js';
 import { JobsController } from './jobs/jobs.controller.js';
+import { SYNC_QUEUES } from './jobs/lanes.js';
 import { RecordErrorLog } from './jobs/record-error-log.js';
+import { Reverts } from './jobs/reverts.js';
+import { RunningJobs } from './jobs/running-jobs.js';
 import { SyncJobs } from './jobs/sync-jobs.js';
-import { SyncProcessor } from './jobs/sync.processor.js';
+import { ShortSyncProcessor, SyncProcessor } from './jobs/sync.processor.js';
+import { LogHorizons } from './log-horizons.js';
 import { type MirroredResource, MirroredResources } from './mirrored-resource.js';
 import { Stager } from './read/stager.js';
 import { Reconciler } from './reconcile/reconciler.js';
 import { SnapshotSubmission } from './snapshot-submission.js';
 import { Sources } from './sources.js';
+import { WithinSource } from './within-source.interceptor.js';
 
 /** What both sides need. */
 const SHARED: Provider[] = [SnapshotStore, Sources, JobQueue];
 
 /** What answers callers. */
-const API: Provider[] = [SnapshotIntake, SnapshotSubmission, SyncJobs, JobAnswers, JobWatcher, RecordErrorLog];
+const API: Provider[] = [
+  SnapshotIntake,
+  StoredBytes,
+  UploadSlots,
+  Reverts,
+  SnapshotSubmission,
+  SyncJobs,
+  JobAnswers,
+  JobWatcher,
+  RecordErrorLog,
+];
+
+/** What tells callers about changes. */
+const CHANGES: Provider[] = [LogHorizons, MirrorChanges, JobChanges, RowHistory, FeedPages, CommitWatcher, ChangeFeed];
 
 /** What does the work. */
-const WORKER: Provider[] = [JobClaims, JobRunner, Stager, Reconciler, SyncProcessor, JobRescuer, Cleaner];
+const WORKER: Provider[] = [
+  JobClaims,
+  RunningJobs,
+  JobRunner,
+  Stager,
+  Reconciler,
+  SyncProcessor,
+  ShortSyncProcessor,
+  JobRescuer,
+  Cleaner,
+];
+
+const CONTROLLERS = [
+  JobsController,
+  JobContentsController,
+  JobDecisionsController,
+  JobChangesController,
+  ChangeFeedController,
+];
 
 /** The engine. It names no resource: it is given their definitions. */
 @Module({})
 export class SyncModule {
   static forRole(role: Config['ROLE'], definitions: readonly MirroredResource[]): DynamicModule {
     const resources = { provide: MirroredResources, useValue: new MirroredResources(definitions) };
-    const providers = [resources, ...SHARED, ...(role === 'worker' ? [] : API), ...(role === 'api' ? [] : WORKER)];
+    const api = role === 'worker' ? [] : [...API, ...CHANGES];
+    const providers = [resources, ...SHARED, ...api, ...(role === 'api' ? [] : WORKER)];
     return {
       module: SyncModule,
       global: true,
-      imports: [BullModule.registerQueue({ name: SYNC_QUEUE })],
-      controllers: role === 'worker' ? [] : [JobsController, JobContentsController, JobDecisionsController],
-      providers,
+      imports: [BullModule.registerQueue(...Object.values(SYNC_QUEUES).map((name) => ({ name })))],
+      controllers: role === 'worker' ? [] : CONTROLLERS,
+      providers: [...providers, { provide: APP_INTERCEPTOR, useClass: WithinSource }],
       exports: providers,
     };
   }

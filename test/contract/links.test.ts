@@ -38,6 +38,51 @@ describe.each(BACKENDS)('patients and their payments on the %s queue', (backend)
     payments: (await sender.list('payments')).map((p) => `${p.externalId} ${p.patientId} ${p.amount}`),
   });
 
+  describe('a job that is reverted', () => {
+    const revert = async (job: JobView, query = '') => {
+      const made = (await (await sender.post(`/sync/jobs/${job.id}/revert?${query}`)).json()) as JobView;
+      const done = await sender.finished(made);
+      await expectLinksToHold(sender);
+      return done;
+    };
+
+    it('gives back patients with their payments, and takes away what came with others', async () => {
+      await mirror('patients', [aPatient('5'), aPatient('6')]);
+      await mirror('payments', [aPayment('501', '5', 4.46), aPayment('601', '6', 7), aPayment('701', '7', 1)]);
+      const before = await seen();
+      const job = await mirror('patients', [aPatient('5', 'Roy'), aPatient('7')], 'deletes=apply');
+      expect((await seen()).patients).toEqual(['5 1 4.46', '7 1 1.00']);
+
+      expect(await revert(job)).toMatchObject({ status: 'completed', counts: { created: 1, updated: 1, deleted: 1 } });
+
+      expect(await seen()).toEqual(before);
+    });
+
+    it('gives back payments with their sums, and reports those whose patient is gone meanwhile', async () => {
+      await mirror('patients', [aPatient('5'), aPatient('6')]);
+      await mirror('payments', [aPayment('501', '5', 4.46), aPayment('601', '6', '7.0005')]);
+      const job = await mirror('payments', [aPayment('501', '5', 1), aPayment('502', '5', 2)], 'deletes=apply');
+      await mirror('patients', [aPatient('5')], 'deletes=apply');
+
+      const reverted = await revert(job);
+
+      expect(reverted).toMatchObject({ counts: { received: 2, created: 1, updated: 1, deleted: 1, unresolved: 1 } });
+      expect(await sender.errors(reverted)).toEqual([
+        {
+          index: 1,
+          externalId: '601',
+          status: 'fail',
+          code: 'unresolved_patient',
+          data: { externalId: '601', patientId: '6', amount: 7.0005 },
+          errors: { patientId: ['There is no live patient with this external id yet'] },
+        },
+      ]);
+      expect(await seen()).toEqual({ patients: ['5 1 4.46'], payments: ['501 5 4.46'] });
+      await mirror('patients', [aPatient('6')], 'mode=partial');
+      expect((await seen()).payments).toEqual(['501 5 4.46', '601 6 7.0005']);
+    });
+  });
+
   describe('payments that come before their patients', () => {
     it('are stored, reported as unresolved, and hidden', async () => {
       const job = await mirror('payments', [aPayment('501', '5', 4.46), aPayment('601', '6', 7)]);

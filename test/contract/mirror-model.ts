@@ -86,8 +86,9 @@ export class MirrorModel {
 
   /** What the list of patients shows. */
   patients(): { externalId: string; fields: string; count: number; total: bigint; changes: number }[] {
-    return this.live('patients').map(([externalId, { value, changes }]) => {
-      const own = this.live('payments').filter(([, payment]) => payment.value.parent === externalId);
+    const payments = Map.groupBy(this.live('payments'), ([, { value }]) => value.parent);
+    return inOrder(this.live('patients')).map(([externalId, { value, changes }]) => {
+      const own = payments.get(externalId) ?? [];
       const total = own.reduce((sum, [, payment]) => sum + (payment.value.amount ?? 0n), 0n);
       return { externalId, fields: value.fields, count: own.length, total, changes };
     });
@@ -95,11 +96,16 @@ export class MirrorModel {
 
   /** What the list of payments shows. */
   payments(): { externalId: string; parent: string; amount: bigint; changes: number }[] {
-    return this.live('payments')
+    return inOrder(this.live('payments'))
       .filter(([, { value }]) => this.isLivePatient(value.parent))
       .map(([externalId, { value, changes }]) => {
         return { externalId, parent: value.parent ?? '', amount: value.amount ?? 0n, changes };
       });
+  }
+
+  /** Live payments that nobody is shown, as their patients are not there. */
+  unresolved(): number {
+    return this.live('payments').filter(([, { value }]) => !this.isLivePatient(value.parent)).length;
   }
 
   /** Runs what can run, in the order of acceptance. A held job keeps back what would change the mirror. */
@@ -189,8 +195,12 @@ export class MirrorModel {
   }
 
   private live(resource: ResourceName): [string, Row][] {
-    return [...this.tables[resource]].filter(([, { isLive }]) => isLive).toSorted(([a], [b]) => byCodePoint(a, b));
+    return [...this.tables[resource]].filter(([, { isLive }]) => isLive);
   }
+}
+
+function inOrder(rows: [string, Row][]): [string, Row][] {
+  return rows.toSorted(([a], [b]) => byCodePoint(a, b));
 }
 
 /** Only such a snapshot supersedes others, and only such ones are superseded. */

@@ -1,5 +1,6 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import { resources } from '../../src/resources.js';
+import type { FeedItem, HistoryItem, JobChangeView } from '../../src/sync/changes/change.dto.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import type { RecordErrorView } from '../../src/sync/jobs/record-error-log.js';
 import type { MirroredResource } from '../../src/sync/mirrored-resource.js';
@@ -71,8 +72,42 @@ export class MirrorUnderTest {
     return this.sender.decide(job, decision);
   }
 
+  fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    return this.server.fetch(path, { ...init, headers: { 'X-Source': this.source, ...init.headers } });
+  }
+
+  tryRevert(job: JobView, query = ''): Promise<Response> {
+    return this.fetch(`/sync/jobs/${job.id}/revert?${query}`, { method: 'POST' });
+  }
+
+  /** The job that reverts another one, once it rests. */
+  async revert(job: JobView, query = ''): Promise<JobView> {
+    const response = await this.tryRevert(job, query);
+    if (response.status !== 202) throw new Error(`not reverted: ${response.status}`);
+    return this.finished((await response.json()) as JobView);
+  }
+
   errors(job: JobView): Promise<RecordErrorView[]> {
     return this.sender.errors(job);
+  }
+
+  /** What a job changed, by external id. */
+  async changes(job: JobView): Promise<JobChangeView[]> {
+    const { items } = await this.sender.get<{ items: JobChangeView[] }>(`/sync/jobs/${job.id}/changes?limit=1000`);
+    return items.toSorted((one, other) => (one.externalId < other.externalId ? -1 : 1));
+  }
+
+  /** What the row with the nth key went through, newest first; null if there never was one. */
+  async history(n: number): Promise<HistoryItem[] | null> {
+    const path = `/${this.definition.name}/${encodeURIComponent(this.samples.key(n))}/history`;
+    const response = await this.server.fetch(path, { headers: { 'X-Source': this.source } });
+    return response.status === 404 ? null : ((await response.json()) as { items: HistoryItem[] }).items;
+  }
+
+  /** What the feed tells of this resource. */
+  async feed(): Promise<FeedItem[]> {
+    const path = `/changes?resource=${this.definition.name}&limit=1000`;
+    return (await this.sender.get<{ items: FeedItem[] }>(path)).items;
   }
 
   jobs(): Promise<JobView[]> {
@@ -133,7 +168,10 @@ export class MirrorUnderTest {
    */
   async holdLine(job: JobView): Promise<string> {
     await this.server.query(
-      `update sync_job set status = 'staging', heartbeat_at = clock_timestamp() + interval '1 hour' where id = $1`,
+      `with busy as (update sync_job set status = 'staging' where id = $1 returning id, fence)
+       insert into job_heartbeat (job_id, fence, instance, beat_at)
+       select id, fence, 'nobody', clock_timestamp() + interval '1 hour' from busy
+           on conflict (job_id) do update set beat_at = excluded.beat_at`,
       [job.id],
     );
     return `update sync_job set status = '${job.status}' where id = '${job.id}';`;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from '@jest/globals';
 import { resources } from '../../src/resources.js';
 import { BACKENDS, startTestServer, type TestServer } from '../setup/test-server.js';
 import { resourceContract } from './resource-contract.js';
+import { revertContract } from './revert-contract.js';
 
 describe.each(BACKENDS)('on the %s queue', (backend) => {
   let server: TestServer;
@@ -12,5 +13,8 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   afterAll(() => server.close());
 
-  for (const { definition } of resources) resourceContract(definition, () => server);
+  for (const { definition } of resources) {
+    resourceContract(definition, () => server);
+    revertContract(definition, () => server);
+  }
 });

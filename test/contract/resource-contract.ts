@@ -9,6 +9,9 @@ import type { SampleRecord } from './samples.js';
 /** The latest that work may be taken up again whose worker has died. */
 const RESCUE_MS = 10_000;
 
+/** What a job shows that nobody has begun with. */
+const UNTOUCHED = { startedAt: null, progress: { phase: null, processed: 0, percent: 0 }, counts: NO_COUNTS };
+
 /** Jobs in these states tell about every record that they count as rejected or unresolved. */
 const TOLD: string[] = ['completed', 'awaiting_approval', 'rejected'];
 
@@ -542,6 +545,86 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
       });
     });
 
+    describe('what has changed', () => {
+      it('is told by job, row by row, with what was before and after', async () => {
+        const first = await mirror.changes(await mirror.send([record(1), record(2)]));
+        const second = await mirror.changes(await mirror.send([record(1, 1), record(3)]));
+        const third = await mirror.changes(await mirror.send([record(1, 1), record(2, 1), record(3)]));
+
+        // The records of one version differ in nothing but the key.
+        const [image, other] = [first[0]?.after, second[0]?.after];
+        expect(first).toEqual([
+          { externalId: key(1), operation: 'created', before: null, after: image },
+          { externalId: key(2), operation: 'created', before: null, after: image },
+        ]);
+        expect(second).toEqual([
+          { externalId: key(1), operation: 'updated', before: image, after: other },
+          { externalId: key(2), operation: 'deleted', before: image, after: null },
+          { externalId: key(3), operation: 'created', before: null, after: image },
+        ]);
+        expect(third).toEqual([{ externalId: key(2), operation: 'restored', before: null, after: other }]);
+        expect(other).not.toEqual(image);
+        const { externalId: _, ...fields } = mirror.samples.parsed(record(1));
+        expect(Object.keys(image ?? {})).toEqual(Object.keys(fields));
+      });
+
+      it('is nothing where a job left everything as it was', async () => {
+        await mirror.send(records(0, 3));
+        const jobs = [
+          await mirror.send(records(0, 3)),
+          await mirror.send([...records(0, 3).toReversed(), invalid(4)]),
+          await mirror.send(records(0, 3, 1), 'dryRun=true'),
+          await mirror.send([], 'deletes=hold'),
+        ];
+
+        for (const job of jobs) expect(await mirror.changes(job)).toEqual([]);
+      });
+
+      it('is told by row, newest first, of deleted rows too', async () => {
+        const jobs = [
+          await mirror.send([record(1), record(2)]),
+          await mirror.send([record(1, 1), record(2)]),
+          await mirror.send([record(2)]),
+          await mirror.send([record(1, 2), record(2)]),
+          await mirror.send([record(2)]),
+        ];
+
+        const history = await mirror.history(1);
+
+        const operations = ['created', 'updated', 'deleted', 'restored', 'deleted'];
+        const expected = jobs.map(({ id }, n) => ({ operation: operations[n], jobId: id, source: mirror.source }));
+        expect(history).toMatchObject(expected.toReversed());
+        expect(history?.map(({ jobId, before, after }) => ({ jobId, before, after }))).toEqual(
+          await Promise.all(
+            jobs.toReversed().map(async (job) => {
+              const { before, after } =
+                (await mirror.changes(job)).find((change) => change.externalId === key(1)) ?? {};
+              return { jobId: job.id, before, after };
+            }),
+          ),
+        );
+        expect((await mirror.history(2))?.map(({ operation }) => operation)).toEqual(['created']);
+        expect(await mirror.history(3)).toBeNull();
+      });
+
+      it('is told by the feed, job by job', async () => {
+        const jobs = [
+          await mirror.send([record(1), record(2)]),
+          await mirror.send([record(1, 1)]),
+          await mirror.send([record(1, 1), record(2, 1), record(3)]),
+        ];
+
+        const told = await mirror.feed();
+
+        const expected = await Promise.all(
+          jobs.map(async (job) => (await mirror.changes(job)).map((change) => ({ ...change, jobId: job.id }))),
+        );
+        const own = told.filter(({ jobId }) => jobs.some(({ id }) => id === jobId));
+        expect(own).toMatchObject(expected.flat());
+        expect(own.every(({ resource }) => resource === definition.name)).toBe(true);
+      });
+    });
+
     describe('a job whose worker has died', () => {
       it.each(['staging', 'reconciling'])('while it was %s is taken up within ten seconds', async (status) => {
         const first = await mirror.send(records(0, 3));
@@ -594,6 +677,10 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(jobs.filter(({ status }) => status !== 'superseded')).toMatchObject([
           { id: newest, status: 'completed' },
         ]);
+        // Nobody has read a byte of the others.
+        for (const { status, startedAt, progress, counts } of jobs) {
+          if (status === 'superseded') expect({ startedAt, progress, counts }).toEqual(UNTOUCHED);
+        }
         const winner = sent.findIndex(({ id }) => id === newest);
         await expectLive([record(0, 1), record(10 + winner)]);
       });
@@ -672,20 +759,27 @@ async function expectToAddUp(mirror: MirrorUnderTest, job: JobView): Promise<voi
   expect(places).toEqual([...new Set(places)].toSorted((a, b) => a - b));
 }
 
-/** Makes a waiting job look as if a worker had taken it, written this and that, and died a while ago. */
+/**
+ * Makes a waiting job look as if this server had taken it, written this and that, and lost it a while ago. This server,
+ * which must not take itself for dead: once it ended its own sessions for that, over and over.
+ */
 async function leaveBehind(mirror: MirrorUnderTest, job: JobView, status: string, freeLine: string): Promise<void> {
   // Without parameters all of it is one transaction: nobody finds the line free and the job waiting.
   await mirror.query(`
     ${freeLine}
     create unlogged table staging."job_${job.id}" (ordinal int, rejected boolean, external_id text);
+    alter table staging."job_${job.id}" owner to counterpart_app;
     insert into staging."job_${job.id}" values (0, false, 'left behind');
-    insert into sync_error (job_id, at, index, external_id, code, errors, data)
-    select id, submitted_at, place, 'left behind', 'invalid_record', '{}', 'null'
+    insert into sync_error (source_id, job_id, at, index, external_id, code, errors, data)
+    select source_id, id, submitted_at, place, 'left behind', 'invalid_record', '{}', 'null'
       from sync_job, generate_series(0, 1) place where id = '${job.id}';
     update sync_job set status = '${status}', phase = 'staging', fence = fence + 1, attempts = 1, processed = 2,
-           staged = 1, rejected = 2, percent = 30, started_at = submitted_at,
-           heartbeat_at = clock_timestamp() - interval '1 minute'
-     where id = '${job.id}' and status = 'queued'`);
+           staged = 1, rejected = 2, percent = 30, started_at = submitted_at
+     where id = '${job.id}' and status = 'queued';
+    insert into job_heartbeat (job_id, fence, instance, beat_at)
+    select job.id, fence, application_name, clock_timestamp() - interval '1 minute'
+      from sync_job job, pg_stat_activity
+     where job.id = '${job.id}' and datname = current_database() and application_name ~ '^counterpart .{36}$' limit 1`);
 }
 
 async function stagingTablesOf(mirror: MirrorUnderTest, job: JobView): Promise<string[]> {

@@ -503,6 +503,25 @@ describe('a held job', () => {
     expect(await from.patientIds()).toEqual(['1', '2', '3']);
   });
 
+  it('is named by those that wait behind it', async () => {
+    const from = sender();
+    await from.mirror('/patients', [aPatient()]);
+    const held = await from.mirror('/patients?deletes=hold', [aPatient({ externalId: '2' })]);
+    const first: any = await (await from.post('/patients?mode=partial', [aPatient()])).json();
+    await from.post('/patients?mode=partial', [aPatient()]);
+
+    const behind = { id: held.id, status: 'awaiting_approval' };
+    expect((await from.get(`/sync/jobs/${first.id}`)).waiting).toEqual({ behind, retry: null });
+    expect((await from.jobs()).map(({ waiting }) => waiting?.behind?.id ?? null)).toEqual([
+      held.id,
+      held.id,
+      null,
+      null,
+    ]);
+    await from.decide(held.id, 'reject');
+    expect(await from.settled(first.id)).toMatchObject({ status: 'completed', waiting: null });
+  });
+
   it('keeps a partial one waiting, which goes on once it is decided', async () => {
     const { from, job } = await held();
     const partial: any = await (await from.post('/patients?mode=partial', [aPatient({ externalId: '9' })])).json();
@@ -639,7 +658,7 @@ describe('a replay', () => {
       [id],
     );
 
-    for (const response of [await from.decide(id, 'replay'), await from.fetch(links.snapshot)]) {
+    for (const response of [await from.decide(id, 'replay'), await from.fetch(String(links.snapshot))]) {
       expect(response.status).toBe(410);
       expect(await problemOf(response)).toMatchObject({ status: 410, code: 'snapshot_gone' });
     }

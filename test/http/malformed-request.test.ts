@@ -35,7 +35,9 @@ describe('what is no HTTP request', () => {
     const answer = await answerTo(bytes);
 
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-    expect(answer).toMatch(/\r\nX-Request-Id: [0-9a-f-]{36}\r\nContent-Type: application\/problem\+json\r\n/);
+    expect(answer).toMatch(
+      /\r\nX-Request-Id: [0-9a-f-]{36}\r\nContent-Type: application\/problem\+json; charset=utf-8\r\n/,
+    );
     expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ status, code: 'malformed_request' });
   });
 });

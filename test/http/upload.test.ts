@@ -229,7 +229,9 @@ describe('the kept bytes', () => {
       const encodings: Record<string, string> = encoding === 'identity' ? {} : { 'Content-Encoding': encoding };
 
       const job = await from.mirror('/patients', body, encodings);
-      const kept = await rawRequest(server, 'GET', job.links.snapshot, { headers: { 'X-Source': from.source } });
+      const kept = await rawRequest(server, 'GET', String(job.links.snapshot), {
+        headers: { 'X-Source': from.source },
+      });
 
       expect(job).toMatchObject({ status: 'completed', counts: { received: 30_000, created: 30_000 } });
       expect(job.snapshot).toMatchObject({ bytes: body.length, sha256: sha256(body).toString('hex') });
@@ -246,7 +248,7 @@ describe('the kept bytes', () => {
     const contentType = 'text/csv; charset=utf-8; header=present';
 
     const job = await from.mirror('/patients', body, { 'Content-Type': contentType, 'Content-Encoding': 'gzip' });
-    const kept = await rawRequest(server, 'GET', job.links.snapshot, { headers: { 'X-Source': from.source } });
+    const kept = await rawRequest(server, 'GET', String(job.links.snapshot), { headers: { 'X-Source': from.source } });
 
     expect(kept.body.equals(body)).toBe(true);
     expect(gunzipSync(kept.body).toString()).toContain('Deckard');
@@ -259,7 +261,7 @@ describe('the kept bytes', () => {
     const job = await from.mirror('/patients', '[{"externalId":"1"');
 
     expect(job.status).toBe('failed');
-    expect(await (await from.fetch(job.links.snapshot)).text()).toBe('[{"externalId":"1"');
+    expect(await (await from.fetch(String(job.links.snapshot))).text()).toBe('[{"externalId":"1"');
   });
 });
 

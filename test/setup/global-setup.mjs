@@ -12,5 +12,7 @@ export default async function globalSetup() {
   const dataDir = mkdtempSync(join(tmpdir(), 'counterpart-test-'));
   const postgres = await startEmbeddedPostgres({ dataDir, settings: SETTINGS });
   process.env.TEST_DATABASE_URL = postgres.url;
+  // Servers in processes of their own start in two thirds of the time, and there are hundreds of them.
+  process.env.NODE_COMPILE_CACHE = join(dataDir, 'compile-cache');
   globalThis.testPostgres = { postgres, dataDir };
 }

@@ -45,6 +45,11 @@ export async function endLeftoverServers(cluster: string, uid: number): Promise<
   );
 }
 
+/** Whether a process is the server (the postmaster) that works on the cluster. */
+export async function isServerOf(cluster: string, pid: number): Promise<boolean> {
+  return roleOf(await commandLineOf(pid), cluster) === 'postmaster';
+}
+
 async function waitUntilGone(cluster: string, uid: number, limitMs: number): Promise<boolean> {
   for (const deadline = Date.now() + limitMs; Date.now() < deadline; await delay(POLL_MS)) {
     const { postmaster, children } = await findServer(cluster, uid);

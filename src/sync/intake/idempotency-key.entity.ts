@@ -1,7 +1,9 @@
 import { OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
-import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { WALL } from '../../platform/walls.js';
 
 /** A sender's promise that two requests are the same one, and the job that the first of them made. */
+@Filter(WALL)
 @Entity({ tableName: 'idempotency_key' })
 export class IdempotencyKey {
   [PrimaryKeyProp]?: ['sourceId', 'key'];

@@ -1,22 +1,24 @@
 import type { IncomingMessage } from 'node:http';
+import { type Pace, paced } from '../../platform/body-pace.js';
+import type { Config } from '../../platform/config.js';
 import { Refusal } from '../../platform/refusal.js';
 import type { DeletePolicy, Mode } from '../jobs/sync-job.entity.js';
 import type { MirroredResource } from '../mirrored-resource.js';
 import type { SnapshotFormat } from '../read/snapshot-format.js';
 
-const FORMATS: Record<string, SnapshotFormat> = {
-  'application/json': 'json',
-  'application/x-ndjson': 'ndjson',
-  'text/csv': 'csv',
-};
+/** A map, as an object also has what all objects have: `Content-Type: constructor` would be a format. */
+const FORMATS = new Map<string, SnapshotFormat>([
+  ['application/json', 'json'],
+  ['application/x-ndjson', 'ndjson'],
+  ['text/csv', 'csv'],
+]);
+
+const TYPES = [...FORMATS.keys()].join(', ');
 
 const ENCODINGS = ['gzip', 'br', 'zstd'];
 
 /** The longest `Idempotency-Key` that is taken. */
 const MAX_KEY_CHARACTERS = 255;
-
-/** The time that a refused sender has to come to the end of its body before it is hung up on. */
-const MAX_DRAIN_MS = 10_000;
 
 /** What a sender wants done with a snapshot. */
 export interface SnapshotOptions {
@@ -41,12 +43,17 @@ export interface IncomingSnapshot extends SnapshotOptions {
   body: AsyncIterable<Buffer>;
 }
 
+/** How fast the settings want an upload to be. */
+export function uploadPace(config: Config): Pace {
+  return { windowSeconds: config.UPLOAD_IDLE_TIMEOUT_SECONDS, bytesPerSecond: config.UPLOAD_MIN_BYTES_PER_SECOND };
+}
+
 /** @throws Refusal 400 or 415 for headers that cannot be taken */
 export function incomingSnapshot(
   request: IncomingMessage,
   resource: MirroredResource,
   source: string,
-  options: SnapshotOptions,
+  { pace, ...options }: SnapshotOptions & { pace: Pace },
 ): IncomingSnapshot {
   const { headers } = request;
   const contentType = headers['content-type'] ?? '';
@@ -63,7 +70,7 @@ export function incomingSnapshot(
     digest: digestOf(headers['content-digest']),
     idempotencyKey: keyOf(headers['idempotency-key']),
     contentLength: length === undefined ? null : Number(length),
-    body: bodyOf(request),
+    body: bodyOf(request, pace),
   };
 }
 
@@ -71,26 +78,21 @@ export function incomingSnapshot(
  * The chunks of the body. Whoever stops reading early is about to refuse: the rest is read and dropped then, so that the
  * sender sees the answer and the connection is fit for its next request.
  */
-async function* bodyOf(request: IncomingMessage): AsyncGenerator<Buffer> {
+async function* bodyOf(request: IncomingMessage, pace: Pace): AsyncGenerator<Buffer> {
   try {
-    yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+    yield* paced(request.iterator({ destroyOnReturn: false }), pace);
   } finally {
-    if (!request.readableEnded && !request.destroyed) drain(request);
+    if (!request.readableEnded && !request.destroyed) request.resume();
   }
-}
-
-function drain(request: IncomingMessage): void {
-  const limit = setTimeout(() => request.socket.destroy(), MAX_DRAIN_MS).unref();
-  request.once('close', () => clearTimeout(limit)).resume();
 }
 
 function formatOf(contentType: string): SnapshotFormat {
   const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
-  const format = FORMATS[type];
+  const format = FORMATS.get(type);
   const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.replace(/^charset="?|"$/g, '');
   if (format && (charset === undefined || charset === 'utf-8' || charset === 'utf8')) return format;
-  const detail = `A snapshot's Content-Type is one of ${Object.keys(FORMATS).join(', ')}, in UTF-8.`;
-  throw new Refusal(415, 'unsupported_media_type', detail, { headers: { Accept: Object.keys(FORMATS).join(', ') } });
+  const detail = `A snapshot's Content-Type is one of ${TYPES}, in UTF-8.`;
+  throw new Refusal(415, 'unsupported_media_type', detail, { headers: { Accept: TYPES } });
 }
 
 function encodingOf(header: string | undefined): string | null {

@@ -5,59 +5,50 @@ import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { Refusal } from '../../platform/refusal.js';
-import { databaseNow } from '../jobs/job-claims.js';
+import { atStep } from '../../platform/steps.js';
+import { acceptJob } from '../jobs/accept-job.js';
 import { JobQueue } from '../jobs/job-queue.js';
+import { laneOf } from '../jobs/lanes.js';
 import { SyncJob } from '../jobs/sync-job.entity.js';
-import { Sources } from '../sources.js';
 import { BodyCheck } from './body-check.js';
 import { IdempotencyKey } from './idempotency-key.entity.js';
-import type { IncomingSnapshot, SnapshotOptions } from './incoming-snapshot.js';
+import type { IncomingSnapshot } from './incoming-snapshot.js';
 import { SnapshotStore, type SnapshotWriter } from './snapshot-store.js';
 import { Snapshot } from './snapshot.entity.js';
-
-/** A new job's order: whose it is and what it is to do. */
-interface JobOrder extends SnapshotOptions {
-  sourceId: number;
-  resource: string;
-  snapshotId: string;
-  replayOf: string | null;
-}
+import { StoredBytes } from './stored-bytes.js';
 
 /** Takes snapshots in: once `accept` has returned, the bytes and the job are committed and the work will be done. */
 @Injectable()
 export class SnapshotIntake {
   private readonly logger = new Logger(SnapshotIntake.name);
-  private readonly uploads = new Map<string, number>();
 
   constructor(
     private readonly em: EntityManager,
     private readonly store: SnapshotStore,
-    private readonly sources: Sources,
     private readonly queue: JobQueue,
+    private readonly storedBytes: StoredBytes,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /**
    * Streams the body into the store and makes the job, or finds the one that the same `Idempotency-Key` made before.
-   * @throws Refusal 400, 413, 422 or 429; then, and if the client goes away, nothing is kept
+   * @throws Refusal 400, 408, 413, 422 or 507; then, and if the client goes away, nothing is kept
    */
-  async accept(incoming: IncomingSnapshot): Promise<SyncJob> {
-    this.enter(incoming.source);
-    try {
-      const job = await this.receive(incoming);
-      await this.tell(job);
-      return job;
-    } finally {
-      this.leave(incoming.source);
-    }
+  async accept(incoming: IncomingSnapshot, sourceId: number): Promise<SyncJob> {
+    const job = await this.receive(incoming, sourceId);
+    await this.tell(job);
+    return job;
   }
 
   /** A new job from the bytes of an earlier one, as the newest of its source and resource. */
   async replay(original: SyncJob): Promise<SyncJob> {
     const job = await this.em.fork().transactional(async (em) => {
+      if (original.snapshotId === null) {
+        throw new Refusal(409, 'nothing_to_replay', 'The job had no snapshot: it reverted another one.');
+      }
       const snapshot = await em.findOneOrFail(Snapshot, original.snapshotId, { lockMode: LockMode.PESSIMISTIC_READ });
       if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are kept no longer.');
-      return this.enqueue(em, { ...optionsOf(original), replayOf: original.id });
+      return acceptJob(em, { ...optionsOf(original), replayOf: original.id, revertOf: null });
     });
     await this.tell(job);
     return job;
@@ -65,13 +56,15 @@ export class SnapshotIntake {
 
   /** A full snapshot may have superseded a held one, behind which others wait: their turn may have come. */
   private async tell(job: SyncJob): Promise<void> {
+    atStep('snapshot committed');
     await this.queue.hint(job);
+    atStep('hint sent');
     if (job.mode === 'full' && !job.dryRun) await this.queue.hintNext(job.sourceId, job.resource, job.id);
   }
 
-  private async receive(incoming: IncomingSnapshot): Promise<SyncJob> {
+  private async receive(incoming: IncomingSnapshot, sourceId: number): Promise<SyncJob> {
     const check = new BodyCheck(incoming, this.config.MAX_BODY_BYTES);
-    const snapshot = await this.newSnapshot(incoming);
+    const snapshot = await this.newSnapshot(incoming, sourceId);
     const writer = this.store.writer(snapshot);
     try {
       for await (const bytes of incoming.body) {
@@ -90,10 +83,11 @@ export class SnapshotIntake {
     }
   }
 
-  private async newSnapshot(incoming: IncomingSnapshot): Promise<Snapshot> {
+  private async newSnapshot(incoming: IncomingSnapshot, sourceId: number): Promise<Snapshot> {
     const snapshot = new Snapshot();
     snapshot.id = uuidv7();
-    snapshot.sourceId = await this.sources.ensure(incoming.source);
+    snapshot.sourceId = sourceId;
+    await this.storedBytes.makeRoom(sourceId);
     snapshot.format = incoming.format;
     snapshot.contentType = incoming.contentType;
     snapshot.contentEncoding = incoming.contentEncoding;
@@ -107,6 +101,7 @@ export class SnapshotIntake {
     const request = requestDigest(incoming, snapshot.sha256);
     const isBegun = writer.chunks > 0;
     snapshot.chunks = writer.chunks + (last ? 1 : 0);
+    snapshot.storedBytes = writer.storedBytes;
     snapshot.complete = true;
     try {
       return await this.em.fork().transactional(async (em) => {
@@ -114,8 +109,9 @@ export class SnapshotIntake {
         else await em.insert(snapshot);
         if (last) await this.store.insertChunk(em, snapshot.id, writer.chunks, last);
         const { resource, mode, deletes, dryRun } = incoming;
-        const order = { resource: resource.name, mode, deletes, dryRun, replayOf: null };
-        const job = await this.enqueue(em, { ...order, sourceId: snapshot.sourceId, snapshotId: snapshot.id });
+        const { sourceId, id: snapshotId, inflatedBytes } = snapshot;
+        const order = { sourceId, resource: resource.name, mode, deletes, dryRun, snapshotId };
+        const job = await acceptJob(em, { ...order, lane: laneOf(inflatedBytes), replayOf: null, revertOf: null });
         if (incoming.idempotencyKey !== null) {
           const key = { sourceId: snapshot.sourceId, key: incoming.idempotencyKey, request, jobId: job.id };
           await em.insert(IdempotencyKey, key);
@@ -130,18 +126,8 @@ export class SnapshotIntake {
     }
   }
 
-  private outcome({ bytes, inflatedBytes, sha256, chunks }: Snapshot) {
-    return { bytes, inflatedBytes, sha256, chunks, complete: true, touchedAt: new Date() };
-  }
-
-  private async enqueue(em: EntityManager, order: JobOrder): Promise<SyncJob> {
-    const now = await databaseNow(em);
-    const seq = await nextSequence(em, order.sourceId, order.resource);
-    const job = em.create(SyncJob, { ...order, id: uuidv7(), seq, submittedAt: now });
-    em.persist(job);
-    await em.flush();
-    if (order.mode === 'full' && !order.dryRun) await supersedeOlder(em, job, now);
-    return job;
+  private outcome({ bytes, inflatedBytes, storedBytes, sha256, chunks }: Snapshot) {
+    return { bytes, inflatedBytes, storedBytes, sha256, chunks, complete: true, touchedAt: new Date() };
   }
 
   private async firstJob(sourceId: number, key: string, request: string): Promise<SyncJob> {
@@ -160,26 +146,11 @@ export class SnapshotIntake {
       .discard(snapshot.id)
       .catch(() => this.logger.warn({ snapshot: snapshot.id }, 'upload not discarded'));
   }
-
-  private enter(source: string): void {
-    const running = this.uploads.get(source) ?? 0;
-    if (running >= this.config.MAX_CONCURRENT_UPLOADS) {
-      const detail = `At most ${this.config.MAX_CONCURRENT_UPLOADS} uploads of a source at once.`;
-      throw new Refusal(429, 'too_many_uploads', detail, { headers: { 'Retry-After': '1' } });
-    }
-    this.uploads.set(source, running + 1);
-  }
-
-  private leave(source: string): void {
-    const running = (this.uploads.get(source) ?? 1) - 1;
-    if (running > 0) this.uploads.set(source, running);
-    else this.uploads.delete(source);
-  }
 }
 
 function optionsOf(job: SyncJob) {
-  const { sourceId, resource, snapshotId, mode, deletes, dryRun } = job;
-  return { sourceId, resource, snapshotId, mode, deletes, dryRun };
+  const { sourceId, resource, snapshotId, lane, mode, deletes, dryRun } = job;
+  return { sourceId, resource, snapshotId, lane, mode, deletes, dryRun };
 }
 
 /** What makes two requests with one key the same: the resource, the query, and the body with how it is to be read. */
@@ -187,32 +158,4 @@ function requestDigest(incoming: IncomingSnapshot, sha256: string): string {
   const { resource, mode, deletes, dryRun, format, contentEncoding } = incoming;
   const parts = [resource.name, mode, deletes, dryRun, format, contentEncoding, sha256];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
-}
-
-/** The lock on the row makes the order of sequence numbers the order of commits. */
-async function nextSequence(em: EntityManager, sourceId: number, resource: string): Promise<number> {
-  const [row] = await em.execute<{ last_seq: string }[]>(
-    `insert into mirror_state (source_id, resource, last_seq, applied_seq) values (?, ?, 1, 0)
-     on conflict (source_id, resource) do update set last_seq = mirror_state.last_seq + 1
-     returning last_seq`,
-    [sourceId, resource],
-  );
-  return Number(row?.last_seq);
-}
-
-/** A full snapshot makes the older full ones that still wait pointless. */
-async function supersedeOlder(em: EntityManager, newer: SyncJob, now: Date): Promise<void> {
-  const older = await em.find(
-    SyncJob,
-    {
-      sourceId: newer.sourceId,
-      resource: newer.resource,
-      seq: { $lt: newer.seq },
-      mode: 'full',
-      dryRun: false,
-      status: { $in: ['queued', 'awaiting_approval'] },
-    },
-    { lockMode: LockMode.PESSIMISTIC_WRITE },
-  );
-  for (const job of older) job.moveTo('superseded', now);
 }

@@ -26,6 +26,7 @@ export class SnapshotWriter {
   private readonly inFlight = new Set<Promise<void>>();
   private failure: unknown = null;
   chunks = 0;
+  storedBytes = 0;
 
   constructor(
     /** Makes the snapshot's row, before its first chunk; a small body has none until the end. */
@@ -68,8 +69,10 @@ export class SnapshotWriter {
     return bytes;
   }
 
-  private encode(bytes: Buffer): Promise<Buffer> {
-    return this.asSent ? Promise.resolve(bytes) : compress(bytes, ZSTD);
+  private async encode(bytes: Buffer): Promise<Buffer> {
+    const encoded = this.asSent ? bytes : await compress(bytes, ZSTD);
+    this.storedBytes += encoded.length;
+    return encoded;
   }
 }
 

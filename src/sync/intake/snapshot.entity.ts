@@ -1,10 +1,12 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
-import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { WALL } from '../../platform/walls.js';
 
 /** Everything that one source held of one resource at one moment, as it was sent. Its bytes lie in `snapshot_chunk`. */
+@Filter(WALL)
 @Entity({ tableName: 'snapshot' })
 export class Snapshot {
-  [OptionalProps]?: 'complete' | 'bytes' | 'chunks' | 'touchedAt' | 'inflatedBytes' | 'sha256';
+  [OptionalProps]?: 'complete' | 'bytes' | 'storedBytes' | 'chunks' | 'touchedAt' | 'inflatedBytes' | 'sha256';
 
   @PrimaryKey({ type: 'uuid' })
   id!: string;
@@ -29,6 +31,10 @@ export class Snapshot {
 
   @Property({ type: new BigIntType('number') })
   inflatedBytes: number = 0;
+
+  /** What its chunks take up. */
+  @Property({ type: new BigIntType('number') })
+  storedBytes: number = 0;
 
   /** Of the body as received, in hexadecimal. */
   @Property({ columnType: 'text' })

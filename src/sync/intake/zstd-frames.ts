@@ -1,5 +1,11 @@
 import { Transform, type TransformCallback } from 'node:stream';
-import { createZstdDecompress, type ZstdDecompress } from 'node:zlib';
+import { constants, createZstdDecompress, type ZstdDecompress } from 'node:zlib';
+
+/**
+ * A frame may refer back 8 MiB at most, as RFC 9659 asks of zstd over HTTP. Node would take 128 MiB, and hold them in memory
+ * for each upload and each job; a few kB can ask for that.
+ */
+const WINDOW = { params: { [constants.ZSTD_d_windowLogMax]: 23 } };
 
 /**
  * Inflates zstd bodies of any number of frames (RFC 8878, section 3.1), as `cat a.zst b.zst` and parallel compressors make
@@ -45,7 +51,7 @@ export class ZstdFrames extends Transform {
   }
 
   private openFrame(): ZstdDecompress {
-    const frame = createZstdDecompress({ chunkSize: this.chunkSize });
+    const frame = createZstdDecompress({ chunkSize: this.chunkSize, ...WINDOW });
     frame.on('data', (inflated: Buffer) => {
       if (!this.push(inflated)) frame.pause();
     });

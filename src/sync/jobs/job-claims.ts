@@ -2,19 +2,24 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
-import { dropStagingTable } from '../reconcile/staging-table.js';
+import { INSTANCE } from '../../platform/instance.js';
+import { acrossSources, asLogin } from '../../platform/walls.js';
+import { clearAttempt } from '../read/clear-attempt.js';
+import { IS_DUE, IS_SILENT, ITS_TURN } from './job-conditions.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
 
-/** How often a worker says that it lives. */
-export const HEARTBEAT_MS = 2_000;
-
-/** A worker that was silent for so long is taken for dead: three beats missed, and still well within ten seconds. */
-export const SILENCE_MS = 6_000;
+/** The wait after the first attempt that failed, or an outage; after each further one it is four times as long. */
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 300_000;
 
 /** A worker's right to write for a job, until somebody claims it anew. */
 export interface Claim {
   jobId: string;
   fence: number;
+  /** The server process of the transaction that is open now: whom to tell to stop. */
+  session: number | null;
+  /** Whether to begin no further transaction. */
+  isInterrupted: boolean;
 }
 
 /** The claim is no longer the newest one, or the job was cancelled: stop, without a trace. */
@@ -24,13 +29,29 @@ export class FenceLost extends Error {
   }
 }
 
+/** The process is about to stop, and has to give its jobs back. */
+class Interrupted extends Error {
+  constructor() {
+    super('the process stops');
+  }
+}
+
 /** Decides which worker may work on a job, and makes sure that no other one's writes get through. */
 @Injectable()
 export class JobClaims {
   constructor(
     private readonly em: EntityManager,
+    @Inject(INSTANCE) private readonly instance: string,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
+
+  /** Whose job it is, which a hint does not tell; null if there is no such job. */
+  async sourceOf(jobId: string): Promise<number | null> {
+    const [row] = await acrossSources(() =>
+      this.em.fork().execute<{ source_id: number }[]>('select source_id from sync_job where id = ?', [jobId]),
+    );
+    return row?.source_id ?? null;
+  }
 
   /**
    * Takes a job that waits, or one whose worker has fallen silent, if it is its turn.
@@ -38,30 +59,37 @@ export class JobClaims {
    */
   async claim(jobId: string): Promise<Claim | null> {
     return this.em.fork().transactional(async (em) => {
-      // A locked row means a live worker: whoever died has lost its connection, and with it the lock.
       const job = await em.findOne(SyncJob, jobId, { lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE });
       if (!job || !(await this.isClaimable(em, job))) return null;
       const now = await databaseNow(em);
+      if (job.status !== 'queued') job.trouble = 'its worker fell silent';
       job.fence += 1;
       if (job.attempts >= this.config.MAX_ATTEMPTS) {
-        job.error = tooManyAttempts(job.attempts);
-        job.moveTo('failed', now);
+        await endAsFailed(em, job, tooManyAttempts(job));
         return null;
       }
       job.attempts += 1;
+      job.retryAt = null;
       job.moveTo('staging', now);
       job.startedAt ??= now;
-      job.heartbeatAt = now;
-      return { jobId, fence: job.fence };
+      await em.execute(
+        `insert into job_heartbeat (job_id, fence, instance, beat_at) values (?, ?, ?, clock_timestamp())
+         on conflict (job_id) do update
+            set fence = excluded.fence, instance = excluded.instance, beat_at = excluded.beat_at`,
+        [jobId, job.fence, this.instance],
+      );
+      return { jobId, fence: job.fence, session: null, isInterrupted: false };
     });
   }
 
   private async isClaimable(em: EntityManager, job: SyncJob): Promise<boolean> {
-    if (job.status === 'staging' || job.status === 'reconciling') {
-      const now = await databaseNow(em);
-      return now.getTime() - (job.heartbeatAt?.getTime() ?? 0) > SILENCE_MS;
-    }
-    return job.status === 'queued' && (await isItsTurn(em, job));
+    const isRunning = job.status === 'staging' || job.status === 'reconciling';
+    if (!isRunning && job.status !== 'queued') return false;
+    const [condition, values] = isRunning
+      ? [IS_SILENT, [this.config.WORKER_SILENCE_MS / 1000]]
+      : [`${ITS_TURN} and ${IS_DUE}`, []];
+    const rows = await em.execute(`select 1 from sync_job job where job.id = ? and ${condition}`, [job.id, ...values]);
+    return rows.length > 0;
   }
 
   /**
@@ -71,61 +99,85 @@ export class JobClaims {
    */
   async underFence<T>(claim: Claim, work: (em: EntityManager, job: SyncJob) => Promise<T>): Promise<T> {
     return this.em.fork().transactional(async (em) => {
-      const job = await em.findOne(SyncJob, claim.jobId, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      if (!job || job.fence !== claim.fence || job.isOver()) throw new FenceLost();
-      return work(em, job);
+      if (claim.isInterrupted) throw new Interrupted();
+      claim.session = await openSession(em, this.config.JOB_STATEMENT_TIMEOUT_SECONDS);
+      try {
+        const job = await em.findOne(SyncJob, claim.jobId, { lockMode: LockMode.PESSIMISTIC_WRITE });
+        if (!job || job.fence !== claim.fence || job.isOver()) throw new FenceLost();
+        return await work(em, job);
+      } finally {
+        claim.session = null;
+      }
     });
   }
 
-  /** Tells that the worker lives. A row that is locked is being worked on, which says as much. */
-  async beat(claim: Claim): Promise<void> {
-    await this.em.fork().execute(
-      `update sync_job set heartbeat_at = clock_timestamp()
-        where id = (select id from sync_job where id = ? and fence = ? for update skip locked)`,
-      [claim.jobId, claim.fence],
-    );
+  /** Ends what runs under a claim, wherever it is: its statement is cancelled, and no further transaction begins. */
+  async interrupt(claim: Claim): Promise<void> {
+    claim.isInterrupted = true;
+    const { session } = claim;
+    if (session !== null) await asLogin(() => this.em.fork().execute('select pg_cancel_backend(?)', [session]));
   }
 
-  /** Puts a job back that this worker cannot finish. `counts` as an attempt unless it is stopped on purpose. */
-  async giveBack(claim: Claim, reason: 'stopping' | 'trouble'): Promise<void> {
+  /** Puts back a job that this worker cannot finish because it stops: as if it had not been tried. */
+  async giveBack(claim: Claim): Promise<void> {
+    claim.isInterrupted = false;
     await this.underFence(claim, async (em, job) => {
-      job.fence += 1;
-      if (reason === 'stopping') job.attempts -= 1;
-      job.moveTo('queued', await databaseNow(em));
-      job.phase = null;
-      job.percent = 0;
+      job.attempts -= 1;
+      await putBack(em, job);
+    });
+  }
+
+  /**
+   * Puts back a job after an attempt that failed, to be tried again, or ends it if that was the last.
+   * @param pace `soon` if what failed was a service that may be back by now; otherwise it waits longer each time
+   */
+  async retry(claim: Claim, trouble: string, pace: 'soon' | 'later'): Promise<void> {
+    await this.underFence(claim, async (em, job) => {
+      job.trouble = trouble;
+      if (job.attempts >= this.config.MAX_ATTEMPTS) {
+        await endAsFailed(em, job, tooManyAttempts(job));
+        return;
+      }
+      const failures = pace === 'soon' ? 1 : job.attempts;
+      const waitMs = Math.min(FIRST_RETRY_MS * 4 ** (failures - 1), LONGEST_RETRY_MS);
+      job.retryAt = new Date((await databaseNow(em)).getTime() + waitMs);
+      await putBack(em, job);
     });
   }
 
   /** Ends a job that cannot be done. The mirror is as it was. */
   async fail(claim: Claim, error: JobError): Promise<void> {
-    await this.underFence(claim, async (em, job) => {
-      job.error = error;
-      job.moveTo('failed', await databaseNow(em));
-      await em.execute('delete from sync_error where job_id = ? and at = ?', [job.id, job.submittedAt]);
-      await dropStagingTable(em, job.id);
-    });
+    await this.underFence(claim, (em, job) => endAsFailed(em, job, error));
   }
 }
 
-function tooManyAttempts(attempts: number): JobError {
-  const detail = `The job was given up after ${attempts} attempts. Nothing in the mirror has changed.`;
+async function endAsFailed(em: EntityManager, job: SyncJob, error: JobError): Promise<void> {
+  job.error = error;
+  job.moveTo('failed', await databaseNow(em));
+  await clearAttempt(em, job);
+}
+
+async function putBack(em: EntityManager, job: SyncJob): Promise<void> {
+  job.fence += 1;
+  job.phase = null;
+  job.percent = 0;
+  job.moveTo('queued', await databaseNow(em));
+  await clearAttempt(em, job);
+}
+
+function tooManyAttempts({ attempts, trouble }: SyncJob): JobError {
+  const detail = `The job was given up after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}; at the last one, ${trouble ?? 'it was stopped'}. Nothing in the mirror has changed.`;
   return { code: 'too_many_attempts', detail, line: null, byteOffset: null, record: null };
 }
 
-/**
- * Jobs of one source and resource take effect in the order of their acceptance: nothing starts while an older one is
- * under way. A held job keeps back those that would change the mirror, but not dry runs, which help to decide on it.
- */
-export const ITS_TURN = `not exists (
-  select 1 from sync_job older
-   where older.source_id = job.source_id and older.resource = job.resource and older.seq < job.seq
-     and (older.status in ('queued', 'staging', 'reconciling')
-          or (older.status = 'awaiting_approval' and not job.dry_run)))`;
-
-async function isItsTurn(em: EntityManager, job: SyncJob): Promise<boolean> {
-  const rows = await em.execute(`select 1 from sync_job job where job.id = ? and ${ITS_TURN}`, [job.id]);
-  return rows.length > 0;
+/** Bounds the statements of a job's transaction, which are long ones. @returns the server process that runs them */
+async function openSession(em: EntityManager, timeoutSeconds: number): Promise<number> {
+  const [row] = await em.execute<{ pid: number }[]>(
+    `select pg_backend_pid() as pid, set_config('statement_timeout', ?, true), set_config('lock_timeout', ?, true)`,
+    [`${timeoutSeconds}s`, `${timeoutSeconds}s`],
+  );
+  if (!row) throw new Error('a session without a process');
+  return row.pid;
 }
 
 /** The database's clock, to the millisecond: the only one that all instances share. */

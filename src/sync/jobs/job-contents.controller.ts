@@ -1,12 +1,14 @@
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
-import { stringify } from 'csv-stringify';
 import type { Request, Response } from 'express';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { Audited, subjectOf, tellAudit } from '../../platform/audited.js';
 import { CallerSource } from '../../platform/caller-source.js';
-import { linkNextPage, PageQuery } from '../../platform/paging.js';
+import { answerPageOrExport } from '../../platform/exports.js';
+import { PageQuery } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
+import { Wants } from '../../platform/wants.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import { Sources } from '../sources.js';
 import { RecordErrorLog, type RecordErrorView } from './record-error-log.js';
@@ -15,6 +17,7 @@ import { SyncJobs } from './sync-jobs.js';
 
 /** What a job was given and what it found wrong with it. */
 @ApiTags('sync jobs')
+@Wants('read')
 @Controller('sync/jobs')
 export class JobContentsController {
   constructor(
@@ -25,6 +28,7 @@ export class JobContentsController {
   ) {}
 
   @Get(':id/errors')
+  @Audited('job.errors_read', { subject: subjectOf('job'), exported: 'job.errors_exported' })
   @ApiOperation({ summary: 'The records that were rejected or are unresolved, in the order of the snapshot' })
   @ApiProduces('application/json', 'application/x-ndjson', 'text/csv')
   async errors(
@@ -35,26 +39,24 @@ export class JobContentsController {
     @Res() response: Response,
   ): Promise<void> {
     const job = await this.job(source, id);
-    const type = request.accepts(['application/json', 'application/x-ndjson', 'text/csv']);
-    response.vary('Accept');
-    if (type === 'application/x-ndjson' || type === 'text/csv') {
-      response.type(type);
-      const text = type === 'text/csv' ? stringify(CSV) : null;
-      const source = Readable.from(text ? this.csvRows(job) : this.ndjsonLines(job));
-      await (text ? pipeline(source, text, response) : pipeline(source, response));
-      return;
-    }
-    const page = await this.errorLog.page(job, query.limit, query.cursor);
-    linkNextPage(request, response, page);
-    response.json(page);
+    await answerPageOrExport(request, response, {
+      page: () => this.errorLog.page(job, query.limit, query.cursor),
+      mayBegin: async () => void (await this.errorLog.page(job, 1)),
+      all: () => this.errorLog.all(job),
+      csvColumns: ['index', 'externalId', 'status', 'code', 'errors', 'data'],
+      toCells: ({ data, errors, ...rest }) => ({ ...rest, errors: messagesOf(errors), data: JSON.stringify(data) }),
+    });
   }
 
   @Get(':id/snapshot')
+  @Audited('job.snapshot_read', { subject: subjectOf('job') })
   @ApiOperation({ summary: 'The bytes as they were sent' })
   @ApiProduces('application/octet-stream')
   async snapshot(@CallerSource() source: string, @Param('id') id: string, @Res() response: Response): Promise<void> {
     const snapshot = await this.jobs.snapshotOf(await this.job(source, id));
+    if (!snapshot) throw Refusal.notFound('snapshot');
     if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are kept no longer.');
+    await tellAudit(response);
     // Not by Express, which would add a charset.
     response.setHeader('Content-Type', snapshot.contentType);
     response.set('Content-Length', String(snapshot.bytes));
@@ -66,24 +68,7 @@ export class JobContentsController {
   private async job(source: string, id: string): Promise<SyncJob> {
     return this.jobs.get(await this.sources.find(source), id);
   }
-
-  private async *ndjsonLines(job: SyncJob): AsyncGenerator<string> {
-    for await (const error of this.errorLog.all(job)) yield `${JSON.stringify(error)}\n`;
-  }
-
-  private async *csvRows(job: SyncJob): AsyncGenerator<Record<string, unknown>> {
-    for await (const { data, errors, ...rest } of this.errorLog.all(job)) {
-      yield { ...rest, errors: messagesOf(errors), data: JSON.stringify(data) };
-    }
-  }
 }
-
-/** A cell that a spreadsheet would take for a formula gets a quotation mark in front. */
-const CSV = {
-  header: true,
-  escape_formulas: true,
-  columns: ['index', 'externalId', 'status', 'code', 'errors', 'data'],
-};
 
 function messagesOf(errors: RecordErrorView['errors']): string {
   return Object.entries(errors)

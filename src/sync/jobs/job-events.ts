@@ -20,7 +20,7 @@ export async function streamJobEvents(
 ): Promise<void> {
   response.set({
     'Content-Type': 'text/event-stream',
-    'Cache-Control': 'no-cache, no-transform',
+    'Cache-Control': 'no-store, no-cache, no-transform',
     'X-Accel-Buffering': 'no',
   });
   response.flushHeaders();

@@ -3,12 +3,10 @@ import { InjectQueue } from '@nestjs/bullmq';
 import { Injectable, Logger } from '@nestjs/common';
 import { Queue } from 'bullmq';
 import { setTimeout as delay } from 'node:timers/promises';
-import { safeError } from '../../platform/problem.filter.js';
-import { ITS_TURN } from './job-claims.js';
+import { safeError } from '../../platform/safe-error.js';
+import { IS_DUE, ITS_TURN } from './job-conditions.js';
+import { type Lane, SYNC_QUEUES } from './lanes.js';
 import type { SyncJob } from './sync-job.entity.js';
-
-/** The name of the queue in BullMQ. */
-export const SYNC_QUEUE = 'sync';
 
 /** How long a caller waits for a queue that may be away; the rescuer tells it later. */
 const QUEUE_TIMEOUT_MS = 1_500;
@@ -19,6 +17,9 @@ const KEPT = { count: 1_000, age: 24 * 3600 };
 /** Queue jobs in these states will reach a worker. */
 const ON_THE_WAY = ['waiting', 'delayed', 'prioritized', 'waiting-children', 'paused'];
 
+/** What the queue has to know of a job. */
+export type HintedJob = Pick<SyncJob, 'id' | 'hint' | 'lane'>;
+
 /** What the queue carries. */
 export interface SyncHint {
   jobId: string;
@@ -28,20 +29,25 @@ export interface SyncHint {
 @Injectable()
 export class JobQueue {
   private readonly logger = new Logger(JobQueue.name);
+  private readonly queues: Record<Lane, Queue<SyncHint>>;
 
   constructor(
     private readonly em: EntityManager,
-    @InjectQueue(SYNC_QUEUE) private readonly queue: Queue<SyncHint>,
+    @InjectQueue(SYNC_QUEUES.short) short: Queue<SyncHint>,
+    @InjectQueue(SYNC_QUEUES.long) long: Queue<SyncHint>,
   ) {
-    // Without a listener BullMQ prints the error with the whole connection to the console.
-    queue.on('error', (error) => this.logger.warn({ err: safeError(error) }, 'the queue has trouble'));
+    this.queues = { short, long };
+    for (const queue of [short, long]) {
+      // Without a listener BullMQ prints the error with the whole connection to the console.
+      queue.on('error', (error) => this.logger.warn({ err: safeError(error) }, 'the queue has trouble'));
+    }
   }
 
   /** Never fails: what cannot be told now, the rescuer tells. */
-  async hint(job: Pick<SyncJob, 'id' | 'hint'>): Promise<void> {
+  async hint(job: HintedJob): Promise<void> {
     const options = { jobId: hintId(job), attempts: 1, removeOnComplete: KEPT, removeOnFail: KEPT };
     try {
-      await within(QUEUE_TIMEOUT_MS, this.queue.add('sync', { jobId: job.id }, options));
+      await within(QUEUE_TIMEOUT_MS, this.queues[job.lane].add('sync', { jobId: job.id }, options));
     } catch (error) {
       this.logger.warn(
         { job: job.id, err: safeError(error) },
@@ -54,15 +60,15 @@ export class JobQueue {
   async hintAnew(jobId: string): Promise<void> {
     const [row] = await this.em
       .fork()
-      .execute<{ hint: number }[]>('update sync_job set hint = hint + 1 where id = ? returning hint', [jobId]);
-    if (row) await this.hint({ id: jobId, hint: row.hint });
+      .execute<HintedJob[]>('update sync_job set hint = hint + 1 where id = ? returning id, hint, lane', [jobId]);
+    if (row) await this.hint(row);
   }
 
   /** Tells of the jobs of a source and resource whose turn has come, but for one of which the queue knows. */
   async hintNext(sourceId: number, resource: string, known?: string): Promise<void> {
     const rows = await this.em.fork().execute<{ id: string }[]>(
       `select job.id from sync_job job
-        where job.source_id = ? and job.resource = ? and job.status = 'queued' and ${ITS_TURN}
+        where job.source_id = ? and job.resource = ? and job.status = 'queued' and ${ITS_TURN} and ${IS_DUE}
         order by job.seq limit 10`,
       [sourceId, resource],
     );
@@ -70,13 +76,13 @@ export class JobQueue {
   }
 
   /** Whether the last hint will still reach a worker. */
-  async isOnTheWay(job: Pick<SyncJob, 'id' | 'hint'>): Promise<boolean> {
-    const state = await within(QUEUE_TIMEOUT_MS, this.queue.getJobState(hintId(job)));
+  async isOnTheWay(job: HintedJob): Promise<boolean> {
+    const state = await within(QUEUE_TIMEOUT_MS, this.queues[job.lane].getJobState(hintId(job)));
     return ON_THE_WAY.includes(state);
   }
 }
 
-function hintId({ id, hint }: Pick<SyncJob, 'id' | 'hint'>): string {
+function hintId({ id, hint }: HintedJob): string {
   return `${id}-${hint}`;
 }
 

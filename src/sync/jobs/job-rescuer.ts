@@ -1,63 +1,86 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { safeError } from '../../platform/problem.filter.js';
-import { ITS_TURN, SILENCE_MS } from './job-claims.js';
-import { JobQueue } from './job-queue.js';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { CONFIG, type Config } from '../../platform/config.js';
+import { Rounds } from '../../platform/rounds.js';
+import { acrossSources, asLogin } from '../../platform/walls.js';
+import { IS_DUE, IS_SILENT, ITS_TURN } from './job-conditions.js';
+import { type HintedJob, JobQueue } from './job-queue.js';
 
-const PERIOD_MS = 2_000;
+/** Rounds within the time after which silence counts as death. */
+const ROUNDS_PER_SILENCE = 6;
 
 /** Jobs looked at in one round. */
 const MAX_JOBS = 200;
 
 /**
  * Tells the queue again of jobs that the table calls unfinished and that nobody works on: the queue lost them, was
- * away when they were accepted, or their worker died. With a silence of six seconds and a round every two, work is
+ * away when they were accepted, or their worker died. With a silence of six seconds and a round every second, work is
  * taken up again within ten.
  */
 @Injectable()
 export class JobRescuer implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly logger = new Logger(JobRescuer.name);
-  private timer: NodeJS.Timeout | undefined;
-  private round: Promise<void> = Promise.resolve();
-  private stopped = false;
+  private readonly rounds: Rounds;
 
   constructor(
     private readonly em: EntityManager,
     private readonly queue: JobQueue,
-  ) {}
+    @Inject(CONFIG) private readonly config: Config,
+  ) {
+    const pauseMs = config.WORKER_SILENCE_MS / ROUNDS_PER_SILENCE;
+    this.rounds = new Rounds({
+      what: 'looking for jobs to rescue',
+      pauseMs,
+      round: () => acrossSources(() => this.rescue()),
+    });
+  }
 
   onApplicationBootstrap(): void {
-    this.startRound();
+    this.rounds.start();
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    clearTimeout(this.timer);
-    await this.round;
-  }
-
-  private startRound(): void {
-    this.round = this.rescue()
-      .catch((error: unknown) => this.logger.warn({ err: safeError(error) }, 'could not look for jobs to rescue'))
-      .then(() => {
-        if (!this.stopped) this.timer = setTimeout(() => this.startRound(), PERIOD_MS);
-      });
+  onApplicationShutdown(): Promise<void> {
+    return this.rounds.stop();
   }
 
   private async rescue(): Promise<void> {
-    // A locked row is one that somebody is working on, however long it takes.
-    const jobs = await this.em.fork().execute<{ id: string; hint: number }[]>(
-      `select job.id, job.hint from sync_job job
-        where (job.status = 'queued' and ${ITS_TURN})
-           or (job.status in ('staging', 'reconciling')
-               and job.heartbeat_at < clock_timestamp() - make_interval(secs => ?))
-        order by job.id limit ? for update skip locked`,
-      [SILENCE_MS / 1000, MAX_JOBS],
+    const silenceSeconds = this.config.WORKER_SILENCE_MS / 1000;
+    const jobs = await this.em.fork().execute<(HintedJob & { running: boolean })[]>(
+      `select job.id, job.hint, job.lane, job.status <> 'queued' as running from sync_job job
+        where (job.status = 'queued' and ${ITS_TURN} and ${IS_DUE})
+           or (job.status in ('staging', 'reconciling') and ${IS_SILENT})
+        order by job.id limit ?`,
+      [silenceSeconds, MAX_JOBS],
     );
+    if (jobs.some(({ running }) => running)) await this.freeSilentJobs(silenceSeconds);
     await Promise.all(
       jobs.map(async (job) => {
         if (!(await this.queue.isOnTheWay(job))) await this.queue.hintAnew(job.id);
       }),
+    );
+  }
+
+  /**
+   * Ends the transaction that has the row of a silent job locked: a worker that is paused in it would keep the job, and
+   * the mirror, locked for as long as it is paused. Whoever locked a row last stands in its `xmax`.
+   */
+  private async freeSilentJobs(silenceSeconds: number): Promise<void> {
+    const holders = await this.em.fork().execute<{ pid: number; transaction: string }[]>(
+      `select holder.pid, holder.virtualtransaction as transaction from sync_job job
+         join pg_locks holder on holder.locktype = 'transactionid' and holder.transactionid = job.xmax
+          and holder.mode = 'ExclusiveLock' and holder.granted
+        where job.status in ('staging', 'reconciling') and ${IS_SILENT}`,
+      [silenceSeconds],
+    );
+    if (holders.length === 0) return;
+    // By the user that the session belongs to, and only while it is in that very transaction.
+    await asLogin(() =>
+      this.em.fork().execute(
+        `select pg_terminate_backend(holder.pid) from pg_locks holder
+          where holder.locktype = 'virtualxid' and holder.virtualxid = holder.virtualtransaction
+            and (holder.pid, holder.virtualtransaction) in (
+              select pid, transaction from json_to_recordset(?) as silent (pid int, transaction text))`,
+        [JSON.stringify(holders)],
+      ),
     );
   }
 }

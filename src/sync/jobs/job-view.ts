@@ -13,6 +13,7 @@ import {
   type Plan,
   type SyncJob,
 } from './sync-job.entity.js';
+import type { Waiting } from './waiting-jobs.js';
 
 const COUNTS_EXAMPLE: Counts = {
   received: 4,
@@ -89,6 +90,15 @@ export class JobView {
   })
   counts!: Counts;
 
+  @ApiProperty({
+    type: 'object',
+    nullable: true,
+    additionalProperties: true,
+    description: 'Why the job is still queued: the job that comes first, or the attempts that failed; else null.',
+    example: { behind: { id: '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c', status: 'awaiting_approval' }, retry: null },
+  })
+  waiting!: Waiting | null;
+
   @ApiProperty({ type: 'object', nullable: true, additionalProperties: true, example: PLAN_EXAMPLE })
   plan!: Plan | null;
 
@@ -100,13 +110,23 @@ export class JobView {
 
   @ApiProperty({
     type: 'object',
+    nullable: true,
     additionalProperties: true,
+    description: 'Null in a job that reverts another one.',
     example: { bytes: 414, sha256: 'f3b1…', contentType: 'application/json' },
   })
-  snapshot!: { bytes: number; sha256: string; contentType: string; contentEncoding: string | null };
+  snapshot!: { bytes: number; sha256: string; contentType: string; contentEncoding: string | null } | null;
 
   @ApiProperty({ format: 'uuid', nullable: true, type: 'string', description: 'The job whose bytes this one replays.' })
   replayOf!: string | null;
+
+  @ApiProperty({
+    format: 'uuid',
+    nullable: true,
+    type: 'string',
+    description: 'The job whose changes this one puts back.',
+  })
+  revertOf!: string | null;
 
   @ApiProperty({ format: 'date-time' })
   submittedAt!: Date;
@@ -118,12 +138,18 @@ export class JobView {
   finishedAt!: Date | null;
 
   @ApiProperty({ type: 'object', additionalProperties: { type: 'string' }, example: LINKS_EXAMPLE })
-  links!: Record<'self' | 'errors' | 'changes' | 'snapshot', string>;
+  links!: Record<'self' | 'errors' | 'changes', string> & { snapshot: string | null };
 }
 
-export function jobView(job: SyncJob, snapshot: Snapshot, source: string): JobView {
-  const { bytes, sha256, contentType, contentEncoding } = snapshot;
-  const { id, resource, mode, deletes, dryRun, status, phase, processed, percent, replayOf } = job;
+/** What is known of a job besides its own row. */
+interface Surroundings {
+  source: string;
+  snapshot: Snapshot | null;
+  waiting: Waiting | null;
+}
+
+export function jobView(job: SyncJob, { source, snapshot, waiting }: Surroundings): JobView {
+  const { id, resource, mode, deletes, dryRun, status, phase, processed, percent, replayOf, revertOf } = job;
   const self = `/sync/jobs/${id}`;
   return {
     id,
@@ -135,14 +161,20 @@ export function jobView(job: SyncJob, snapshot: Snapshot, source: string): JobVi
     status,
     progress: { phase, processed, percent },
     counts: job.counts,
+    waiting,
     plan: job.plan,
     error: job.error,
     warnings: job.warnings,
-    snapshot: { bytes, sha256, contentType, contentEncoding },
+    snapshot: snapshot && bodyOf(snapshot),
     replayOf,
+    revertOf,
     submittedAt: job.submittedAt,
     startedAt: job.startedAt,
     finishedAt: job.finishedAt,
-    links: { self, errors: `${self}/errors`, changes: `${self}/changes`, snapshot: `${self}/snapshot` },
+    links: { self, errors: `${self}/errors`, changes: `${self}/changes`, snapshot: snapshot && `${self}/snapshot` },
   };
+}
+
+function bodyOf({ bytes, sha256, contentType, contentEncoding }: Snapshot) {
+  return { bytes, sha256, contentType, contentEncoding };
 }

@@ -1,5 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { acrossSources } from '../../platform/walls.js';
 
 /** How often the table is asked, once for all who wait in this process. */
 const PERIOD_MS = 100;
@@ -22,6 +24,7 @@ export class JobWatcher implements BeforeApplicationShutdown {
   private readonly watchers = new Map<string, Set<Watcher>>();
   private readonly leavers = new Set<() => void>();
   private timer: NodeJS.Timeout | undefined;
+  private isStopping = false;
 
   constructor(private readonly em: EntityManager) {}
 
@@ -31,11 +34,18 @@ export class JobWatcher implements BeforeApplicationShutdown {
    * @returns how to stop it
    */
   watch(jobId: string, watcher: Watcher, leave: () => void): () => void {
+    if (this.isStopping) {
+      // Not before the caller knows how to stop watching.
+      queueMicrotask(leave);
+      return () => undefined;
+    }
     let seen = '';
+    // What it asks for is about its own source, whoever of those who wait began to look.
+    const tell = AsyncLocalStorage.bind(watcher);
     const onGlimpse: Watcher = (glimpse) => {
       if (glimpse.look === seen) return;
       seen = glimpse.look;
-      watcher(glimpse);
+      tell(glimpse);
     };
     const watchers = this.watchers.get(jobId) ?? new Set();
     this.watchers.set(jobId, watchers.add(onGlimpse));
@@ -66,6 +76,7 @@ export class JobWatcher implements BeforeApplicationShutdown {
   }
 
   beforeApplicationShutdown(): void {
+    this.isStopping = true;
     for (const leave of this.leavers) leave();
     this.watchers.clear();
     clearTimeout(this.timer);
@@ -73,15 +84,14 @@ export class JobWatcher implements BeforeApplicationShutdown {
 
   private async look(): Promise<void> {
     const ids = [...this.watchers.keys()];
-    // While the database is away there is nothing new to tell.
-    const glimpses = await this.em
-      .fork()
-      .execute<Glimpse[]>(
+    // One who waits asks for all. While the database is away there is nothing new to tell.
+    const glimpses = await acrossSources(() =>
+      this.em.fork().execute<Glimpse[]>(
         `select id, status, status || ' ' || coalesce(phase, '') || ' ' || processed || ' ' || percent as look
            from sync_job where id = any(string_to_array(?, ',')::uuid[])`,
         [ids.join(',')],
-      )
-      .catch(() => []);
+      ),
+    ).catch(() => []);
     for (const glimpse of glimpses) this.watchers.get(glimpse.id)?.forEach((watcher) => watcher(glimpse));
     this.timer = this.watchers.size > 0 ? setTimeout(() => void this.look(), PERIOD_MS) : undefined;
   }

@@ -1,9 +1,11 @@
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { CallerSource } from '../../platform/caller-source.js';
+import { CallerSource, maySee } from '../../platform/caller-source.js';
 import { linkNextPage, type Page } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
+import { NO_SOURCE, withinSource } from '../../platform/walls.js';
+import { Wants } from '../../platform/wants.js';
 import { MirroredResources } from '../mirrored-resource.js';
 import { Sources } from '../sources.js';
 import { JobAnswers } from './job-answers.js';
@@ -16,6 +18,7 @@ import { SyncJobs } from './sync-jobs.js';
 
 /** The account of every snapshot. */
 @ApiTags('sync jobs')
+@Wants('read')
 @Controller('sync/jobs')
 export class JobsController {
   constructor(
@@ -38,7 +41,8 @@ export class JobsController {
       throw Refusal.parameter('resource', 'There is no such resource.');
     }
     const source = query.source ?? caller;
-    const page = await this.jobs.list(await this.sources.find(source), source, query);
+    const sourceId = maySee(request, source) ? await this.sources.find(source) : NO_SOURCE;
+    const page = await withinSource(sourceId, () => this.jobs.list(sourceId, source, query));
     linkNextPage(request, response, page);
     return page;
   }

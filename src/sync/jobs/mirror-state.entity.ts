@@ -1,7 +1,9 @@
 import { BigIntType, OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
-import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { WALL } from '../../platform/walls.js';
 
 /** How far the mirror of one source and resource has come. */
+@Filter(WALL)
 @Entity({ tableName: 'mirror_state' })
 export class MirrorState {
   [PrimaryKeyProp]?: ['sourceId', 'resource'];

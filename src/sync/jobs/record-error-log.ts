@@ -1,6 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { type Page, readPosition, toPage } from '../../platform/paging.js';
+import { Refusal } from '../../platform/refusal.js';
+import { LogHorizons } from '../log-horizons.js';
 import { parseExact } from '../read/exact-json.js';
 import type { SyncJob } from './sync-job.entity.js';
 
@@ -30,13 +32,16 @@ const EXPORT_PAGE = 500;
 /** Reads what a job reported about single records. */
 @Injectable()
 export class RecordErrorLog {
-  constructor(private readonly em: EntityManager) {}
+  constructor(
+    private readonly em: EntityManager,
+    private readonly horizons: LogHorizons,
+  ) {}
 
-  /** In the order of the snapshot. */
+  /** In the order of the snapshot. @throws Refusal 410 if they are kept no longer */
   async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<RecordErrorView>> {
-    const after = readPosition(cursor, 'errors') ?? -1;
+    const after = readPosition(cursor, `errors of ${job.id}`) ?? -1;
     const rows = await this.rows(job, after, limit + 1);
-    return toPage(rows.map(toView), limit, 'errors', (error) => [String(error.index)]);
+    return toPage(rows.map(toView), limit, `errors of ${job.id}`, (error) => [String(error.index)]);
   }
 
   /** All of them, a page at a time. */
@@ -48,14 +53,23 @@ export class RecordErrorLog {
     }
   }
 
-  private rows(job: SyncJob, after: number, limit: number): Promise<ErrorRow[]> {
+  private async rows(job: SyncJob, after: number, limit: number): Promise<ErrorRow[]> {
     // As text: the driver's own parser would round numbers.
-    return this.em.fork().execute<ErrorRow[]>(
+    const rows = await this.em.fork().execute<ErrorRow[]>(
       `select index, external_id, code, errors::text, data::text from sync_error
         where job_id = ? and at = ? and index > ? order by index limit ?`,
       [job.id, job.submittedAt, after, limit],
     );
+    // A job's errors are dropped together: where some are, all are.
+    if (rows.length === 0 && hasErrors(job) && (await this.horizons.isGone('sync_error', job.submittedAt))) {
+      throw new Refusal(410, 'errors_gone', 'What this job said about single records is kept no longer.');
+    }
+    return rows;
   }
+}
+
+function hasErrors({ counts }: SyncJob): boolean {
+  return counts.rejected + counts.unresolved > 0;
 }
 
 function toView(row: ErrorRow): RecordErrorView {

@@ -1,5 +1,7 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
-import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { WALL } from '../../platform/walls.js';
+import type { Lane } from './lanes.js';
 
 export const JOB_STATUSES = [
   'queued',
@@ -90,6 +92,7 @@ const TRANSITIONS: Record<JobStatus, readonly JobStatus[]> = {
 };
 
 /** One snapshot's way into the mirror, and the account of it. The table is the truth; the queue only carries ids. */
+@Filter(WALL)
 @Entity({ tableName: 'sync_job' })
 export class SyncJob {
   [OptionalProps]?:
@@ -163,8 +166,13 @@ export class SyncJob {
   @Property({ columnType: 'json' })
   warnings: JobWarning[] = [];
 
-  @Property({ type: 'uuid' })
-  snapshotId!: string;
+  /** Null in a job that reverts another one. */
+  @Property({ type: 'uuid', nullable: true })
+  snapshotId!: string | null;
+
+  /** Which of the queues carries it. */
+  @Property({ columnType: 'text' })
+  lane!: Lane;
 
   /** Moves on with every claim; whoever holds an older one may write no more. */
   @Property({ columnType: 'int' })
@@ -177,9 +185,13 @@ export class SyncJob {
   @Property({ columnType: 'int' })
   hint: number = 0;
 
-  /** The last sign of life of the worker, by the database's clock. */
+  /** When it may be tried again after an attempt that failed. */
   @Property({ columnType: 'timestamptz', nullable: true })
-  heartbeatAt: Date | null = null;
+  retryAt: Date | null = null;
+
+  /** What ended the last attempt, in words that hold nothing of a record. */
+  @Property({ columnType: 'text', nullable: true })
+  trouble: string | null = null;
 
   /** The digest of the plan that the guard held. */
   @Property({ columnType: 'text', nullable: true })
@@ -191,6 +203,10 @@ export class SyncJob {
 
   @Property({ type: 'uuid', nullable: true })
   replayOf: string | null = null;
+
+  /** The job whose changes this one puts back. */
+  @Property({ type: 'uuid', nullable: true })
+  revertOf: string | null = null;
 
   /** The created rows have ids above the one and up to the other: what makes them findable without an index on a million rows. */
   @Property({ type: new BigIntType('number'), nullable: true })

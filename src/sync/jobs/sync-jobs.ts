@@ -4,11 +4,12 @@ import { Injectable } from '@nestjs/common';
 import { type Page, readCursor, toPage } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { Snapshot } from '../intake/snapshot.entity.js';
-import { dropStagingTable } from '../reconcile/staging-table.js';
+import { clearAttempt } from '../read/clear-attempt.js';
 import { databaseNow } from './job-claims.js';
 import { JobQueue } from './job-queue.js';
 import { type JobView, jobView } from './job-view.js';
 import { type JobStatus, SyncJob } from './sync-job.entity.js';
+import { whyTheyWait } from './waiting-jobs.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -35,19 +36,21 @@ export class SyncJobs {
     return job;
   }
 
-  async snapshotOf(job: SyncJob): Promise<Snapshot> {
-    return this.em.fork().findOneOrFail(Snapshot, job.snapshotId);
+  /** @returns null for a job that reverts another one */
+  async snapshotOf(job: SyncJob): Promise<Snapshot | null> {
+    return job.snapshotId === null ? null : this.em.fork().findOneOrFail(Snapshot, job.snapshotId);
   }
 
   async view(job: SyncJob, source: string): Promise<JobView> {
-    return jobView(job, await this.snapshotOf(job), source);
+    const waiting = (await whyTheyWait(this.em.fork(), [job])).get(job.id) ?? null;
+    return jobView(job, { source, snapshot: await this.snapshotOf(job), waiting });
   }
 
   /** Newest first. */
   async list(sourceId: number, source: string, filter: JobFilter): Promise<Page<JobView>> {
     const after = readCursor(filter.cursor, 'jobs', 1)?.[0];
     if (after !== undefined && !UUID.test(after)) {
-      throw Refusal.parameter('cursor', 'The cursor does not belong to this list and order.', 'invalid_cursor');
+      throw Refusal.foreignCursor();
     }
     const em = this.em.fork();
     const jobs = await em.find(
@@ -61,11 +64,19 @@ export class SyncJobs {
       { orderBy: { id: 'desc' }, limit: filter.limit + 1 },
     );
     const page = toPage(jobs, filter.limit, 'jobs', (job) => [job.id]);
-    const snapshots = await em.find(Snapshot, { id: { $in: page.items.map((job) => job.snapshotId) } });
+    const ids = page.items.flatMap(({ snapshotId }) => (snapshotId === null ? [] : [snapshotId]));
+    const snapshots = await em.find(Snapshot, { id: { $in: ids } });
+    const waiting = await whyTheyWait(em, page.items);
     const byId = new Map(snapshots.map((snapshot) => [snapshot.id, snapshot]));
     return {
       ...page,
-      items: page.items.map((job) => jobView(job, byId.get(job.snapshotId) as Snapshot, source)),
+      items: page.items.map((job) =>
+        jobView(job, {
+          source,
+          snapshot: byId.get(job.snapshotId ?? '') ?? null,
+          waiting: waiting.get(job.id) ?? null,
+        }),
+      ),
     };
   }
 
@@ -73,7 +84,7 @@ export class SyncJobs {
   async approve(sourceId: number, id: string): Promise<SyncJob> {
     const job = await this.decide(sourceId, id, ['awaiting_approval'], (held, now) => {
       held.approvedPlan = held.heldPlan;
-      held.attempts = 0;
+      Object.assign(held, { attempts: 0, trouble: null });
       held.moveTo('queued', now);
     });
     await this.queue.hintAnew(id);
@@ -96,9 +107,7 @@ export class SyncJobs {
       running.fence += 1;
       const isHalfRead = running.status === 'staging';
       running.moveTo(to, now);
-      if (!isHalfRead) return;
-      await dropStagingTable(em, running.id);
-      await em.execute('delete from sync_error where job_id = ? and at = ?', [running.id, running.submittedAt]);
+      if (isHalfRead) await clearAttempt(em, running);
     });
     await this.queue.hintNext(job.sourceId, job.resource);
     return job;

@@ -1,25 +1,31 @@
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
-import { Inject, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Inject, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Job } from 'bullmq';
 import { CONFIG, type Config } from '../../platform/config.js';
-import { safeError } from '../../platform/problem.filter.js';
-import { SYNC_QUEUE, type SyncHint } from './job-queue.js';
+import { safeError } from '../../platform/safe-error.js';
+import type { SyncHint } from './job-queue.js';
 import { JobRunner } from './job-runner.js';
+import { type Lane, laneWidth, SYNC_QUEUES } from './lanes.js';
 
-/** Where the queue's hints arrive. Everything else is decided by the table of jobs. */
-@Processor(SYNC_QUEUE, {
+const OPTIONS = {
   // A lock that is not renewed for 5 s is lost, which is looked for every 2 s: with BullMQ's defaults a killed worker's
   // job would start again after a minute only.
   lockDuration: 5_000,
   stalledInterval: 2_000,
   maxStalledCount: 10,
+  // A wait for the queue is over after a second, if the word that something came has got lost with its connection.
+  drainDelay: 1,
   // After trouble with its connection a worker would sit still for 15 s (measured with PostgreSQL away for a moment).
   runRetryDelay: 1_000,
   // Started once all is there, with the concurrency of the settings.
   autorun: false,
-})
-export class SyncProcessor extends WorkerHost implements OnApplicationBootstrap {
+};
+
+/** Where the queue's hints of long jobs arrive. Everything else is decided by the table of jobs. */
+@Processor(SYNC_QUEUES.long, OPTIONS)
+export class SyncProcessor extends WorkerHost implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(SyncProcessor.name);
+  protected readonly lane: Lane = 'long';
 
   constructor(
     private readonly runner: JobRunner,
@@ -29,8 +35,13 @@ export class SyncProcessor extends WorkerHost implements OnApplicationBootstrap 
   }
 
   onApplicationBootstrap(): void {
-    this.worker.concurrency = this.config.WORKER_CONCURRENCY;
+    this.worker.concurrency = laneWidth(this.lane, this.config.WORKER_CONCURRENCY);
     this.worker.run().catch((error: unknown) => this.onError(error));
+  }
+
+  /** Leaves further hints to the others at once, while what runs comes to its end. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.worker.pause(true);
   }
 
   async process(job: Job<SyncHint>): Promise<string> {
@@ -42,4 +53,10 @@ export class SyncProcessor extends WorkerHost implements OnApplicationBootstrap 
   onError(error: unknown): void {
     this.logger.warn({ err: safeError(error) }, 'the queue has trouble');
   }
+}
+
+/** The same for short jobs. */
+@Processor(SYNC_QUEUES.short, OPTIONS)
+export class ShortSyncProcessor extends SyncProcessor {
+  protected override readonly lane: Lane = 'short';
 }

@@ -33,12 +33,18 @@ export class CsvHeader {
   }
 }
 
+/** Among them the CR of a table whose lines end in nothing else: all of it would be one header, and no record. */
+const CONTROL = /\p{Cc}/u;
+
 function faultOf(names: readonly string[]): string | null {
   const columns = new Map<string, number>();
   for (const [index, name] of names.entries()) {
     const earlier = columns.get(name);
     if (name === '') {
       return `Column ${index + 1} of the header has no name.`;
+    }
+    if (CONTROL.test(name)) {
+      return `The name of column ${index + 1} of the header holds a control character; lines end in LF or CRLF.`;
     }
     if (earlier !== undefined) {
       return `Columns ${earlier} and ${index + 1} of the header have the same name.`;

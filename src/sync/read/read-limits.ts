@@ -1,3 +1,5 @@
+import type { Config } from '../../platform/config.js';
+
 /** What a reader holds in memory at most, and how much it does in one go. */
 export interface ReadLimits {
   /** Bytes of one record as sent: a JSON value, an NDJSON line or a CSV row without its line end. */
@@ -8,6 +10,7 @@ export interface ReadLimits {
   pieceBytes: number;
 }
 
+/** The defaults, which the settings may change. */
 export const READ_LIMITS: ReadLimits = {
   // A record of either kind is some 100 bytes; 1 MiB is far beyond any honest one and still nothing to hold in memory.
   maxRecordBytes: 1024 * 1024,
@@ -16,3 +19,8 @@ export const READ_LIMITS: ReadLimits = {
   // 64 KiB pieces: larger ones were no faster and blocked the event loop longer (0.4 ms for each 64 KiB).
   pieceBytes: 64 * 1024,
 };
+
+/** What the settings say of one record. */
+export function recordLimits(config: Config): Pick<ReadLimits, 'maxRecordBytes' | 'maxDepth'> {
+  return { maxRecordBytes: config.MAX_RECORD_BYTES, maxDepth: config.MAX_RECORD_DEPTH };
+}

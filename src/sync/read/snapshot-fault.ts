@@ -5,6 +5,7 @@ export type FaultCode =
   | 'trailing_data'
   | 'invalid_utf8'
   | 'record_too_large'
+  | 'too_many_records'
   | 'nesting_too_deep'
   | 'malformed_csv'
   | 'wrong_first_byte'

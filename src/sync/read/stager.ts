@@ -2,6 +2,7 @@ import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { copyField, copyInto } from '../../platform/database.js';
+import { atStep } from '../../platform/steps.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import { type Snapshot } from '../intake/snapshot.entity.js';
 import { type Claim, JobClaims } from '../jobs/job-claims.js';
@@ -9,8 +10,11 @@ import { type JobWarning, type SyncJob } from '../jobs/sync-job.entity.js';
 import { type MirroredResource, MirroredResources, type RecordRules } from '../mirrored-resource.js';
 import { mirrorTable } from '../reconcile/mirror-table.js';
 import { createStagingTable, stagingTable } from '../reconcile/staging-table.js';
+import { clearAttempt } from './clear-attempt.js';
 import { copyErrors, type RecordError } from './record-errors.js';
+import { recordLimits } from './read-limits.js';
 import { RecordCheck } from './record-check.js';
+import { SnapshotFault } from './snapshot-fault.js';
 import { type RecordBatch, readRecords, type SnapshotFormat } from './read-records.js';
 
 /**
@@ -40,8 +44,9 @@ export class Stager {
    */
   async stage(claim: Claim, snapshot: Snapshot, rules: RecordRules): Promise<void> {
     const resource = await this.claims.underFence(claim, (em, job) => this.begin(em, job));
+    atStep('staging begun');
     const check = new RecordCheck(resource, rules);
-    const source = readRecords(snapshot.format as SnapshotFormat, this.store.read(snapshot));
+    const source = readRecords(snapshot.format as SnapshotFormat, this.store.read(snapshot), recordLimits(this.config));
     const batches = source[Symbol.asyncIterator]();
     try {
       let more = true;
@@ -51,6 +56,7 @@ export class Stager {
           await copyInto(em, `copy ${stagingTable(job.id)} from stdin`, batch.rows());
           if (batch.errors.length > 0) await copyErrors(em, job, batch.errors);
           job.processed += batch.records;
+          if (job.processed > this.config.MAX_RECORDS) throw tooManyRecords(this.config.MAX_RECORDS);
           job.staged += batch.staged;
           job.rejected += batch.errors.length;
           job.percent = Math.min(
@@ -60,6 +66,7 @@ export class Stager {
           if (!batch.more) job.warnings = warningsOf(check);
           return batch.more;
         });
+        atStep('batch staged');
       }
     } finally {
       await batches.return?.(undefined);
@@ -74,8 +81,8 @@ export class Stager {
   /** Clears what an earlier attempt has left. */
   private async begin(em: EntityManager, job: SyncJob): Promise<MirroredResource> {
     const resource = this.resources.get(job.resource);
+    await clearAttempt(em, job);
     await createStagingTable(em, job.id, mirrorTable(resource, this.resources, this.orm));
-    await em.execute('delete from sync_error where job_id = ? and at = ?', [job.id, job.submittedAt]);
     Object.assign(job, { phase: 'staging', processed: 0, staged: 0, rejected: 0, percent: 0, warnings: [] });
     return resource;
   }
@@ -133,6 +140,11 @@ class StagedBatch {
     this.records += batch.records.length;
     return text;
   }
+}
+
+function tooManyRecords(most: number): SnapshotFault {
+  const detail = `A snapshot may have ${most} records at most.`;
+  return new SnapshotFault('too_many_records', detail, { line: null, byteOffset: null, record: most });
 }
 
 function warningsOf(check: RecordCheck): JobWarning[] {

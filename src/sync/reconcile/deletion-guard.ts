@@ -4,8 +4,8 @@ import type { DeletePolicy } from '../jobs/sync-job.entity.js';
 /** What the guard judges by. */
 export interface GuardedPlan {
   deletes: DeletePolicy;
-  /** Records of the snapshot that are valid. */
-  valid: number;
+  /** Records of the snapshot that are valid; null if it is no snapshot. */
+  valid: number | null;
   /** Rows that are live now, and how many of them would go. */
   live: number;
   deleted: number;

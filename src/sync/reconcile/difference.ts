@@ -40,6 +40,18 @@ export async function findDifference(em: EntityManager, job: SyncJob, mirror: Mi
             or (s.external_id is not null and (t.deleted_at is not null${changed}))
       ) d
       ${link ? `left join ${link.parentTable} p on p.source_id = ${job.sourceId} and p.deleted_at is null and p.external_id = d.${link.keyColumn}` : ''}`);
+  await indexDifference(em, mirror);
+}
+
+/**
+ * Children are found by their parents' ids and external ids. For a source whose rows the statistics do not know yet, the
+ * planner begins with the children, of which it expects one, and looks through the differences for each: without an index
+ * that took minutes for 40,000 children that were there before their parents.
+ */
+export async function indexDifference(em: EntityManager, mirror: MirrorTable): Promise<void> {
+  if (mirror.childLinks.length > 0) {
+    await em.execute('create index on difference (external_id); create index on difference (id)');
+  }
   await em.execute('analyze difference');
 }
 
@@ -110,11 +122,12 @@ export async function retainRejected(em: EntityManager, job: SyncJob, mirror: Mi
   await em.execute(`
     delete from difference d using ${table} s
      where d.operation = 'D' and s.rejected and s.external_id = d.external_id`);
+  // From the staged side, whose numbers the planner knows: of a source that is new it thinks that it has one row.
   const [row] = await em.execute<{ retained: string }[]>(
-    `select count(*) as retained from ${mirror.table} t
-      where t.source_id = ? and t.deleted_at is null
-        and t.external_id in (select external_id from ${table} where rejected)
-        and not exists (select 1 from ${table} v where not v.rejected and v.external_id = t.external_id)`,
+    `select count(*) as retained
+       from (select external_id from ${table} where rejected
+             except select external_id from ${table} where not rejected) s
+       join ${mirror.table} t on t.source_id = ? and t.external_id = s.external_id and t.deleted_at is null`,
     [job.sourceId],
   );
   return Number(row?.retained);

@@ -1,10 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Snapshot } from '../intake/snapshot.entity.js';
-import type { SnapshotStore } from '../intake/snapshot-store.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import type { MirroredResource } from '../mirrored-resource.js';
 import { copyErrors, type RecordError } from '../read/record-errors.js';
-import { readRecords, type SnapshotFormat } from '../read/read-records.js';
+import type { RecordBatch } from '../read/record-batch.js';
 import type { MirrorTable } from './mirror-table.js';
 import { stagingTable } from './staging-table.js';
 
@@ -59,13 +57,15 @@ export async function hasUnresolved(em: EntityManager, sourceId: number, mirror:
   return rows.length > 0;
 }
 
-/** Reports the noted records as they were sent: reads the kept bytes again, and only as far as the last of them. */
+/**
+ * Reports the noted records as they were sent: reads the kept bytes again, and only as far as the last of them.
+ * @param read begins to read the snapshot's records
+ */
 export async function reportLateErrors(
   em: EntityManager,
   job: SyncJob,
   resource: MirroredResource,
-  snapshot: Snapshot,
-  store: SnapshotStore,
+  read: () => AsyncGenerator<RecordBatch>,
 ): Promise<void> {
   const messages: Record<string, Record<string, string[]>> = { duplicate_external_id: DUPLICATE };
   if (resource.parent) {
@@ -73,7 +73,7 @@ export async function reportLateErrors(
   }
   let window = await nextWindow(em, -1);
   if (window.length === 0) return;
-  const records = new RecordsByIndex(readRecords(snapshot.format as SnapshotFormat, store.read(snapshot)));
+  const records = new RecordsByIndex(read());
   try {
     while (window.length > 0) {
       await copyErrors(em, job, records.errorsAt(window, messages));
@@ -99,9 +99,9 @@ async function nextWindow(em: EntityManager, after: number): Promise<LateError[]
 
 /** Picks records out of a stream of batches by their ascending positions. */
 class RecordsByIndex {
-  private batch: { firstIndex: number; records: unknown[] } = { firstIndex: 0, records: [] };
+  private batch: Pick<RecordBatch, 'firstIndex' | 'records'> = { firstIndex: 0, records: [] };
 
-  constructor(private readonly batches: AsyncGenerator<{ firstIndex: number; records: unknown[] }>) {}
+  constructor(private readonly batches: AsyncGenerator<RecordBatch>) {}
 
   async *errorsAt(
     places: LateError[],

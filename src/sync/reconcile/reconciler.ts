@@ -2,33 +2,26 @@ import { LockMode } from '@mikro-orm/core';
 import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
+import { atStep } from '../../platform/steps.js';
+import { numberCommit } from '../changes/number-commit.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
 import { type Claim, databaseNow, JobClaims } from '../jobs/job-claims.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
-import { type Counts, NO_COUNTS, type Plan, SyncJob } from '../jobs/sync-job.entity.js';
+import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import { MirroredResources, type RecordRules } from '../mirrored-resource.js';
+import { clearAttempt } from '../read/clear-attempt.js';
 import { applyDifference } from './apply-difference.js';
 import { contentDigest } from './content-digest.js';
-import { reasonToHold } from './deletion-guard.js';
-import {
-  countDifference,
-  countLive,
-  digestDifference,
-  findDifference,
-  hasDuplicates,
-  retainRejected,
-  sampleDeletions,
-  setDuplicatesAside,
-} from './difference.js';
-import { createLateErrors, hasUnresolved, noteUnresolved, reportLateErrors } from './late-errors.js';
+import { digestDifference } from './difference.js';
+import type { Intent } from './intent.js';
+import { hasUnresolved } from './late-errors.js';
 import { type MirrorTable, mirrorTable } from './mirror-table.js';
+import { ReversalIntent } from './reversal-intent.js';
+import { SnapshotIntent } from './snapshot-intent.js';
 import { dropStagingTable, stagingTable } from './staging-table.js';
 
-/** External ids of rows that would go, shown with a plan. */
-const SAMPLE_SIZE = 20;
-
-/** Brings the mirror to what a staged snapshot says: one transaction, all of it or nothing. */
+/** Brings the mirror to what a job wants it to be: one transaction, all of it or nothing. */
 @Injectable()
 export class Reconciler {
   constructor(
@@ -56,8 +49,7 @@ export class Reconciler {
       if (state.content !== contentDigest(snapshot, rules, last.counts.rejected > 0)) return false;
       if (await hasUnresolved(em, job.sourceId, this.mirrorOf(job))) return false;
       // A worker that died over this job may have left something.
-      await dropStagingTable(em, job.id);
-      await em.execute('delete from sync_error where job_id = ? and at = ?', [job.id, job.submittedAt]);
+      await clearAttempt(em, job);
       if (!(await copyErrorsOf(em, last, job))) return false;
       const { received, rejected, retained } = last.counts;
       job.counts = { ...NO_COUNTS, received, rejected, retained, unchanged: received - rejected };
@@ -70,92 +62,56 @@ export class Reconciler {
 
   /** Reconciles what was staged: to `completed`, `awaiting_approval` or `superseded`. */
   async reconcile(claim: Claim, snapshot: Snapshot, rules: RecordRules): Promise<void> {
-    await this.claims.underFence(claim, async (em, job) => {
+    await this.bringAbout(claim, async (em, job) => {
+      await em.execute(`analyze ${stagingTable(job.id)}`);
+      return new SnapshotIntent(this.resources.get(job.resource), snapshot, rules, this.store, this.config);
+    });
+  }
+
+  /** Puts back what another job changed: to `completed` or `awaiting_approval`. @throws Refusal 409 */
+  async revert(claim: Claim): Promise<void> {
+    await this.bringAbout(claim, async (_em, job) => {
+      return new ReversalIntent(this.resources.get(job.resource), this.config);
+    });
+  }
+
+  private async bringAbout(claim: Claim, prepare: (em: EntityManager, job: SyncJob) => Promise<Intent>): Promise<void> {
+    const intent = await this.claims.underFence(claim, async (em, job) => {
       job.moveTo('reconciling', await databaseNow(em));
       job.phase = 'reconciling';
-      await em.execute(`analyze ${stagingTable(job.id)}`);
+      return prepare(em, job);
     });
     await this.claims.underFence(claim, async (em, job) => {
       await this.lockMirror(em, job);
       const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
       if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
-      else await this.bringAbout(em, job, state, snapshot, rules);
+      else await this.apply(em, job, state, intent);
       await dropStagingTable(em, job.id);
+      await numberCommit(em, job);
+      atStep('job concluded');
     });
   }
 
-  private async bringAbout(
-    em: EntityManager,
-    job: SyncJob,
-    state: MirrorState,
-    snapshot: Snapshot,
-    rules: RecordRules,
-  ): Promise<void> {
+  private async apply(em: EntityManager, job: SyncJob, state: MirrorState, intent: Intent): Promise<void> {
     const mirror = this.mirrorOf(job);
-    const { counts, plan } = await this.makePlan(em, job, mirror);
+    const { counts, plan } = await intent.propose(em, job, mirror);
     job.counts = counts;
     if (plan.held || job.dryRun || job.approvedPlan !== null) job.plan = plan;
     if (!job.dryRun && (plan.held || job.approvedPlan !== null)) {
       const digest = await digestDifference(em);
       if (digest !== job.approvedPlan) {
         // Whoever decides should see all that was rejected.
-        await reportLateErrors(em, job, this.resources.get(job.resource), snapshot, this.store);
+        await intent.report(em, job);
         return this.hold(em, job, digest);
       }
     }
     const at = await this.applicationTime(em, job);
     if (!job.dryRun) await applyDifference(em, job, mirror, at);
-    counts.unresolved = await noteUnresolved(em, job, mirror, this.resources.get(job.resource));
-    await reportLateErrors(em, job, this.resources.get(job.resource), snapshot, this.store);
+    atStep('difference applied');
+    counts.unresolved = await intent.noteUnresolved(em, job, mirror);
+    await intent.report(em, job);
     job.counts = { ...counts };
-    const content = job.mode === 'full' ? contentDigest(snapshot, rules, counts.rejected > 0) : null;
-    await this.conclude(em, job, state, content, at);
-  }
-
-  /** What is to be done, and what the guard thinks of it. Leaves the `difference` table behind. */
-  private async makePlan(
-    em: EntityManager,
-    job: SyncJob,
-    mirror: MirrorTable,
-  ): Promise<{ counts: Counts; plan: Plan }> {
-    let valid = await validRows(em, job);
-    const live = await countLive(em, job, mirror);
-    await createLateErrors(em);
-    await findDifference(em, job, mirror);
-    let duplicates = 0;
-    if (await hasDuplicates(em, job, valid, live, await countDifference(em))) {
-      duplicates = await setDuplicatesAside(em, job);
-      valid -= duplicates;
-      await findDifference(em, job, mirror);
-    }
-    const retained = await retainRejected(em, job, mirror);
-    const found = await countDifference(em);
-    const created = found.insert + found.restore;
-    const unchanged = valid - created - found.update;
-    const guarded = { deletes: job.deletes, valid, live, deleted: found.delete };
-    const reason = job.mode === 'full' ? reasonToHold(guarded, this.config) : null;
-    return {
-      counts: {
-        received: job.processed,
-        created,
-        updated: found.update,
-        unchanged,
-        deleted: found.delete,
-        rejected: job.rejected + duplicates,
-        retained,
-        unresolved: 0,
-      },
-      plan: {
-        create: created,
-        update: found.update,
-        delete: found.delete,
-        unchanged,
-        live,
-        held: reason !== null,
-        reason,
-        sample: await sampleDeletions(em, SAMPLE_SIZE),
-      },
-    };
+    await this.conclude(em, job, state, intent.content(job), at);
   }
 
   /**
@@ -225,19 +181,6 @@ export class Reconciler {
   }
 }
 
-/**
- * The number of valid staged rows.
- * @throws if rows are missing: PostgreSQL empties unlogged tables after a crash, and an emptied one must not be taken for
- * an empty snapshot
- */
-async function validRows(em: EntityManager, job: SyncJob): Promise<number> {
-  const [row] = await em.execute<{ staged: string; valid: string }[]>(
-    `select count(*) as staged, count(*) filter (where not rejected) as valid from ${stagingTable(job.id)}`,
-  );
-  if (Number(row?.staged) !== job.staged) throw new Error('the staging table does not hold what was staged');
-  return Number(row?.valid);
-}
-
 /** @returns false if the errors of that job are not all there any more */
 async function copyErrorsOf(em: EntityManager, last: SyncJob, job: SyncJob): Promise<boolean> {
   if (last.counts.rejected === 0) return true;
@@ -250,6 +193,6 @@ async function copyErrorsOf(em: EntityManager, last: SyncJob, job: SyncJob): Pro
     [job.id, job.submittedAt, last.id, last.submittedAt],
   );
   if (rows[0]?.copied === last.counts.rejected) return true;
-  await em.execute('delete from sync_error where job_id = ? and at = ?', [job.id, job.submittedAt]);
+  await clearAttempt(em, job);
   return false;
 }

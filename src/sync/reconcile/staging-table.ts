@@ -12,7 +12,6 @@ export function stagingTable(jobId: string): string {
 }
 
 export async function createStagingTable(em: EntityManager, jobId: string, mirror: MirrorTable): Promise<void> {
-  await dropStagingTable(em, jobId);
   const columns = mirror.columns.map(({ column, type }) => `${column} ${type}`).join(', ');
   await em.execute(
     `create unlogged table ${stagingTable(jobId)} (

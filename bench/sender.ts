@@ -1,8 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
-import { join } from 'node:path';
 
 /** How a snapshot fared. */
 export interface Load {
@@ -13,40 +11,9 @@ export interface Load {
   counts: Record<string, number>;
 }
 
-/** The server in a process of its own, as `npm start` runs it, and a sender's calls. */
-export class ServerProcess {
-  private constructor(
-    private readonly child: ChildProcess,
-    readonly url: string,
-  ) {}
-
-  static async start(databaseUrl: string): Promise<ServerProcess> {
-    const main = join(import.meta.dirname, '../src/main.js');
-    const env = { ...process.env, DATABASE_URL: databaseUrl, PORT: '0', LOG_LEVEL: 'warn' };
-    const child = spawn(process.execPath, ['--max-semi-space-size=8', '--max-old-space-size=256', main], {
-      env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const url = await new Promise<string>((resolve, reject) => {
-      child.stdout?.on('data', (bytes: Buffer) => {
-        const found = /listening on (\S+)/.exec(bytes.toString());
-        if (found?.[1]) resolve(found[1]);
-      });
-      child.once('exit', () => reject(new Error('the server did not start')));
-    });
-    return new ServerProcess(child, url);
-  }
-
-  /** The most memory that the process ever held, in bytes. */
-  peakMemory(): number {
-    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
-    return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
-  }
-
-  async stop(): Promise<void> {
-    this.child.kill('SIGTERM');
-    await new Promise((resolve) => this.child.once('exit', resolve));
-  }
+/** Sends snapshots to a server and takes the time. */
+export class Sender {
+  constructor(private readonly url: string) {}
 
   /** Sends a file and waits for its job. `afterAck` runs between. */
   async load(path: string, file: string, afterAck?: (jobId: string) => Promise<void>): Promise<Load> {

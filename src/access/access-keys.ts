@@ -1,0 +1,132 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { v7 as uuid } from 'uuid';
+import { appendAudit, type AuditEntry } from '../platform/append-audit.js';
+import type { Caller, Scope } from '../platform/caller.js';
+import { sqlState } from '../platform/outage.js';
+import { acrossSources, asLogin } from '../platform/walls.js';
+import { digestOf, newKey } from './key-text.js';
+
+/** https://www.postgresql.org/docs/18/errcodes-appendix.html */
+const UNIQUE_VIOLATION = '23505';
+
+/** A key to be made. */
+export interface KeyOrder {
+  name: string;
+  /** The source that it is bound to; null: any, for operators. */
+  source: string | null;
+  scopes: readonly Scope[];
+  /** When it ends to be valid; null: never. */
+  expiresAt: Date | null;
+}
+
+/** A key as it is listed. The key itself is not known to anybody but its holder. */
+export interface ListedKey {
+  name: string;
+  source: string | null;
+  scopes: Scope[];
+  created: Date;
+  expiresAt: Date | null;
+  state: 'active' | 'expired' | 'revoked';
+}
+
+/** Refusal: a key that is not revoked has the name already. */
+export class NameTakenError extends Error {}
+
+/** The keys of all callers. Nothing is remembered between requests, so that whatever changes takes effect at once. */
+export class AccessKeys {
+  constructor(private readonly em: EntityManager) {}
+
+  /** Whose key that is, as long as it is valid by the database's clock; null for any other. */
+  async findCaller(key: string): Promise<Caller | null> {
+    const [row] = await this.execute<{ id: string; name: string; source: string | null; scopes: Scope[] }>(
+      `select k.id, k.name, s.name as source, k.scopes
+         from access_key k left join source s on s.id = k.source_id
+        where k.hash = ? and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())`,
+      [digestOf(key)],
+    );
+    return row ? { name: row.name, keyId: row.id, source: row.source, scopes: row.scopes } : null;
+  }
+
+  /**
+   * Makes a key, and its source if that is new. @returns the key, which cannot be had again
+   * @param by who makes it, for the audit log
+   * @throws NameTakenError
+   */
+  async create({ name, source, scopes, expiresAt }: KeyOrder, by: string): Promise<string> {
+    const key = newKey();
+    try {
+      const sourceId = source === null ? null : await this.ensureSource(source);
+      await this.asOwner(async (em) => {
+        await em.execute(
+          `insert into access_key (id, name, hash, source_id, scopes, expires_at)
+           values (?, ?, ?, ?, string_to_array(?, ','), ?)`,
+          [uuid(), name, digestOf(key), sourceId, scopes.join(','), expiresAt],
+        );
+        await appendAudit(em, [entryOf('key.created', name, source, by)]);
+      });
+    } catch (error) {
+      throw sqlState(error) === UNIQUE_VIOLATION ? new NameTakenError(name, { cause: error }) : error;
+    }
+    return key;
+  }
+
+  /** All keys that there ever were, the newest first. */
+  async list(): Promise<ListedKey[]> {
+    return this.execute<ListedKey>(
+      `select k.name, s.name as source, k.scopes, k.created, k.expires_at as "expiresAt",
+              case when k.revoked_at is not null then 'revoked'
+                   when k.expires_at <= now() then 'expired' else 'active' end as state
+         from access_key k left join source s on s.id = k.source_id order by k.id desc`,
+    );
+  }
+
+  /**
+   * Ends a key for good. @returns false if there is none of that name, or it is revoked already
+   * @param by who does it, for the audit log
+   */
+  async revoke(name: string, by: string): Promise<boolean> {
+    const [key] = await this.execute<{ id: string; source: string | null }>(
+      `select k.id, s.name as source from access_key k left join source s on s.id = k.source_id
+        where k.name = ? and k.revoked_at is null`,
+      [name],
+    );
+    if (!key) return false;
+    return this.asOwner(async (em) => {
+      const sql = 'update access_key set revoked_at = now() where id = ? and revoked_at is null returning id';
+      const revoked = await em.execute<unknown[]>(sql, [key.id]);
+      if (revoked.length === 0) return false;
+      await appendAudit(em, [entryOf('key.revoked', name, key.source, by)]);
+      return true;
+    });
+  }
+
+  /** Whether anybody at all can get in. */
+  async isAnyValid(): Promise<boolean> {
+    const [row] = await this.execute<{ any: boolean }>(
+      `select exists (select from access_key where revoked_at is null
+                       and (expires_at is null or expires_at > now())) as "any"`,
+    );
+    return row?.any ?? false;
+  }
+
+  /** Keys belong to no source's rows: whoever looks one up does not stand within walls yet. */
+  private execute<Row>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    return acrossSources(() => this.em.fork().execute<Row[]>(sql, values));
+  }
+
+  private async ensureSource(name: string): Promise<number | null> {
+    await this.execute('insert into source (name) values (?) on conflict do nothing', [name]);
+    const [row] = await this.execute<{ id: number }>('select id from source where name = ?', [name]);
+    return row?.id ?? null;
+  }
+
+  /** Only an owner of the database may make and end keys; a server's own user need not be one. */
+  private asOwner<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
+    return asLogin(() => this.em.fork().transactional(work));
+  }
+}
+
+function entryOf(action: string, name: string, source: string | null, actor: string): AuditEntry {
+  const nowhere = { keyId: null, items: null, address: null, requestId: null, status: null };
+  return { ...nowhere, actor, action, subject: `keys:${name}`, source, outcome: 'allowed' };
+}

@@ -1,0 +1,28 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { AccessKeys } from './access-keys.js';
+import { Doorkeeper } from './doorkeeper.js';
+import { FirstKeyHint } from './first-key-hint.js';
+import { OPERATOR_KEY, OperatorKey } from './operator-key.js';
+import { Routes } from './routes.js';
+
+/** Who may do what. Every role has it. */
+@Module({})
+export class AccessModule {
+  /** @param operatorKey a key that only this process knows, or null */
+  static withOperatorKey(operatorKey: string | null): DynamicModule {
+    return {
+      module: AccessModule,
+      imports: [DiscoveryModule],
+      providers: [
+        { provide: AccessKeys, inject: [EntityManager], useFactory: (em: EntityManager) => new AccessKeys(em) },
+        { provide: OPERATOR_KEY, useValue: new OperatorKey(operatorKey) },
+        Doorkeeper,
+        Routes,
+        FirstKeyHint,
+      ],
+      exports: [Doorkeeper, Routes],
+    };
+  }
+}

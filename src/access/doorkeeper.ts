@@ -1,0 +1,79 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { IncomingMessage } from 'node:http';
+import { ANYBODY, type Caller, callerOf, noteCaller, STRANGER } from '../platform/caller.js';
+import { authMode, CONFIG, type Config } from '../platform/config.js';
+import { Refusal } from '../platform/refusal.js';
+import type { Want } from '../platform/wants.js';
+import { AccessKeys } from './access-keys.js';
+import { credentialsOf } from './credentials.js';
+import { OPERATOR_KEY, type OperatorKey } from './operator-key.js';
+import { isPage } from './pages.js';
+import { changesSomething, comesFromElsewhere, comesFromOurselves, isCalledAs } from './request-origin.js';
+
+/** Decides who comes in, and who may do what: the one place for routes of the API and for operators' pages. */
+@Injectable()
+export class Doorkeeper {
+  private readonly isOpen: boolean;
+
+  constructor(
+    private readonly keys: AccessKeys,
+    @Inject(OPERATOR_KEY) private readonly operatorKey: OperatorKey,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {
+    this.isOpen = authMode(config) === 'open';
+  }
+
+  /**
+   * Finds out who sent a request, and writes it down for all that comes after.
+   * @throws Refusal 401 for strangers, 403 if another site made a browser send it
+   */
+  async identify(request: IncomingMessage, path: string): Promise<void> {
+    noteCaller(request, this.isOpen ? this.anybody(request) : await this.keyHolder(request, path));
+  }
+
+  /**
+   * Whether whoever was identified may have what a route or page wants. Whoever was not may have only what is public.
+   * @throws Refusal 401 or 403
+   */
+  admit(request: IncomingMessage, path: string, want: Want): void {
+    if (want === 'public') return;
+    const caller = callerOf(request);
+    if (caller === STRANGER) throw unauthorized(path);
+    if (want !== 'any' && !caller.scopes.includes(want)) {
+      throw new Refusal(403, 'missing_scope', `The key lacks the scope "${want}".`);
+    }
+  }
+
+  /** Nobody is asked for a key, so what a browser sends for others is refused: its user may not know of it. */
+  private anybody(request: IncomingMessage): Caller {
+    if (!isCalledAs(request, this.config.HOST)) {
+      const detail = 'A server that wants no keys answers only to localhost and to the address it listens on.';
+      throw new Refusal(403, 'unknown_host', detail);
+    }
+    if (changesSomething(request) && comesFromElsewhere(request)) throw crossSite();
+    return ANYBODY;
+  }
+
+  private async keyHolder(request: IncomingMessage, path: string): Promise<Caller> {
+    const shown = credentialsOf(request, isPage(path));
+    const caller = shown && (this.operatorKey.holder(shown.key) ?? (await this.keys.findCaller(shown.key)));
+    if (!caller) throw unauthorized(path);
+    if (shown.isAmbient && changesSomething(request) && !comesFromOurselves(request)) throw crossSite();
+    return caller;
+  }
+}
+
+/** The same whatever was wrong: nobody learns whether a key was a right one once. RFC 9110, section 11.6.1. */
+function unauthorized(path: string): Refusal {
+  const challenge = isPage(path) ? 'Basic realm="counterpart", charset="UTF-8"' : 'Bearer realm="counterpart"';
+  const detail = 'A valid key is needed, as "Authorization: Bearer KEY" or "X-API-Key: KEY".';
+  return new Refusal(401, 'unauthorized', detail, { headers: { 'WWW-Authenticate': challenge } });
+}
+
+function crossSite(): Refusal {
+  return new Refusal(
+    403,
+    'cross_site',
+    'A browser sent this for another site. Such a request may not change anything.',
+  );
+}

@@ -1,0 +1,27 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { authMode, CONFIG, type Config } from '../platform/config.js';
+import { AccessKeys } from './access-keys.js';
+import { OPERATOR_KEY, type OperatorKey } from './operator-key.js';
+
+/** Tells whoever starts a server that nobody can use yet what to do. */
+@Injectable()
+export class FirstKeyHint implements OnApplicationBootstrap {
+  private readonly logger = new Logger(FirstKeyHint.name);
+
+  constructor(
+    private readonly keys: AccessKeys,
+    @Inject(OPERATOR_KEY) private readonly operatorKey: OperatorKey,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (authMode(this.config) === 'open') {
+      if (this.config.NODE_ENV === 'production') this.logger.warn('AUTH=open: nobody on this machine needs a key');
+      return;
+    }
+    if (this.operatorKey.exists || (await this.keys.isAnyValid())) return;
+    this.logger.warn(
+      'callers need keys, and there is none yet: npm run cli -- keys create --name NAME --source SOURCE --scope submit,read',
+    );
+  }
+}

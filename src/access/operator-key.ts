@@ -1,0 +1,30 @@
+import { timingSafeEqual } from 'node:crypto';
+import { userName } from '../platform/user-name.js';
+import { type Caller, SCOPES } from '../platform/caller.js';
+import { digestOf } from './key-text.js';
+
+/** The injection token of the {@link OperatorKey}. */
+export const OPERATOR_KEY = Symbol('OPERATOR_KEY');
+
+/**
+ * A key that only the process knows in which the server runs: the command line's own server is not open to other users
+ * of the machine. It is nowhere stored and ends with the process.
+ */
+export class OperatorKey {
+  private readonly digest: Buffer | null;
+
+  /** @param key null for a server that has none, which is the usual case */
+  constructor(key: string | null) {
+    this.digest = key === null ? null : digestOf(key);
+  }
+
+  get exists(): boolean {
+    return this.digest !== null;
+  }
+
+  /** Whom this key makes out of its holder; null if it is another one. */
+  holder(key: string): Caller | null {
+    if (this.digest === null || !timingSafeEqual(this.digest, digestOf(key))) return null;
+    return { name: `cli:${userName()}`, keyId: null, source: null, scopes: SCOPES };
+  }
+}

@@ -1,0 +1,67 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { type Page, readPosition, toPage } from '../platform/paging.js';
+import type { AuditView } from './audit.dto.js';
+import { acrossSources } from '../platform/walls.js';
+
+/** Which entries to look for; what is undefined does not matter. */
+export interface AuditFilter {
+  actor?: string;
+  action?: string;
+  subject?: string;
+  source?: string;
+  /** The only source whose entries the caller may see. */
+  onlySource?: string;
+  /** Included. */
+  from?: string;
+  /** Excluded. */
+  to?: string;
+}
+
+/** Entries fetched at once for an export. */
+const EXPORT_PAGE = 1000;
+
+const CONDITIONS: Record<keyof AuditFilter, string> = {
+  actor: 'actor = ?',
+  action: 'action = ?',
+  subject: 'subject = ?',
+  source: 'source = ?',
+  onlySource: 'source = ?',
+  from: 'at >= ?::timestamptz',
+  to: 'at < ?::timestamptz',
+};
+
+/** Reads the audit log, newest first. */
+@Injectable()
+export class AuditQueries {
+  constructor(private readonly em: EntityManager) {}
+
+  async page(filter: AuditFilter, limit: number, cursor?: string): Promise<Page<AuditView>> {
+    const rows = await this.before(readPosition(cursor, 'audit'), filter, limit + 1);
+    return toPage(rows, limit, 'audit', ({ seq }) => [String(seq)]);
+  }
+
+  /** All that there are as it begins; entries that are dropped meanwhile are the last ones, which it may then not reach. */
+  async *all(filter: AuditFilter): AsyncGenerator<AuditView> {
+    let rows = await this.before(null, filter, EXPORT_PAGE);
+    for (let last = rows.at(-1); last; last = rows.at(-1)) {
+      yield* rows;
+      rows = rows.length < EXPORT_PAGE ? [] : await this.before(last.seq, filter, EXPORT_PAGE);
+    }
+  }
+
+  private async before(seq: number | null, filter: AuditFilter, limit: number): Promise<AuditView[]> {
+    const wanted = Object.entries(filter).filter(([, value]) => value !== undefined) as [keyof AuditFilter, string][];
+    const conditions = [...wanted.map(([name]) => CONDITIONS[name]), ...(seq === null ? [] : ['seq < ?'])];
+    const rows = await acrossSources(() =>
+      this.em.fork().execute<(Omit<AuditView, 'seq' | 'at'> & { seq: string; at: number })[]>(
+        `select seq, (extract(epoch from at) * 1000)::float8 as at, actor, key_id as "keyId", source, action, subject, items,
+              address, request_id as "requestId", outcome, status, encode(hash, 'hex') as hash
+         from audit_entry ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
+        order by audit_entry.seq desc limit ?`,
+        [...wanted.map(([, value]) => value), ...(seq === null ? [] : [seq]), limit],
+      ),
+    );
+    return rows.map((row) => ({ ...row, seq: Number(row.seq), at: new Date(row.at).toISOString() }));
+  }
+}

@@ -1,0 +1,70 @@
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { Request, Response } from 'express';
+import { catchError, concatMap, type Observable } from 'rxjs';
+import { AUDITED, type AuditRule, type Done, setWitness } from '../platform/audited.js';
+import type { AuditEntry } from '../platform/append-audit.js';
+import { refusalFor } from '../platform/problem.filter.js';
+import { AuditLog } from './audit-log.js';
+import { entryOf } from './audited-request.js';
+
+/**
+ * Writes down what audited routes do, once for each request: what was done or read before the first byte of the answer,
+ * what was refused or failed before the caller learns of it.
+ */
+@Injectable()
+export class AuditInterceptor implements NestInterceptor {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly log: AuditLog,
+  ) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const rule = this.reflector.get<AuditRule | undefined>(AUDITED, context.getHandler());
+    if (!rule) return next.handle();
+    const request = context.switchToHttp().getRequest<Request>();
+    const response = context.switchToHttp().getResponse<Response>();
+    let written: Promise<void> | null = null;
+    const write = (done: Done): Promise<void> => {
+      const isNothing = rule.unlessEmpty === true && done.items === 0;
+      written ??= isNothing ? Promise.resolve() : this.record(rule, entryOf(request, rule, response.statusCode, done));
+      return written;
+    };
+    setWitness(response, write);
+    return next.handle().pipe(
+      concatMap(async (answer: unknown) => {
+        await write(doneBy(answer));
+        return answer;
+      }),
+      catchError(async (error: unknown) => {
+        if (written === null && !hasHungUp(request)) await this.writeRefusal(request, rule, error);
+        throw error;
+      }),
+    );
+  }
+
+  private record(rule: AuditRule, entry: AuditEntry): Promise<void> {
+    return rule.soon === true ? this.log.writeSoon(entry) : this.log.write(entry);
+  }
+
+  /** @throws Refusal 503 if that cannot be written, as it was refused for a reason that the caller is not told then */
+  private async writeRefusal(request: Request, rule: AuditRule, error: unknown): Promise<void> {
+    const { status } = refusalFor(error, request);
+    const written = this.log.write(entryOf(request, rule, status));
+    // What failed tells no more than a 503 does.
+    await (status >= 500 ? written.catch(() => undefined) : written);
+  }
+}
+
+/** What an answer says by its shape: a page of items, or something with an id. */
+function doneBy(answer: unknown): Done {
+  if (typeof answer !== 'object' || answer === null) return {};
+  const { items, id } = answer as { items?: unknown; id?: unknown };
+  if (Array.isArray(items)) return { items: items.length };
+  return typeof id === 'string' ? { made: id } : {};
+}
+
+/** A sender that went away in the middle of its body has done nothing and learns nothing. */
+function hasHungUp(request: Request): boolean {
+  return request.destroyed && !request.complete;
+}

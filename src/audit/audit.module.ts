@@ -1,0 +1,24 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { APP_INTERCEPTOR } from '@nestjs/core';
+import type { Config } from '../platform/config.js';
+import { AuditCleaner } from './audit-cleaner.js';
+import { AuditLog } from './audit-log.js';
+import { AuditQueries } from './audit-queries.js';
+import { AuditController } from './audit.controller.js';
+import { AuditInterceptor } from './audit.interceptor.js';
+
+const API = [AuditLog, AuditQueries, { provide: APP_INTERCEPTOR, useClass: AuditInterceptor }];
+
+/** Who did what, and who read about whom, in a log that can only grow. */
+@Module({})
+export class AuditModule {
+  static forRole(role: Config['ROLE']): DynamicModule {
+    const isApi = role !== 'worker';
+    return {
+      module: AuditModule,
+      controllers: isApi ? [AuditController] : [],
+      providers: [...(isApi ? API : []), ...(role === 'api' ? [] : [AuditCleaner])],
+      exports: isApi ? [AuditLog] : [],
+    };
+  }
+}

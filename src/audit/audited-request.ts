@@ -1,0 +1,38 @@
+import type { Request } from 'express';
+import type { AuditEntry, AuditOutcome } from '../platform/append-audit.js';
+import type { AuditRule, Done } from '../platform/audited.js';
+import { callerAddress } from '../platform/caller-address.js';
+import { callerOf } from '../platform/caller.js';
+import { callerSource } from '../platform/caller-source.js';
+
+/** The entry for a request that came to `done` and is answered with `status`. */
+export function entryOf(request: Request, rule: AuditRule, status: number, done: Done = {}): AuditEntry {
+  const { name, keyId } = callerOf(request);
+  const { exported = rule.action } = rule;
+  return {
+    actor: name,
+    keyId,
+    source: sourceOf(request),
+    action: done.isExport ? exported : rule.action,
+    subject: rule.subject?.(request, done.made ?? null) ?? null,
+    items: done.items ?? null,
+    address: callerAddress(request),
+    requestId: String(request.id),
+    outcome: outcomeOf(status),
+    status,
+  };
+}
+
+function outcomeOf(status: number): AuditOutcome {
+  if (status < 400) return 'allowed';
+  return status < 500 ? 'refused' : 'failed';
+}
+
+/** Null where the name of the source is what was refused. */
+function sourceOf(request: Request): string | null {
+  try {
+    return callerSource(request);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,37 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Config } from '../platform/config.js';
+import { DataDirectoryInUseError } from '../platform/embedded-postgres/data-directory-lock.js';
+import { startEmbeddedPostgres } from '../platform/embedded-postgres/embedded-postgres.js';
+import { findRunningPostgres } from '../platform/embedded-postgres/running-server.js';
+
+/** A server that has just begun to start holds its data directory for seconds before its PostgreSQL answers. */
+const PATIENCE_MS = 30_000;
+
+const PAUSE_MS = 100;
+
+/**
+ * Works on the database itself: that of `DATABASE_URL`, or the embedded one, whether or not a server runs on it. If none
+ * does, its PostgreSQL is started for as long as it takes.
+ * @throws DataDirectoryInUseError if whoever has the data directory does not get its PostgreSQL up
+ */
+export async function withDatabase<T>(config: Config, work: (databaseUrl: string) => Promise<T>): Promise<T> {
+  if (config.DATABASE_URL) return work(config.DATABASE_URL);
+  const { url, stop } = await reachEmbedded(config.DATA_DIR);
+  try {
+    return await work(url);
+  } finally {
+    await stop();
+  }
+}
+
+async function reachEmbedded(dataDir: string): Promise<{ url: string; stop: () => Promise<void> }> {
+  for (const deadline = Date.now() + PATIENCE_MS; ; await delay(PAUSE_MS)) {
+    const url = await findRunningPostgres(dataDir);
+    if (url !== undefined) return { url, stop: () => Promise.resolve() };
+    try {
+      return await startEmbeddedPostgres({ dataDir });
+    } catch (error) {
+      if (!(error instanceof DataDirectoryInUseError) || Date.now() > deadline) throw error;
+    }
+  }
+}

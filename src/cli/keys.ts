@@ -1,0 +1,108 @@
+import { Command } from 'commander';
+import { AccessKeys, NameTakenError } from '../access/access-keys.js';
+import { SCOPES, type Scope } from '../platform/caller.js';
+import { loadConfig } from '../platform/config.js';
+import type { Application } from './application.js';
+import { userName } from '../platform/user-name.js';
+import { withDatabase } from './database.js';
+import { EXIT } from './exit-codes.js';
+import { Failure } from './failure.js';
+import { ANY_SOURCE, KEY_COLUMNS, keyRow, keyView, lastDayOf } from './key-list.js';
+import { endOfDay, nameOf, scopesOf, sourceOf } from './key-options.js';
+import { runCommand } from './run-command.js';
+import { renderTable } from './tables.js';
+import type { Terminal } from './terminal.js';
+
+interface CreateOptions {
+  name: string;
+  source: string;
+  scope: Scope[];
+  expires?: Date;
+}
+
+/** `keys`: who may call. Works on the database and not on a server, so that there can be a first key. */
+export function keysCommand(app: Application): Command {
+  return new Command('keys')
+    .description('make, list and revoke the keys of callers, on the database directly')
+    .addCommand(createCommand(app))
+    .addCommand(listCommand(app))
+    .addCommand(revokeCommand(app));
+}
+
+function createCommand(app: Application): Command {
+  const command = new Command('create').description('make a key, which is shown this once, on the last line');
+  return command
+    .requiredOption('--name <name>', 'what it is called, in lists and logs', nameOf)
+    .requiredOption('--source <source>', "the source that it belongs to; '*' for operators: any", sourceOf)
+    .requiredOption('--scope <scopes>', `what it may do: ${SCOPES.join(', ')}, or several with commas`, scopesOf)
+    .option('--expires <date>', 'the last day, in UTC, on which it is valid, such as 2027-01-31', endOfDay)
+    .action(() => runCommand({}, (terminal) => create(app, terminal, command.opts<CreateOptions>())));
+}
+
+function listCommand(app: Application): Command {
+  const command = new Command('list').description('list the keys, newest first').option('--json', 'print JSON');
+  return command.action(() => {
+    const options = command.opts<{ json?: boolean }>();
+    return runCommand(options, (terminal) => list(app, terminal, options.json === true));
+  });
+}
+
+function revokeCommand(app: Application): Command {
+  return new Command('revoke')
+    .description('end a key for good, at once and on all servers')
+    .argument('<name>')
+    .action((name: string) => runCommand({}, (terminal) => revoke(app, terminal, name)));
+}
+
+async function create(app: Application, terminal: Terminal, options: CreateOptions): Promise<number> {
+  const { name, scope: scopes, expires: expiresAt = null } = options;
+  const source = options.source === ANY_SOURCE ? null : options.source;
+  const key = await withKeys(app, (keys) =>
+    keys.create({ name, source, scopes, expiresAt }, `cli:${userName()}`),
+  ).catch((error: unknown) => {
+    if (!(error instanceof NameTakenError)) throw error;
+    throw new Failure(`There is a key "${name}" already: take another name, or revoke it first.`, { cause: error });
+  });
+  const until = expiresAt === null ? '' : `, through ${lastDayOf(expiresAt)} (UTC)`;
+  terminal.remark(`The key "${name}" of source ${options.source} may ${scopes.join(', ')}${until}.`);
+  if (source !== null && scopes.includes('ops')) {
+    terminal.remark('Mind that ops shows the numbers and queues of all sources.');
+  }
+  terminal.remark('It is shown this once:');
+  terminal.line(key);
+  return EXIT.ok;
+}
+
+async function list(app: Application, terminal: Terminal, asJson: boolean): Promise<number> {
+  const keys = await withKeys(app, (all) => all.list());
+  if (asJson) terminal.json(keys.map(keyView));
+  else if (keys.length === 0) terminal.line('There are no keys.');
+  else terminal.line(renderTable(terminal, KEY_COLUMNS, keys.map(keyRow)));
+  return EXIT.ok;
+}
+
+async function revoke(app: Application, terminal: Terminal, name: string): Promise<number> {
+  const isRevoked = await withKeys(app, (keys) => keys.revoke(name, `cli:${userName()}`));
+  if (!isRevoked) throw new Failure(`There is no key "${name}" that could be revoked: keys list shows all.`);
+  terminal.line(`${terminal.style('green', '✓')} The key "${name}" is revoked.`);
+  return EXIT.ok;
+}
+
+/** The keys in the database, which is brought up to date before. */
+async function withKeys<T>(app: Application, work: (keys: AccessKeys) => Promise<T>): Promise<T> {
+  return withDatabase(loadConfig(), async (databaseUrl) => {
+    const options = await app.migrationOptions(databaseUrl);
+    // Loaded here, as they bring the whole ORM along.
+    const [{ MikroORM }, { migrate }] = await Promise.all([
+      import('@mikro-orm/postgresql'),
+      import('../platform/migrate.js'),
+    ]);
+    await migrate(options, databaseUrl, null);
+    const orm = new MikroORM(options);
+    try {
+      return await work(new AccessKeys(orm.em));
+    } finally {
+      await orm.close();
+    }
+  });
+}

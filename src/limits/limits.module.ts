@@ -1,0 +1,12 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Config } from '../platform/config.js';
+import { LimitCleaner } from './limit-cleaner.js';
+import { RateLimits } from './rate-limits.js';
+
+/** How much one caller may ask of whoever answers callers. */
+@Module({})
+export class LimitsModule {
+  static forRole(role: Config['ROLE']): DynamicModule {
+    return { module: LimitsModule, providers: role === 'worker' ? [] : [RateLimits, LimitCleaner] };
+  }
+}

@@ -1,0 +1,23 @@
+import { channel } from 'node:diagnostics_channel';
+
+/** Where observers of the steps listen: the tests, to end or pause the process between any two of them. */
+const steps = channel('counterpart:step');
+
+/** The places between two effects at which a process may die. */
+export type Step =
+  | 'snapshot committed'
+  | 'hint sent'
+  | 'hint received'
+  | 'job claimed'
+  | 'staging begun'
+  | 'batch staged'
+  | 'all staged'
+  | 'difference applied'
+  | 'job concluded'
+  | 'effect committed'
+  | 'hint done';
+
+/** Tells observers that the process is at this place. Without any it costs nothing. */
+export function atStep(step: Step): void {
+  if (steps.hasSubscribers) steps.publish(step);
+}

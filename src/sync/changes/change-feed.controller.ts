@@ -1,0 +1,65 @@
+import { Controller, Get, Query, Req, Res } from '@nestjs/common';
+import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { Audited } from '../../platform/audited.js';
+import { CallerSource } from '../../platform/caller-source.js';
+import { linkNextPage, type Page } from '../../platform/paging.js';
+import { preferredWaitSeconds } from '../../platform/prefer.js';
+import { Refusal } from '../../platform/refusal.js';
+import { Wants } from '../../platform/wants.js';
+import { MirroredResources } from '../mirrored-resource.js';
+import { ApiPage } from './api-page.js';
+import { FeedItem } from './change.dto.js';
+import { ChangeFeed } from './change-feed.js';
+import { positionCursor } from './feed-position.js';
+import { ListChanges } from './list-changes.dto.js';
+
+/** The feed of changes for consumers downstream. */
+@ApiTags('changes')
+@Wants('read')
+@Controller('changes')
+export class ChangeFeedController {
+  constructor(
+    private readonly feed: ChangeFeed,
+    private readonly resources: MirroredResources,
+  ) {}
+
+  @Get()
+  @Audited('changes.read', { unlessEmpty: true })
+  @ApiOperation({
+    summary: 'All changes of the source, each once, in the order of commit',
+    description:
+      'Unlike that of other lists, `nextCursor` is never null: at the end it is the cursor to ask again with. ' +
+      'A consumer that stores it together with what it made of the items misses nothing and does nothing twice. ' +
+      'Payments whose patient is not there are told too, as they were sent. ' +
+      'A 410 says that the changes behind the cursor are kept no longer: take a cursor with `after=latest`, read the lists, go on.',
+  })
+  @ApiHeader({ name: 'Prefer', required: false, description: 'wait=10: wait up to so many seconds for something' })
+  @ApiPage(FeedItem, 'always')
+  async list(
+    @CallerSource() source: string,
+    @Query() query: ListChanges,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Page<FeedItem>> {
+    const { resource, limit } = query;
+    if (resource !== undefined && !this.resources.all.some(({ name }) => name === resource)) {
+      throw Refusal.parameter('resource', 'There is no such resource.');
+    }
+    const waitSeconds = preferredWaitSeconds(request.headers.prefer);
+    if (waitSeconds > 0) response.set('Preference-Applied', `wait=${waitSeconds}`);
+    const feed = { source, resource };
+    const page = await this.feed.read({ ...feed, cursor: cursorOf(query), limit }, waitSeconds * 1000);
+    const answer = { items: page.items, nextCursor: positionCursor(feed, page.next) };
+    if (page.hasMore) linkNextPage(request, response, answer);
+    return answer;
+  }
+}
+
+/** `after` and `cursor` are the same. @throws Refusal 400 if they disagree */
+function cursorOf({ after, cursor }: ListChanges): string | undefined {
+  if (after !== undefined && cursor !== undefined && after !== cursor) {
+    throw Refusal.parameter('after', 'after and cursor mean the same and disagree.', 'conflicting_parameters');
+  }
+  return after ?? cursor;
+}

@@ -1,0 +1,122 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { literal } from '../../platform/database.js';
+import type { FeedItem } from './change.dto.js';
+import type { ChangedRow } from './changed-rows.js';
+import type { FeedPosition } from './feed-position.js';
+import { MirrorChanges } from './mirror-changes.js';
+
+/** Some changes of a source, and the state of its feed at that moment. */
+export interface FeedPage {
+  items: FeedItem[];
+  /** Where to go on. */
+  next: FeedPosition;
+  /** Whether there is more already. */
+  hasMore: boolean;
+  /** The oldest commit that is kept; one more than the last commit if none is. */
+  firstKept: number;
+  lastCommit: number;
+}
+
+interface FeedRow extends ChangedRow {
+  last_commit: string;
+  first_kept: string;
+  next_seq: string;
+  /** Null, as everything that follows, if there is nothing at this position. */
+  seq: string | null;
+  resource: string;
+  job_id: string;
+  /** Milliseconds. */
+  time: string;
+}
+
+/** Reads a source's changes in the order of their commits, and within a commit by row id. */
+@Injectable()
+export class FeedPages {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly changes: MirrorChanges,
+  ) {}
+
+  async read(sourceId: number, from: FeedPosition, limit: number, resource?: string): Promise<FeedPage> {
+    const names = resource === undefined ? this.changes.all.map((rows) => rows.resource) : [resource];
+    const statement = this.statement(limit + 1, `resource in (${names.map(literal).join(', ')})`);
+    const rows = await this.em.fork().execute<FeedRow[]>(statement, [from.row, from.seq, sourceId, from.seq, sourceId]);
+    const found = rows.filter((row) => row.seq !== null);
+    const lastCommit = Number(rows[0]?.last_commit ?? 0);
+    const nextSeq = Number(rows[0]?.next_seq ?? lastCommit + 1);
+    return {
+      items: found.slice(0, limit).map((row) => this.toItem(row)),
+      next: nextPosition(found, limit) ?? { seq: nextSeq, row: 0 },
+      hasMore: found.length > limit || nextSeq <= lastCommit,
+      firstKept: Number(rows[0]?.first_kept ?? lastCommit + 1),
+      lastCommit,
+    };
+  }
+
+  /** The number of the source's last commit, 0 if there was none. */
+  async lastCommit(sourceId: number): Promise<number> {
+    const [row] = await this.em
+      .fork()
+      .execute<{ last_commit: string }[]>('select last_commit from source where id = ?', [sourceId]);
+    return Number(row?.last_commit ?? 0);
+  }
+
+  /**
+   * One statement, so that rows, commits and the logs' horizon are of one moment. Commits change at least a row each, so
+   * no more than `size` of them are looked at, and of those only as many as fill the page: whether commits are small or
+   * huge, some three times `size` rows are read at most (the rest of the first commit, those in the middle, the start
+   * of the last). Should somebody have removed rows by hand, the page is short; so it says itself which commit is next. The
+   * state of the feed comes with the rows, or by itself if there are none.
+   */
+  private statement(size: number, isWanted: string): string {
+    const changed = this.changes.all.map((rows) => `select ${COLUMNS} from ${rows.ofJob(size)} changed`);
+    return `
+      with near as (
+        select commit.*, case when seq = first_seq then first_row else 0 end as after_row,
+               coalesce(sum(rows) filter (where seq > first_seq) over earlier, 0) as rows_before
+          from (
+            select *, ?::bigint as first_row, ?::bigint as first_seq from mirror_commit
+             where source_id = ? and seq >= ? and ${isWanted} order by seq limit ${size}) commit
+        window earlier as (order by seq rows between unbounded preceding and 1 preceding)
+      ), job as (
+        select near.*, created_after_id, created_up_to_id
+          from near join sync_job on sync_job.id = near.job_id where rows_before < ${size}
+      ), change_page as (
+        select job.seq, job.resource, job.job_id, (extract(epoch from job.at) * 1000)::bigint::text as time, changed.*
+          from job cross join lateral (${changed.join(' union all ')}) changed
+         order by job.seq, changed.row_id limit ${size})
+      select source.last_commit, coalesce(oldest.seq, last_commit + 1) as first_kept,
+             coalesce(following.seq, last_commit + 1) as next_seq, change_page.*
+        from source
+       cross join lateral (select min(seq) as seq from mirror_commit where source_id = source.id) oldest
+       cross join lateral (
+         select min(seq) as seq from mirror_commit
+          where source_id = source.id and seq > (select max(seq) from job) and ${isWanted}) following
+        left join change_page on true
+       where source.id = ?
+       order by change_page.seq, change_page.row_id`;
+  }
+
+  private toItem(row: FeedRow): FeedItem {
+    const rows = this.changes.of(row.resource);
+    return {
+      resource: row.resource,
+      externalId: row.external_id,
+      operation: row.operation,
+      at: new Date(Number(row.time)),
+      jobId: row.job_id,
+      before: rows.toImage(row.before),
+      after: rows.toImage(row.after),
+    };
+  }
+}
+
+const COLUMNS = 'row_id, external_id, operation, before, after';
+
+/** Where the row behind the page is, or null if there is none. */
+function nextPosition(rows: FeedRow[], limit: number): FeedPosition | null {
+  const [last, beyond] = rows.slice(limit - 1, limit + 1);
+  if (!last || !beyond) return null;
+  return { seq: Number(beyond.seq), row: beyond.seq === last.seq ? Number(last.row_id) : 0 };
+}

@@ -1,0 +1,21 @@
+import { applyDecorators, Get } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
+import { Wants } from '../../platform/wants.js';
+import { Audited, subjectOf } from '../../platform/audited.js';
+import type { MirroredResource } from '../mirrored-resource.js';
+import { ApiPage } from './api-page.js';
+import { HistoryItem } from './change.dto.js';
+
+/** `GET` of the history of a row of `resource`, with its documentation. The external id is `:externalId`. */
+export function GetHistory(resource: MirroredResource): MethodDecorator {
+  return applyDecorators(
+    Get(`${resource.name}/:externalId/history`),
+    Wants('read'),
+    Audited(`${resource.name}.history_read`, { subject: subjectOf(resource.name, 'externalId') }),
+    ApiOperation({
+      summary: `What one of the ${resource.name} went through, newest first`,
+      description: 'Of live rows and of deleted ones. What was changed longer ago than changes are kept is not told.',
+    }),
+    ApiPage(HistoryItem),
+  );
+}

@@ -1,0 +1,61 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { type Page, readPosition, toPage } from '../../platform/paging.js';
+import { Refusal } from '../../platform/refusal.js';
+import type { SyncJob } from '../jobs/sync-job.entity.js';
+import { LogHorizons } from '../log-horizons.js';
+import type { JobChangeView } from './change.dto.js';
+import type { ChangedRow } from './changed-rows.js';
+import { MirrorChanges } from './mirror-changes.js';
+import { rowsChangedBy } from './number-commit.js';
+
+/** Rows fetched at once for an export: about a megabyte. */
+const EXPORT_PAGE = 2_000;
+
+/** Tells what a job changed, by row. A job that changed nothing, has not yet, or was dry has no changes. */
+@Injectable()
+export class JobChanges {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly changes: MirrorChanges,
+    private readonly horizons: LogHorizons,
+  ) {}
+
+  /** In the order of the rows' ids. @throws Refusal 410 if they are kept no longer */
+  async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<JobChangeView>> {
+    const rows = await this.rows(job, readPosition(cursor, `changes of ${job.id}`) ?? 0, limit + 1);
+    const page = toPage(rows, limit, `changes of ${job.id}`, (row) => [row.row_id]);
+    return { ...page, items: page.items.map((row) => this.toView(job, row)) };
+  }
+
+  /** All of them, some at a time. @throws Refusal 410 if they are kept no longer, or are dropped meanwhile */
+  async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
+    let rows = await this.rows(job, 0, EXPORT_PAGE);
+    while (rows.length > 0) {
+      yield* rows.map((row) => this.toView(job, row));
+      rows = await this.rows(job, Number(rows.at(-1)?.row_id), EXPORT_PAGE);
+    }
+  }
+
+  private async rows(job: SyncJob, after: number, limit: number): Promise<ChangedRow[]> {
+    if (job.appliedAt === null || rowsChangedBy(job) === 0) return [];
+    const rows = await this.em.fork().execute<ChangedRow[]>(
+      `select changed.* from (
+         select source_id, resource, applied_at as at, created_after_id, created_up_to_id, ?::bigint as after_row
+           from sync_job where id = ?) job
+        cross join lateral ${this.changes.of(job.resource).ofJob(limit)} changed
+        order by changed.row_id`,
+      [after, job.id],
+    );
+    if (await this.horizons.isGone('change', job.appliedAt)) {
+      throw new Refusal(410, 'changes_gone', 'What this job changed is kept no longer.');
+    }
+    return rows;
+  }
+
+  private toView(job: SyncJob, row: ChangedRow): JobChangeView {
+    const rows = this.changes.of(job.resource);
+    const { external_id: externalId, operation } = row;
+    return { externalId, operation, before: rows.toImage(row.before), after: rows.toImage(row.after) };
+  }
+}

@@ -1,0 +1,19 @@
+import { ApiPropertyOptional } from '@nestjs/swagger';
+import { IsOptional, IsString, MaxLength } from 'class-validator';
+import { PageQuery } from '../../platform/paging.js';
+
+/** Which changes of a source to tell. */
+export class ListChanges extends PageQuery {
+  @ApiPropertyOptional({
+    description: 'the nextCursor of the answer before, or "latest"; without, from the oldest change that is kept',
+  })
+  @IsOptional()
+  @IsString()
+  @MaxLength(4000)
+  after?: string;
+
+  @ApiPropertyOptional({ example: 'patients', description: 'changes of this resource alone' })
+  @IsOptional()
+  @IsString()
+  resource?: string;
+}

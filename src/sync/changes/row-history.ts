@@ -1,0 +1,64 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { type Page, type PageQuery, readPosition, toPage } from '../../platform/paging.js';
+import { Refusal } from '../../platform/refusal.js';
+import type { MirroredResource } from '../mirrored-resource.js';
+import { isStorable } from '../record-fields.js';
+import { Sources } from '../sources.js';
+import type { HistoryItem } from './change.dto.js';
+import type { ChangedRow } from './changed-rows.js';
+import { MirrorChanges } from './mirror-changes.js';
+
+interface HistoryRow extends ChangedRow {
+  /** Milliseconds. */
+  time: string;
+  job_id: string;
+}
+
+/** Behind every time that a row can carry. */
+const END_OF_TIME_MS = 253_402_300_799_999;
+
+/** Tells what a row went through, live or deleted, as far back as changes are kept. */
+@Injectable()
+export class RowHistory {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly changes: MirrorChanges,
+    private readonly sources: Sources,
+  ) {}
+
+  /** Newest first. @throws Refusal 404 if the source never had such a row */
+  async page(
+    { name }: MirroredResource,
+    source: string,
+    externalId: string,
+    { limit, cursor }: PageQuery,
+  ): Promise<Page<HistoryItem>> {
+    const before = readPosition(cursor, 'history') ?? END_OF_TIME_MS;
+    const sourceId = await this.sources.find(source);
+    const changes = this.changes.of(name);
+    // PostgreSQL cannot even be asked for what it cannot store.
+    if (!isStorable(externalId)) throw Refusal.notFound('row');
+    const em = this.em.fork();
+    const rows = await em.execute<HistoryRow[]>(
+      `with line as (
+         select ?::int as source_id, ?::text collate "C" as external_id, to_timestamp(?::bigint / 1000.0) as before)
+       select change.*, (extract(epoch from change.at) * 1000)::bigint::text as time
+         from (${changes.ofLine(limit + 1)}) change order by change.at desc limit ${limit + 1}`,
+      [sourceId, externalId, before],
+    );
+    if (rows.length === 0 && (await em.execute(changes.existence(), [sourceId, externalId])).length === 0) {
+      throw Refusal.notFound('row');
+    }
+    const page = toPage(rows, limit, 'history', (row) => [row.time]);
+    const items = page.items.map((row) => ({
+      operation: row.operation,
+      at: new Date(Number(row.time)),
+      jobId: row.job_id,
+      source,
+      before: changes.toImage(row.before),
+      after: changes.toImage(row.after),
+    }));
+    return { ...page, items };
+  }
+}

@@ -1,0 +1,54 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, type Config } from '../../platform/config.js';
+import { Refusal } from '../../platform/refusal.js';
+
+/** Limits what the snapshots of one source take up in the database. */
+@Injectable()
+export class StoredBytes {
+  constructor(
+    private readonly em: EntityManager,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * Makes room for one more snapshot where a source has used up its share: the oldest bytes that no unfinished job needs
+   * go before their time, as a mirror that stands still would be worse.
+   * @throws Refusal 507 if unfinished jobs alone take up all of it
+   */
+  async makeRoom(sourceId: number): Promise<void> {
+    const limit = this.config.MAX_STORED_BYTES;
+    if ((await this.storedBy(sourceId)) < limit) return;
+    await this.em.fork().execute(
+      `with kept as (
+         select s.id, needed,
+                sum(s.stored_bytes) over (order by needed desc, s.touched_at desc, s.id desc) as newer
+           from snapshot s cross join lateral (
+                  select not s.complete or exists (
+                    select 1 from sync_job j where j.snapshot_id = s.id and j.finished_at is null) as needed) n
+          where s.source_id = ? and s.purged_at is null
+       ), purged as (
+         update snapshot s set purged_at = now() from kept
+          where s.id = kept.id and not kept.needed and kept.newer >= ? returning s.id
+       )
+       delete from snapshot_chunk c using purged where c.snapshot_id = purged.id`,
+      [sourceId, limit],
+    );
+    if ((await this.storedBy(sourceId)) >= limit) {
+      throw Refusal.insufficientStorage(
+        'storage_limit_reached',
+        'The snapshots of this source that still have to be worked on take up all that a source may store.',
+      );
+    }
+  }
+
+  private async storedBy(sourceId: number): Promise<number> {
+    const [row] = await this.em
+      .fork()
+      .execute<{ bytes: string }[]>(
+        `select coalesce(sum(stored_bytes), 0)::text as bytes from snapshot where source_id = ? and purged_at is null`,
+        [sourceId],
+      );
+    return Number(row?.bytes);
+  }
+}

@@ -1,0 +1,52 @@
+import { LockMode } from '@mikro-orm/core';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { v7 as uuidv7 } from 'uuid';
+import { databaseNow } from './job-claims.js';
+import { SyncJob } from './sync-job.entity.js';
+
+/** A new job's order: whose it is and what it is to do. */
+export type JobOrder = Pick<
+  SyncJob,
+  'sourceId' | 'resource' | 'mode' | 'deletes' | 'dryRun' | 'snapshotId' | 'lane' | 'replayOf' | 'revertOf'
+>;
+
+/**
+ * Makes a job as the newest of its source and resource, in the current transaction. It supersedes what it makes
+ * pointless: a full snapshot does that to the full ones, and the reverts, that still wait.
+ */
+export async function acceptJob(em: EntityManager, order: JobOrder): Promise<SyncJob> {
+  const now = await databaseNow(em);
+  const seq = await nextSequence(em, order.sourceId, order.resource);
+  const job = em.create(SyncJob, { ...order, id: uuidv7(), seq, submittedAt: now });
+  em.persist(job);
+  await em.flush();
+  if (order.mode === 'full' && !order.dryRun) await supersedeOlder(em, job, now);
+  return job;
+}
+
+/** The lock on the row makes the order of sequence numbers the order of commits. */
+async function nextSequence(em: EntityManager, sourceId: number, resource: string): Promise<number> {
+  const [row] = await em.execute<{ last_seq: string }[]>(
+    `insert into mirror_state (source_id, resource, last_seq, applied_seq) values (?, ?, 1, 0)
+     on conflict (source_id, resource) do update set last_seq = mirror_state.last_seq + 1
+     returning last_seq`,
+    [sourceId, resource],
+  );
+  return Number(row?.last_seq);
+}
+
+async function supersedeOlder(em: EntityManager, newer: SyncJob, now: Date): Promise<void> {
+  const older = await em.find(
+    SyncJob,
+    {
+      sourceId: newer.sourceId,
+      resource: newer.resource,
+      seq: { $lt: newer.seq },
+      $or: [{ mode: 'full' }, { revertOf: { $ne: null } }],
+      dryRun: false,
+      status: { $in: ['queued', 'awaiting_approval'] },
+    },
+    { lockMode: LockMode.PESSIMISTIC_WRITE },
+  );
+  for (const job of older) job.moveTo('superseded', now);
+}

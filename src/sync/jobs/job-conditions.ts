@@ -1,0 +1,22 @@
+// Conditions in SQL on a row of `sync_job` that is called `job`.
+
+/**
+ * Whether it has to wait for the job `older`. Jobs of one source and resource take effect in the order of their acceptance:
+ * nothing starts while an older one is under way. A held job keeps back those that would change the mirror, but not dry
+ * runs, which help to decide on it.
+ */
+export const WAITS_FOR_OLDER = `
+  older.source_id = job.source_id and older.resource = job.resource and older.seq < job.seq
+  and (older.status in ('queued', 'staging', 'reconciling')
+       or (older.status = 'awaiting_approval' and not job.dry_run))`;
+
+/** Whether there is no such older job. */
+export const ITS_TURN = `not exists (select 1 from sync_job older where ${WAITS_FOR_OLDER})`;
+
+/** Whether it has waited long enough since its last attempt. */
+export const IS_DUE = '(job.retry_at is null or job.retry_at <= clock_timestamp())';
+
+/** Whether its worker has not been heard of for too long (`?`: seconds). */
+export const IS_SILENT = `not exists (
+  select 1 from job_heartbeat h
+   where h.job_id = job.id and h.fence = job.fence and h.beat_at > clock_timestamp() - make_interval(secs => ?))`;

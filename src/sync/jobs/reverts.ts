@@ -1,0 +1,65 @@
+import { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { Refusal } from '../../platform/refusal.js';
+import { rowsChangedBy } from '../changes/number-commit.js';
+import { LogHorizons } from '../log-horizons.js';
+import { MirroredResources } from '../mirrored-resource.js';
+import { mirrorTable } from '../reconcile/mirror-table.js';
+import { refuseIfTouched } from '../reconcile/reversal-intent.js';
+import { countTouchedSince } from '../reconcile/reversal.js';
+import { acceptJob } from './accept-job.js';
+import { JobQueue } from './job-queue.js';
+import type { DeletePolicy, SyncJob } from './sync-job.entity.js';
+
+/** A revert of more rows is a long job. */
+const LONG_ROWS = 50_000;
+
+/** How a revert is to be done. */
+export interface RevertOptions {
+  deletes: DeletePolicy;
+  dryRun: boolean;
+}
+
+/** Makes jobs that put back what others changed. */
+@Injectable()
+export class Reverts {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly orm: MikroORM,
+    private readonly resources: MirroredResources,
+    private readonly horizons: LogHorizons,
+    private readonly queue: JobQueue,
+  ) {}
+
+  /**
+   * A new job, as the newest of its source and resource. Rows that are touched between now and its turn make it fail.
+   * @throws Refusal 409 if the job changed nothing or later ones have touched the same rows; 410 if it is too long ago
+   */
+  async revert(original: SyncJob, { deletes, dryRun }: RevertOptions): Promise<SyncJob> {
+    const rows = rowsChangedBy(original);
+    if (rows === 0 || original.appliedAt === null) {
+      throw new Refusal(409, 'nothing_to_revert', 'The job has changed nothing, so there is nothing to put back.');
+    }
+    const mirror = mirrorTable(this.resources.get(original.resource), this.resources, this.orm);
+    refuseIfTouched(await countTouchedSince(this.em.fork(), original, mirror));
+    if (await this.horizons.isGone('change', original.appliedAt)) {
+      throw new Refusal(410, 'changes_gone', 'What the rows were before this job is kept no longer.');
+    }
+    const { sourceId, resource, id: revertOf } = original;
+    const job = await this.em.fork().transactional((em) =>
+      acceptJob(em, {
+        sourceId,
+        resource,
+        mode: 'partial',
+        deletes,
+        dryRun,
+        snapshotId: null,
+        lane: rows > LONG_ROWS ? 'long' : 'short',
+        replayOf: null,
+        revertOf,
+      }),
+    );
+    await this.queue.hint(job);
+    return job;
+  }
+}

@@ -1,0 +1,30 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { WAITS_FOR_OLDER } from './job-conditions.js';
+import type { JobStatus, SyncJob } from './sync-job.entity.js';
+
+/** Why a job is still queued: an older one comes first, or its last attempt failed. */
+export interface Waiting {
+  /** The oldest job that has to end, or be decided, first. */
+  behind: { id: string; status: JobStatus } | null;
+  /** Attempts that failed, what ended the last one, and when the next one comes. */
+  retry: { attempts: number; trouble: string; at: Date } | null;
+}
+
+/** What keeps each of these jobs waiting, by id; a job that nothing keeps back waits for a worker alone, and is not in it. */
+export async function whyTheyWait(em: EntityManager, jobs: SyncJob[]): Promise<Map<string, Waiting>> {
+  const queued = jobs.filter(({ status }) => status === 'queued');
+  if (queued.length === 0) return new Map();
+  const rows = await em.execute<{ id: string; older_id: string; older_status: JobStatus }[]>(
+    `select distinct on (job.id) job.id, older.id as older_id, older.status as older_status
+       from sync_job job join sync_job older on ${WAITS_FOR_OLDER}
+      where job.id = any(string_to_array(?, ',')::uuid[])
+      order by job.id, older.seq`,
+    [queued.map(({ id }) => id).join(',')],
+  );
+  const older = new Map(rows.map((row) => [row.id, { id: row.older_id, status: row.older_status }]));
+  const reasons = queued.map(({ id, attempts, trouble, retryAt }): [string, Waiting] => {
+    const behind = older.get(id) ?? null;
+    return [id, { behind, retry: retryAt && trouble ? { attempts, trouble, at: retryAt } : null }];
+  });
+  return new Map(reasons.filter(([, { behind, retry }]) => behind ?? retry));
+}

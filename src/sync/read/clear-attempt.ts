@@ -1,0 +1,9 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { SyncJob } from '../jobs/sync-job.entity.js';
+import { dropStagingTable } from '../reconcile/staging-table.js';
+
+/** Clears what an attempt at a job has left that did not come to its end: staged rows and reported records. */
+export async function clearAttempt(em: EntityManager, job: SyncJob): Promise<void> {
+  await dropStagingTable(em, job.id);
+  await em.execute('delete from sync_error where job_id = ? and at = ?', [job.id, job.submittedAt]);
+}

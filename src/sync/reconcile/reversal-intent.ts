@@ -1,0 +1,84 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Config } from '../../platform/config.js';
+import { Refusal } from '../../platform/refusal.js';
+import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
+import type { MirroredResource } from '../mirrored-resource.js';
+import { reasonToHold } from './deletion-guard.js';
+import { countDifference, countLive, sampleDeletions } from './difference.js';
+import { type Intent, type Proposal, SAMPLE_SIZE } from './intent.js';
+import type { MirrorTable } from './mirror-table.js';
+import { countTouchedSince, findReversal } from './reversal.js';
+
+/** The mirror as it was before another job, as far as that job changed it. */
+export class ReversalIntent implements Intent {
+  constructor(
+    private readonly resource: MirroredResource,
+    private readonly config: Config,
+  ) {}
+
+  /** @throws Refusal 409 if later jobs have touched the same rows meanwhile */
+  async propose(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<Proposal> {
+    const original = await em.findOneOrFail(SyncJob, { id: job.revertOf });
+    refuseIfTouched(await countTouchedSince(em, original, mirror));
+    const live = await countLive(em, job, mirror);
+    await findReversal(em, original, mirror);
+    const found = await countDifference(em);
+    const reason = reasonToHold({ deletes: job.deletes, valid: null, live, deleted: found.delete }, this.config);
+    const { restore: created, update: updated, delete: deleted } = found;
+    job.processed = created + updated;
+    return {
+      counts: { ...NO_COUNTS, received: job.processed, created, updated, deleted },
+      plan: {
+        create: created,
+        update: updated,
+        delete: deleted,
+        unchanged: 0,
+        live,
+        held: reason !== null,
+        reason,
+        sample: await sampleDeletions(em, SAMPLE_SIZE),
+      },
+    };
+  }
+
+  /** There are no bytes from which it could be reported later, so that is done here, from what is put back. */
+  async noteUnresolved(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
+    const { parent } = this.resource;
+    if (!mirror.link || !parent) return 0;
+    const fields = mirror.columns.map(({ field, column }) => `'${field}', ${column}`).join(', ');
+    const [row] = await em.execute<{ rows: number }[]>(
+      `with reported as (
+         insert into sync_error (job_id, at, index, external_id, code, errors, data)
+         select ?, ?, ordinal, external_id, ?, ?::json, json_build_object('externalId', external_id, ${fields})
+           from difference where operation <> 'D' and new_link is null
+         returning 1)
+       select count(*)::int as rows from reported`,
+      [
+        job.id,
+        job.submittedAt,
+        parent.unresolved.code,
+        JSON.stringify({ [parent.field]: [parent.unresolved.message] }),
+      ],
+    );
+    return row?.rows ?? 0;
+  }
+
+  async report(): Promise<void> {
+    // Nothing but what was noted, which is reported already.
+  }
+
+  content(): null {
+    return null;
+  }
+}
+
+/** @throws Refusal 409 */
+export function refuseIfTouched(touched: number): void {
+  if (touched === 0) return;
+  const rows = touched === 1 ? 'One of its rows was' : `${touched} of its rows were`;
+  throw new Refusal(
+    409,
+    'changed_since',
+    `${rows} changed by later jobs. Nothing was reverted. Revert those first, the newest one first.`,
+  );
+}

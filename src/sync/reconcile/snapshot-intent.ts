@@ -1,0 +1,103 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Config } from '../../platform/config.js';
+import type { SnapshotStore } from '../intake/snapshot-store.js';
+import type { Snapshot } from '../intake/snapshot.entity.js';
+import type { SyncJob } from '../jobs/sync-job.entity.js';
+import type { MirroredResource, RecordRules } from '../mirrored-resource.js';
+import { recordLimits } from '../read/read-limits.js';
+import { readRecords, type SnapshotFormat } from '../read/read-records.js';
+import { contentDigest } from './content-digest.js';
+import { reasonToHold } from './deletion-guard.js';
+import {
+  countDifference,
+  countLive,
+  findDifference,
+  hasDuplicates,
+  retainRejected,
+  sampleDeletions,
+  setDuplicatesAside,
+} from './difference.js';
+import { type Intent, type Proposal, SAMPLE_SIZE } from './intent.js';
+import { createLateErrors, noteUnresolved, reportLateErrors } from './late-errors.js';
+import type { MirrorTable } from './mirror-table.js';
+import { stagingTable } from './staging-table.js';
+
+/** The mirror as a staged snapshot says. */
+export class SnapshotIntent implements Intent {
+  constructor(
+    private readonly resource: MirroredResource,
+    private readonly snapshot: Snapshot,
+    private readonly rules: RecordRules,
+    private readonly store: SnapshotStore,
+    private readonly config: Config,
+  ) {}
+
+  async propose(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<Proposal> {
+    let valid = await validRows(em, job);
+    const live = await countLive(em, job, mirror);
+    await createLateErrors(em);
+    await findDifference(em, job, mirror);
+    let duplicates = 0;
+    if (await hasDuplicates(em, job, valid, live, await countDifference(em))) {
+      duplicates = await setDuplicatesAside(em, job);
+      valid -= duplicates;
+      await findDifference(em, job, mirror);
+    }
+    const retained = await retainRejected(em, job, mirror);
+    const found = await countDifference(em);
+    const created = found.insert + found.restore;
+    const unchanged = valid - created - found.update;
+    const guarded = { deletes: job.deletes, valid, live, deleted: found.delete };
+    const reason = job.mode === 'full' ? reasonToHold(guarded, this.config) : null;
+    return {
+      counts: {
+        received: job.processed,
+        created,
+        updated: found.update,
+        unchanged,
+        deleted: found.delete,
+        rejected: job.rejected + duplicates,
+        retained,
+        unresolved: 0,
+      },
+      plan: {
+        create: created,
+        update: found.update,
+        delete: found.delete,
+        unchanged,
+        live,
+        held: reason !== null,
+        reason,
+        sample: await sampleDeletions(em, SAMPLE_SIZE),
+      },
+    };
+  }
+
+  noteUnresolved(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
+    return noteUnresolved(em, job, mirror, this.resource);
+  }
+
+  report(em: EntityManager, job: SyncJob): Promise<void> {
+    return reportLateErrors(em, job, this.resource, () => {
+      const bytes = this.store.read(this.snapshot);
+      return readRecords(this.snapshot.format as SnapshotFormat, bytes, recordLimits(this.config));
+    });
+  }
+
+  content(job: SyncJob): string | null {
+    return job.mode === 'full' ? contentDigest(this.snapshot, this.rules, job.counts.rejected > 0) : null;
+  }
+}
+
+/**
+ * The number of valid staged rows.
+ * @throws if rows are missing: PostgreSQL empties unlogged tables after a crash, and an emptied one must not be taken for
+ * an empty snapshot
+ */
+async function validRows(em: EntityManager, job: SyncJob): Promise<number> {
+  const [row] = await em.execute<{ staged: string; valid: string }[]>(
+    `select count(*) as staged, count(*) filter (where not rejected) as valid from ${stagingTable(job.id)}`,
+  );
+  if (Number(row?.staged) !== job.staged) throw new Error('the staging table does not hold what was staged');
+  return Number(row?.valid);
+}

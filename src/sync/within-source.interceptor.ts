@@ -1,0 +1,32 @@
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { Request } from 'express';
+import { from, Observable, switchMap } from 'rxjs';
+import { callerSource } from '../platform/caller-source.js';
+import { withinSource } from '../platform/walls.js';
+import { type Want, WANTS } from '../platform/wants.js';
+import { Sources } from './sources.js';
+
+/** What these routes tell is about the process or about all sources; they see to their own walls. */
+const BEYOND_SOURCES: Want[] = ['public', 'any', 'ops'];
+
+/** Lets each request stand within the walls of its caller's source, whatever its handler asks of the database. */
+@Injectable()
+export class WithinSource implements NestInterceptor {
+  constructor(
+    private readonly sources: Sources,
+    private readonly reflector: Reflector,
+  ) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const want = this.reflector.getAllAndOverride<Want | undefined>(WANTS, [context.getHandler(), context.getClass()]);
+    if (want !== undefined && BEYOND_SOURCES.includes(want)) return next.handle();
+    const source = callerSource(context.switchToHttp().getRequest<Request>());
+    return from(this.sources.find(source)).pipe(switchMap((id) => handleWithin(id, next)));
+  }
+}
+
+/** A handler begins when it is subscribed to; so that is what has to happen within the walls. */
+function handleWithin(sourceId: number, next: CallHandler): Observable<unknown> {
+  return new Observable((subscriber) => withinSource(sourceId, () => next.handle().subscribe(subscriber)));
+}

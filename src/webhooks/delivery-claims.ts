@@ -1,0 +1,160 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { CONFIG, type Config } from '../platform/config.js';
+import { acrossSources } from '../platform/walls.js';
+import { disableEndpoint } from './disable-endpoint.js';
+import type { Outcome } from './webhook-post.js';
+
+/**
+ * Attempts under way at one endpoint, over all processes: a receiver that hangs keeps no more than these busy, so that the
+ * endpoints of one source together cannot take all places of a process.
+ */
+const MAX_PER_ENDPOINT = 2;
+
+/** Whoever has said nothing for so long is taken for dead. With a round each second the delivery goes out again within ten. */
+const LEASE_SECONDS = 6;
+
+/** Retries are put off by up to this much more, so that what failed together does not come back together. */
+const JITTER = 0.2;
+
+const GONE = 410;
+
+/** A delivery that this process is to send now. */
+export interface ClaimedDelivery {
+  id: string;
+  lease: string;
+  endpoint_id: string;
+  payload: string;
+  attempts: number;
+  url: string;
+  secret: string;
+  previous_secret: string | null;
+}
+
+interface EndpointState {
+  enabled: boolean;
+  hopeless: boolean;
+}
+
+/** Decides who sends which delivery, and what becomes of it then. All times are those of the database's clock. */
+@Injectable()
+export class DeliveryClaims {
+  private readonly logger = new Logger(DeliveryClaims.name);
+
+  constructor(
+    private readonly em: EntityManager,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** Takes the longest due delivery of each endpoint that is not busy, `limit` at most. */
+  async claim(limit: number): Promise<ClaimedDelivery[]> {
+    return this.execute<ClaimedDelivery>(
+      `with due as (
+         select d.id, e.url, e.secret,
+                case when e.previous_secret_until > now() then e.previous_secret end as previous_secret
+           from webhook_endpoint e
+          cross join lateral (
+            select id, next_attempt_at from webhook_delivery
+             where endpoint_id = e.id and status = 'pending' and next_attempt_at <= now()
+             order by next_attempt_at limit 1 for update skip locked) d
+          where e.enabled
+            and (select count(*) from webhook_delivery
+                  where endpoint_id = e.id and lease is not null and next_attempt_at > now()) < ?
+          order by d.next_attempt_at limit ?)
+       update webhook_delivery d
+          set lease = gen_random_uuid(), attempts = d.attempts + 1, attempted_at = now(),
+              next_attempt_at = now() + make_interval(secs => ?)
+         from due where d.id = due.id
+       returning d.id, d.lease, d.endpoint_id, d.payload, d.attempts, due.url, due.secret, due.previous_secret`,
+      [MAX_PER_ENDPOINT, limit, LEASE_SECONDS],
+    );
+  }
+
+  /** Tells that the senders of these live. Leases that are fresh are left alone: most attempts need no more than that. */
+  async renew(deliveries: ClaimedDelivery[]): Promise<void> {
+    if (deliveries.length === 0) return;
+    await this.execute(
+      `update webhook_delivery set next_attempt_at = now() + make_interval(secs => ?)
+        where lease = any(string_to_array(?, ',')::uuid[]) and status = 'pending'
+          and id = any(string_to_array(?, ',')::uuid[])
+          and next_attempt_at < now() + make_interval(secs => ?)`,
+      [LEASE_SECONDS, joined(deliveries, 'lease'), joined(deliveries, 'id'), LEASE_SECONDS / 2],
+    );
+  }
+
+  /** Gives back what was not sent to the end; it does not count as an attempt. */
+  async giveBack(deliveries: ClaimedDelivery[]): Promise<void> {
+    await this.execute(
+      `update webhook_delivery set lease = null, attempts = attempts - 1, next_attempt_at = now()
+        where lease = any(string_to_array(?, ',')::uuid[]) and status = 'pending'
+          and id = any(string_to_array(?, ',')::uuid[])`,
+      [joined(deliveries, 'lease'), joined(deliveries, 'id')],
+    );
+  }
+
+  /**
+   * Writes down how an attempt ended. Without effect on the delivery if its lease has gone to another one. If the process
+   * dies in between, the lease runs out and the delivery is sent again.
+   */
+  settle(delivery: ClaimedDelivery, outcome: Outcome): Promise<void> {
+    return acrossSources(() => this.writeDown(delivery, outcome));
+  }
+
+  private async writeDown(delivery: ClaimedDelivery, outcome: Outcome): Promise<void> {
+    const em = this.em.fork();
+    if (outcome.reason === null) {
+      await this.finish(em, delivery, outcome, 'delivered');
+      await em.execute('update webhook_endpoint set failing_since = null where id = ? and failing_since is not null', [
+        delivery.endpoint_id,
+      ]);
+      return;
+    }
+    const endpoint = await this.noteFailure(em, delivery.endpoint_id);
+    if (!endpoint) return;
+    const isGone = outcome.responseStatus === GONE;
+    const delay = this.config.WEBHOOK_RETRY_SECONDS[delivery.attempts - 1];
+    const isOver = isGone || endpoint.hopeless || !endpoint.enabled || delay === undefined;
+    if (isOver) await this.finish(em, delivery, outcome, 'failed');
+    else await this.putOff(em, delivery, outcome, delay);
+    if (!endpoint.enabled || !(isGone || endpoint.hopeless)) return;
+    const reason = isGone ? 'gone' : 'failing';
+    await em.transactional((tx) => disableEndpoint(tx, delivery.endpoint_id, reason));
+    this.logger.warn({ webhook: delivery.endpoint_id, reason }, 'a webhook endpoint was disabled');
+  }
+
+  private execute<Row>(sql: string, values: unknown[]): Promise<Row[]> {
+    return acrossSources(() => this.em.fork().execute<Row[]>(sql, values));
+  }
+
+  private async finish(em: EntityManager, delivery: ClaimedDelivery, outcome: Outcome, status: string): Promise<void> {
+    await em.execute(
+      `update webhook_delivery set status = ?, response_status = ?, reason = ?, lease = null, next_attempt_at = null,
+              finished_at = now()
+        where id = ? and lease = ?`,
+      [status, outcome.responseStatus, outcome.reason, delivery.id, delivery.lease],
+    );
+  }
+
+  private async putOff(em: EntityManager, delivery: ClaimedDelivery, outcome: Outcome, seconds: number): Promise<void> {
+    await em.execute(
+      `update webhook_delivery set response_status = ?, reason = ?, lease = null,
+              next_attempt_at = now() + make_interval(secs => ?)
+        where id = ? and lease = ? and status = 'pending'`,
+      [outcome.responseStatus, outcome.reason, seconds * (1 + Math.random() * JITTER), delivery.id, delivery.lease],
+    );
+  }
+
+  /** @returns null if the endpoint has been deleted */
+  private async noteFailure(em: EntityManager, endpointId: string): Promise<EndpointState | null> {
+    const [state] = await em.execute<EndpointState[]>(
+      `update webhook_endpoint set failing_since = coalesce(failing_since, now()) where id = ?
+       returning enabled, failing_since <= now() - make_interval(days => ?) as hopeless`,
+      [endpointId, this.config.WEBHOOK_DISABLE_AFTER_DAYS],
+    );
+    return state ?? null;
+  }
+}
+
+function joined(deliveries: ClaimedDelivery[], key: 'id' | 'lease'): string {
+  return deliveries.map((delivery) => delivery[key]).join(',');
+}

@@ -1,0 +1,129 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Inject, Injectable } from '@nestjs/common';
+import { v7 as uuidv7, validate as isUuid } from 'uuid';
+import { CONFIG, type Config } from '../platform/config.js';
+import { type Page, type PageQuery, readCursor, toPage } from '../platform/paging.js';
+import { Refusal } from '../platform/refusal.js';
+import { databaseNow } from '../sync/jobs/job-claims.js';
+import { disableEndpoint } from './disable-endpoint.js';
+import { WebhookEndpoint } from './webhook-endpoint.entity.js';
+import { JOB_EVENTS } from './webhook-event.js';
+import { newSecret } from './webhook-signature.js';
+import { WebhookTargets } from './webhook-targets.js';
+import type { CreateWebhook, UpdateWebhook } from './webhook.dto.js';
+
+/** How long the secret before the last rotation signs too. */
+const OVERLAP_HOURS = 24;
+
+/** The endpoints of a source, and what it may do with them. Those of other sources are as if they did not exist. */
+@Injectable()
+export class WebhookEndpoints {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly targets: WebhookTargets,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** @throws Refusal 400 for an address that nothing may be sent to, 409 if the source has as many as it may */
+  async create(sourceId: number, order: CreateWebhook): Promise<WebhookEndpoint> {
+    const url = await this.targets.accept(order.url);
+    return this.em.fork().transactional(async (em) => {
+      // Otherwise two that come together could both be the last one.
+      await em.execute('select pg_advisory_xact_lock(hashtextextended(?, 0))', [`counterpart:webhooks:${sourceId}`]);
+      await this.refuseTooMany(em, sourceId);
+      const now = await databaseNow(em);
+      const endpoint = Object.assign(new WebhookEndpoint(), {
+        id: uuidv7(),
+        sourceId,
+        url,
+        description: order.description ?? null,
+        events: order.events ?? [...JOB_EVENTS],
+        secret: newSecret(),
+        created: now,
+        updated: now,
+      });
+      em.persist(endpoint);
+      return endpoint;
+    });
+  }
+
+  /** @throws Refusal 404 */
+  async get(sourceId: number, id: string): Promise<WebhookEndpoint> {
+    return findOf(this.em.fork(), sourceId, id);
+  }
+
+  /** Newest first. */
+  async list(sourceId: number, { limit, cursor }: PageQuery): Promise<Page<WebhookEndpoint>> {
+    const after = readCursor(cursor, 'webhooks', 1)?.[0];
+    if (after !== undefined && !isUuid(after)) throw Refusal.foreignCursor();
+    const where = { sourceId, ...(after ? { id: { $lt: after } } : {}) };
+    const found = await this.em.fork().find(WebhookEndpoint, where, { orderBy: { id: 'desc' }, limit: limit + 1 });
+    return toPage(found, limit, 'webhooks', ({ id }) => [id]);
+  }
+
+  /** @throws Refusal 400, 404 */
+  async update(sourceId: number, id: string, changes: UpdateWebhook): Promise<WebhookEndpoint> {
+    await this.get(sourceId, id);
+    const url = changes.url === undefined ? undefined : await this.targets.accept(changes.url);
+    return this.change(sourceId, id, async (endpoint, em) => {
+      // Whatever failed before has failed at another address.
+      if (url !== undefined && url !== endpoint.url) Object.assign(endpoint, { url, failingSince: null });
+      if (changes.events) endpoint.events = changes.events;
+      if (changes.description !== undefined) endpoint.description = changes.description;
+      if (changes.enabled === true) endpoint.enable();
+      if (changes.enabled !== false) return;
+      await em.flush();
+      await disableEndpoint(em, id, 'by_request');
+      await em.refresh(endpoint);
+    });
+  }
+
+  /**
+   * A new secret. The one before signs too for a day, so that no message is lost on the way to it. Within that day it
+   * stays the one that the receiver had at first: a second call may mean that the answer to the first was lost.
+   * @throws Refusal 404
+   */
+  async rotateSecret(sourceId: number, id: string): Promise<WebhookEndpoint> {
+    return this.change(sourceId, id, (endpoint, _em, now) => {
+      const isUnderWay = endpoint.previousSecretUntil !== null && endpoint.previousSecretUntil > now;
+      if (!isUnderWay) endpoint.previousSecret = endpoint.secret;
+      endpoint.previousSecretUntil = new Date(now.getTime() + OVERLAP_HOURS * 3_600_000);
+      endpoint.secret = newSecret();
+    });
+  }
+
+  /** Its deliveries go with it. @throws Refusal 404 */
+  async delete(sourceId: number, id: string): Promise<void> {
+    const deleted = isUuid(id) ? await this.em.fork().nativeDelete(WebhookEndpoint, { id, sourceId }) : 0;
+    if (deleted === 0) throw Refusal.notFound('webhook');
+  }
+
+  private async change(
+    sourceId: number,
+    id: string,
+    work: (endpoint: WebhookEndpoint, em: EntityManager, now: Date) => Promise<void> | void,
+  ): Promise<WebhookEndpoint> {
+    return this.em.fork().transactional(async (em) => {
+      const endpoint = await findOf(em, sourceId, id, LockMode.PESSIMISTIC_WRITE);
+      const now = await databaseNow(em);
+      await work(endpoint, em, now);
+      endpoint.updated = now;
+      return endpoint;
+    });
+  }
+
+  private async refuseTooMany(em: EntityManager, sourceId: number): Promise<void> {
+    const most = this.config.WEBHOOK_MAX_ENDPOINTS;
+    if ((await em.count(WebhookEndpoint, { sourceId })) < most) return;
+    throw new Refusal(409, 'too_many_webhooks', `A source may have ${most} webhooks at most.`);
+  }
+}
+
+async function findOf(em: EntityManager, sourceId: number, id: string, lockMode?: LockMode): Promise<WebhookEndpoint> {
+  const endpoint = isUuid(id)
+    ? await em.findOne(WebhookEndpoint, { id, sourceId }, lockMode ? { lockMode } : {})
+    : null;
+  if (!endpoint) throw Refusal.notFound('webhook');
+  return endpoint;
+}

@@ -1,0 +1,49 @@
+import type { Counts, JobStatus, SyncJob } from '../sync/jobs/sync-job.entity.js';
+
+/** What an endpoint may ask to be told of. */
+export const JOB_EVENTS = ['job.completed', 'job.failed', 'job.awaiting_approval'] as const;
+export type JobEvent = (typeof JOB_EVENTS)[number];
+
+/** `ping` comes only to whoever asks for one. */
+export type EventType = JobEvent | 'ping';
+
+/** Which event it is for a job to have got to a status; none for the others. */
+export const EVENT_OF_STATUS: Partial<Record<JobStatus, JobEvent>> = {
+  completed: 'job.completed',
+  failed: 'job.failed',
+  awaiting_approval: 'job.awaiting_approval',
+};
+
+/** The body of a request to an endpoint: `type`, `timestamp` and `data`, as Standard Webhooks wants them. */
+export interface EventBody {
+  type: EventType;
+  timestamp: string;
+  data: JobEventData | PingData;
+}
+
+/** Ids, statuses and counts. Names, rejected values, samples and messages stay where they have to be asked for. */
+export interface JobEventData {
+  jobId: string;
+  source: string;
+  resource: string;
+  status: JobStatus;
+  /** A dry run has changed nothing, whatever it counts. */
+  dryRun: boolean;
+  counts: Counts;
+  link: string;
+}
+
+export interface PingData {
+  webhookId: string;
+  source: string;
+}
+
+export function jobEventBody(type: JobEvent, job: SyncJob, source: string, at: Date): EventBody {
+  const { id, resource, status, dryRun, counts } = job;
+  const data = { jobId: id, source, resource, status, dryRun, counts, link: `/sync/jobs/${id}` };
+  return { type, timestamp: at.toISOString(), data };
+}
+
+export function pingBody(webhookId: string, source: string, at: Date): EventBody {
+  return { type: 'ping', timestamp: at.toISOString(), data: { webhookId, source } };
+}

@@ -1,0 +1,98 @@
+import http from 'node:http';
+import https from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { WebhookTargets } from './webhook-targets.js';
+
+/** How an attempt ended. `reason` is null if the receiver has taken the message. */
+export interface Outcome {
+  responseStatus: number | null;
+  reason: string | null;
+}
+
+/** What is to be sent. */
+export interface Message {
+  url: string;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** Nobody needs what a receiver says beside the status; beyond this it is hung up on. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+
+const REASONS: Record<string, string> = {
+  FORBIDDEN_TARGET: 'target_not_public',
+  ECONNREFUSED: 'connection_refused',
+  ECONNRESET: 'connection_reset',
+  EPIPE: 'connection_reset',
+  ENOTFOUND: 'name_not_resolved',
+  EAI_AGAIN: 'name_not_resolved',
+  ETIMEDOUT: 'timeout',
+  EHOSTUNREACH: 'unreachable',
+  ENETUNREACH: 'unreachable',
+};
+
+/** Sends one request to a receiver: a connection of its own, no proxy, no redirect, an end in any case. */
+export class WebhookPost {
+  constructor(
+    private readonly targets: WebhookTargets,
+    private readonly timeoutMs: number,
+  ) {}
+
+  /** Never rejects. @returns null if `signal` ended it before the receiver had answered */
+  async send({ url, headers, body }: Message, signal: AbortSignal): Promise<Outcome | null> {
+    const target = new URL(url);
+    if (!this.targets.mayConnect(target)) return failure('target_not_public');
+    return new Promise((resolve) => {
+      const { request: begin } = target.protocol === 'https:' ? https : http;
+      // An agent of its own: no connection is used twice, and none of the environment's proxies.
+      const request = begin(target, { method: 'POST', headers, agent: false, lookup: this.targets.lookup });
+      let answer: Outcome | null = null;
+      const end = (otherwise: Outcome | null) => {
+        clearTimeout(limit);
+        signal.removeEventListener('abort', abort);
+        resolve(answer ?? otherwise);
+        request.destroy();
+      };
+      const abort = () => end(null);
+      const limit = setTimeout(() => end(failure('timeout')), this.timeoutMs);
+      signal.addEventListener('abort', abort);
+      request
+        .on('response', (response) => {
+          answer = outcomeOf(response.statusCode ?? 0);
+          void drain(response).then(() => end(answer));
+        })
+        .on('error', (error: NodeJS.ErrnoException) => end(failure(reasonOf(error))))
+        .on('close', () => end(failure('connection_failed')))
+        .end(body);
+      if (signal.aborted) abort();
+    });
+  }
+}
+
+function outcomeOf(responseStatus: number): Outcome {
+  if (responseStatus >= 200 && responseStatus < 300) return { responseStatus, reason: null };
+  return { responseStatus, reason: responseStatus >= 300 && responseStatus < 400 ? 'redirect' : 'refused' };
+}
+
+function failure(reason: string): Outcome {
+  return { responseStatus: null, reason };
+}
+
+/** The message of an error may name addresses and certificates of places that are none of the caller's business. */
+function reasonOf(error: NodeJS.ErrnoException): string {
+  const code = error.code ?? '';
+  return REASONS[code] ?? (/CERT|TLS|SSL|SIGNATURE|ISSUER/.test(code) ? 'tls_failed' : 'connection_failed');
+}
+
+/** Reads the answer to its end, so that the receiver need not think that it was hung up on; within limits. */
+async function drain(response: IncomingMessage): Promise<void> {
+  let bytes = 0;
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > MAX_ANSWER_BYTES) return;
+    }
+  } catch {
+    // The status has arrived: that is the answer.
+  }
+}

@@ -1,0 +1,96 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { DELIVERY_STATUSES, type DeliveryStatus, type WebhookDelivery } from './webhook-delivery.entity.js';
+import type { DisabledReason, WebhookEndpoint } from './webhook-endpoint.entity.js';
+import { type EventType, JOB_EVENTS, type JobEvent } from './webhook-event.js';
+
+/** An endpoint as its source sees it. The secret is shown at its making alone. */
+export class WebhookView {
+  @ApiProperty({ format: 'uuid' })
+  id!: string;
+
+  @ApiProperty({ example: 'https://clinic.example/hooks/counterpart' })
+  url!: string;
+
+  @ApiProperty({ type: 'string', nullable: true })
+  description!: string | null;
+
+  @ApiProperty({ enum: JOB_EVENTS, isArray: true })
+  events!: JobEvent[];
+
+  @ApiProperty()
+  enabled!: boolean;
+
+  @ApiProperty({ enum: ['by_request', 'failing', 'gone'], nullable: true })
+  disabledReason!: DisabledReason | null;
+
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true })
+  disabledAt!: Date | null;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    nullable: true,
+    description: 'when the first attempt failed since which none has succeeded',
+  })
+  failingSince!: Date | null;
+
+  @ApiProperty({ format: 'date-time' })
+  created!: Date;
+
+  @ApiProperty({ format: 'date-time' })
+  updated!: Date;
+}
+
+/** An endpoint with its new secret. */
+export class WebhookWithSecret extends WebhookView {
+  @ApiProperty({ example: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=', description: 'shown this once' })
+  secret!: string;
+}
+
+/** A delivery as its source sees it. */
+export class DeliveryView {
+  @ApiProperty({ format: 'uuid', description: 'the webhook-id of every attempt' })
+  id!: string;
+
+  @ApiProperty({ enum: [...JOB_EVENTS, 'ping'] })
+  type!: EventType;
+
+  @ApiProperty({ type: 'string', format: 'uuid', nullable: true })
+  jobId!: string | null;
+
+  @ApiProperty({ enum: DELIVERY_STATUSES })
+  status!: DeliveryStatus;
+
+  @ApiProperty({ type: 'integer', description: 'since the last replay, if there was one' })
+  attempts!: number;
+
+  @ApiProperty({ type: 'integer', nullable: true, description: 'what the receiver answered last' })
+  responseStatus!: number | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'timeout' })
+  reason!: string | null;
+
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true })
+  nextAttemptAt!: Date | null;
+
+  @ApiProperty({ format: 'date-time' })
+  created!: Date;
+
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true })
+  attemptedAt!: Date | null;
+
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true })
+  finishedAt!: Date | null;
+}
+
+export function webhookView(endpoint: WebhookEndpoint): WebhookView {
+  const { id, url, description, events, enabled, disabledReason, disabledAt, failingSince, created, updated } =
+    endpoint;
+  return { id, url, description, events, enabled, disabledReason, disabledAt, failingSince, created, updated };
+}
+
+export function deliveryView(delivery: WebhookDelivery): DeliveryView {
+  const { id, type, jobId, status, attempts, responseStatus, reason, nextAttemptAt } = delivery;
+  const { created, attemptedAt, finishedAt } = delivery;
+  return { id, type, jobId, status, attempts, responseStatus, reason, nextAttemptAt, created, attemptedAt, finishedAt };
+}

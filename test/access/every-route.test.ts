@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { SCOPES, type Scope } from '../../src/platform/caller.js';
+import { aPatient, aPayment } from '../http/sender.js';
+import { startTestServer, type TestServer } from '../setup/test-server.js';
+import { allKeys, bearer, makeKey, WRONG_KEY } from './keys.js';
+import { ROUTES } from './route-table.js';
+
+const GUARDED = ROUTES.filter(([, , want]) => want !== 'public');
+const WITH_IDS = GUARDED.filter(([, path]) => path.includes(':'));
+
+/** What the ids of a path stand for; each source has one of each. */
+interface Belongings {
+  job: string;
+  row: string;
+  webhook: string;
+  delivery: string;
+}
+
+/** The headers of those who have no key, or a wrong one, or none at all. */
+const STRANGERS: Record<string, string>[] = [
+  {},
+  bearer(WRONG_KEY),
+  bearer('nonsense'),
+  { 'X-API-Key': WRONG_KEY },
+  { Authorization: 'Token abc' },
+];
+
+/** Bodies of the routes that want one. */
+const BODIES: Record<string, unknown> = {
+  'POST /patients': [aPatient({ externalId: 'sent' })],
+  'POST /payments': [aPayment({ externalId: 'sent' })],
+  'POST /webhooks': { url: 'http://127.0.0.1:9/hook' },
+  'PATCH /webhooks/:id': { description: 'changed' },
+};
+
+const QUERIES: Record<string, string> = {
+  'POST /patients': '?mode=partial',
+  'POST /payments': '?mode=partial',
+  'POST /sync/jobs/:id/revert': '?dryRun=true',
+  'POST /webhooks/:id/replay': '?since=2026-01-01T00:00:00Z',
+};
+
+let server: TestServer;
+let key: string;
+let own: Belongings;
+let others: Belongings;
+
+beforeAll(async () => {
+  server = await startTestServer({
+    AUTH: 'keys',
+    WEBHOOK_TARGETS: 'any',
+    RATE_LIMIT_PER_MINUTE: 0,
+    WRONG_KEYS_PER_MINUTE: 0,
+  });
+  key = await makeKey(server, { source: 'ours' });
+  own = await belongingsOf(key, 'our-row');
+  others = await belongingsOf(await makeKey(server, { source: 'theirs' }), 'their-row');
+});
+
+afterAll(() => server.close());
+
+it.each(ROUTES.filter(([, , want]) => want === 'public'))('%s %s is for everybody', async (method, path) => {
+  for (const headers of STRANGERS) expect((await ask(method, path, own, headers)).status).toBe(200);
+});
+
+describe.each(GUARDED)('%s %s', (method, path, want) => {
+  it('says 401 to all strangers, and the same to each', async () => {
+    const answers = await Promise.all(STRANGERS.map(async (headers) => whole(await ask(method, path, own, headers))));
+
+    expect(answers[0]).toMatchObject({ status: 401, 'content-type': expect.stringMatching(/problem\+json/) });
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+  });
+
+  it(`is a 403 for a key that has every scope but ${want}, which is named`, async () => {
+    const scopes = SCOPES.filter((scope) => scope !== want);
+    const response = await ask(method, path, own, bearer(await makeKey(server, { source: 'ours', scopes })));
+
+    expect(response.status).toBe(403);
+    expect(await response.json()).toMatchObject({
+      code: 'missing_scope',
+      detail: expect.stringContaining(`"${want}"`),
+    });
+  });
+
+  it(`lets in whose key has the scope ${want} alone`, async () => {
+    const right = await makeKey(server, { source: 'ours', scopes: [want as Scope] });
+    const fresh = path.startsWith('/webhooks/:id') ? { ...own, ...(await newWebhook(key)) } : own;
+
+    const response = await ask(method, path, fresh, bearer(right));
+
+    await response.text();
+    expect([401, 403, 404]).not.toContain(response.status);
+    expect(response.status).toBeLessThan(500);
+  });
+
+  it('is a 404 for whoever names another source than the one of their key, there or not', async () => {
+    const answers = await Promise.all(
+      ['theirs', 'nobodys'].map((name) => ask(method, path, own, { ...bearer(key), 'X-Source': name })),
+    );
+
+    for (const answer of answers) {
+      expect(answer.status).toBe(404);
+      expect(await answer.json()).toMatchObject({ code: 'not_found', detail: 'There is no such source.' });
+    }
+  });
+});
+
+it.each(WITH_IDS)('%s %s is a 404 for what is of another source, as for what is not there', async (method, path) => {
+  const nothing = { job: '01a1fcbd-5545-72d2-aa2d-85cb579978a1', row: 'nothing' };
+  const answers = await Promise.all(
+    [others, { ...nothing, webhook: nothing.job, delivery: nothing.job }].map(async (belongings) =>
+      whole(await ask(method, path, belongings, bearer(key))),
+    ),
+  );
+
+  expect(answers[0]).toMatchObject({ status: 404 });
+  expect(answers[1]).toEqual(answers[0]);
+});
+
+describe('what a source does not see of another one', () => {
+  it.each(['/patients', '/payments', '/sync/jobs', '/changes', '/webhooks'])('is in no list: %s', async (path) => {
+    const { items } = await server.get(`${path}?limit=1000`, { headers: bearer(key) });
+    const text = JSON.stringify(items);
+
+    for (const id of Object.values(others)) expect(text).not.toContain(id);
+    expect(items.length).toBeGreaterThan(0);
+  });
+
+  it('is a page of jobs like that of a source which is not there', async () => {
+    for (const name of ['theirs', 'nobodys']) {
+      const page = await server.get(`/sync/jobs?source=${name}`, { headers: bearer(key) });
+      expect(page).toEqual({ items: [], nextCursor: null });
+    }
+  });
+});
+
+describe('a key that is bound to no source', () => {
+  it('speaks for the one that it names, or for the default one', async () => {
+    const any = bearer(await makeKey(server));
+
+    expect((await ask('GET', '/sync/jobs/:id', own, { ...any, 'X-Source': 'ours' })).status).toBe(200);
+    expect((await ask('GET', '/sync/jobs/:id', own, { ...any, 'X-Source': 'theirs' })).status).toBe(404);
+    expect((await ask('GET', '/sync/jobs/:id', own, any)).status).toBe(404);
+    const { items } = await server.get('/sync/jobs?source=theirs', { headers: any });
+    expect(items.length).toBeGreaterThan(0);
+  });
+});
+
+describe('a key that is bound to a source', () => {
+  it('may name it, and must spell it as one', async () => {
+    expect((await ask('GET', '/patients', own, { ...bearer(key), 'X-Source': 'ours' })).status).toBe(200);
+    const wrong = await ask('GET', '/patients', own, { ...bearer(key), 'X-Source': 'no source' });
+    expect({ status: wrong.status, body: await wrong.json() }).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_source' },
+    });
+  });
+});
+
+describe('the keys', () => {
+  it('are kept as digests alone', async () => {
+    const stored = JSON.stringify(await server.query('select * from access_key'));
+
+    expect(stored).not.toContain(key.slice(4));
+    expect(await allKeys(server).findCaller(key)).toMatchObject({ source: 'ours', scopes: [...SCOPES] });
+  });
+});
+
+function ask(method: string, path: string, of: Belongings, headers: Record<string, string> = {}): Promise<Response> {
+  const { job, row, webhook, delivery } = of;
+  const id = path.startsWith('/sync') ? job : webhook;
+  const filled = path.replace(':externalId', row).replace(':deliveryId', delivery).replace(':id', id);
+  const body = BODIES[`${method} ${path}`];
+  const query = QUERIES[`${method} ${path}`] ?? '';
+  return server.fetch(filled + query, {
+    method,
+    headers: { ...headers, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+}
+
+/** All of an answer but its name and its time. */
+async function whole(response: Response): Promise<Record<string, unknown>> {
+  const { 'x-request-id': _id, date: _date, ...headers } = Object.fromEntries(response.headers);
+  return { status: response.status, body: await response.text(), ...headers };
+}
+
+async function belongingsOf(of: string, row: string): Promise<Belongings> {
+  const job = await server.mirror('/patients?mode=partial', [aPatient({ externalId: row })], bearer(of));
+  await server.mirror('/payments?mode=partial', [aPayment({ externalId: row, patientId: row })], bearer(of));
+  return { job: job.id, row, ...(await newWebhook(of)) };
+}
+
+async function newWebhook(of: string): Promise<{ webhook: string; delivery: string }> {
+  const headers = { ...bearer(of), 'Content-Type': 'application/json' };
+  const body = JSON.stringify({ url: 'http://127.0.0.1:9/hook' });
+  const { id: webhook } = await server.get('/webhooks', { method: 'POST', headers, body });
+  const { id: delivery } = await server.get(`/webhooks/${webhook}/test`, { method: 'POST', headers: bearer(of) });
+  return { webhook, delivery };
+}

@@ -1,0 +1,180 @@
+import { getQueueToken } from '@nestjs/bullmq';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import type { Queue } from 'bullmq';
+import pg from 'pg';
+import { SYNC_QUEUES } from '../../src/sync/jobs/lanes.js';
+import { aPatient, aPayment, type Sender, somePatients } from '../http/sender.js';
+import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
+import { BACKENDS, until } from '../setup/test-server.js';
+import { NOTHING_LEFT, Stage } from './stage.js';
+
+/** A worker that leaves silently would be missed only after this time: longer than any of these tests waits. */
+const NEVER_SILENT = { WORKER_SILENCE_MS: '600000' };
+
+describe.each(BACKENDS)('on the %s queue', (backend) => {
+  // Each of these starts processes, on machines that may be busy with others.
+  jest.setTimeout(90_000);
+
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await Stage.set(backend);
+  });
+
+  afterEach(killServerProcesses);
+
+  afterAll(() => stage.strike());
+
+  describe('a worker that is told to stop', () => {
+    it('finishes what ends soon, and leaves the rest to others', async () => {
+      const from = stage.sender();
+      const worker = await stage.process('worker', {}, NEVER_SILENT);
+      const job = await accepted(from, somePatients(20_000));
+      await until('the worker is at it', async () => (await statusOf(from, job)) !== 'queued');
+
+      worker.signal('SIGTERM');
+
+      expect(await worker.exited).toEqual({ code: 0, signal: null });
+      expect(await from.get(`/sync/jobs/${job}`)).toMatchObject({ status: 'completed', counts: { created: 20_000 } });
+    });
+
+    it('gives back at once what takes longer, wherever it is, and that does not count as an attempt', async () => {
+      const from = stage.sender();
+      const worker = await stage.process('worker', {}, { ...NEVER_SILENT, SHUTDOWN_TIMEOUT_SECONDS: '2' });
+      await from.mirror('/patients', [aPatient()]);
+      const letGo = await holdMirror(from);
+      const job = await accepted(from, somePatients(3));
+      await until('the worker waits for the mirror', async () => (await statusOf(from, job)) !== 'queued');
+
+      worker.signal('SIGTERM');
+
+      expect(await worker.exited).toEqual({ code: 0, signal: null });
+      expect(await from.get(`/sync/jobs/${job}`)).toMatchObject({ status: 'queued' });
+      expect(await stage.leftovers()).toMatchObject({ 'staging tables': 0 });
+      await letGo();
+      await stage.process('worker', {}, NEVER_SILENT);
+      expect(await from.settled(job)).toMatchObject({ status: 'completed', counts: { created: 2, unchanged: 1 } });
+      const [row] = await stage.api.query('select attempts from sync_job where id = $1', [job]);
+      expect(row).toEqual({ attempts: 1 });
+      expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
+    });
+
+    it('takes no more hints, so that another worker need not wait for them', async () => {
+      const from = stage.sender();
+      const leaving = await stage.process('worker', {}, NEVER_SILENT);
+      await from.mirror('/patients', [aPatient()]);
+      const letGo = await holdMirror(from);
+      const long = await accepted(from, somePatients(3));
+      await until('the worker waits for the mirror', async () => (await statusOf(from, long)) !== 'queued');
+      leaving.signal('SIGTERM');
+      await stage.process('worker', {}, NEVER_SILENT);
+
+      const others = Array.from({ length: 10 }, () => stage.sender());
+      const jobs = await Promise.all(others.map((other) => other.mirror('/patients', somePatients(2))));
+
+      expect(jobs.map(({ status }) => status)).toEqual(Array(10).fill('completed'));
+      await letGo();
+      expect(await leaving.exited).toEqual({ code: 0, signal: null });
+    });
+  });
+
+  it('a queue that forgets everything loses no job', async () => {
+    const from = stage.sender();
+    const job = await accepted(from, somePatients(3));
+    const others = await Promise.all(
+      ['/payments', '/payments?mode=partial'].map((path) => from.post(path, [aPayment()])),
+    );
+    const queue = stage.api.app.get<Queue>(getQueueToken(SYNC_QUEUES.short));
+    await queue.obliterate({ force: true });
+
+    await stage.process('worker');
+
+    expect(await from.settled(job)).toMatchObject({ status: 'completed', counts: { created: 3 } });
+    for (const response of others) {
+      const { id } = (await response.json()) as { id: string };
+      expect(await from.settled(id)).toMatchObject({ status: 'completed' });
+    }
+  });
+
+  it('a lost LISTEN connection, or any other of the database’s sessions, delays nothing for long', async () => {
+    const from = stage.sender();
+    const worker: ServerProcess = await stage.process('worker');
+    for (let round = 0; round < 3; round++) {
+      await stage.api.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`,
+      );
+      const lost = Date.now();
+      const patients = [aPatient({ firstName: `round ${round}` })];
+      const headers = { Prefer: 'wait=10' };
+      // The api's own sessions are lost too: a 503 now and then, which says that one should come again.
+      await until(
+        'the snapshot is mirrored',
+        async () => (await from.post('/patients?mode=partial', patients, headers)).status === 200,
+      );
+      expect(await from.get('/patients/1')).toMatchObject({ firstName: `round ${round}` });
+      expect(Date.now() - lost).toBeLessThan(10_000);
+    }
+    expect((await fetch(`${worker.url}/health`)).status).toBe(200);
+  });
+
+  it('a job that fails each time ends with its reason, and the next one goes on', async () => {
+    const from = stage.sender();
+    await stage.process('worker', {}, { MAX_ATTEMPTS: '2' });
+    await stage.api.query(`
+      create or replace function refuse() returns trigger language plpgsql as $$ begin raise sqlstate '53100'; end $$;
+      create trigger refuse before insert on patient for each row when (new.last_name = 'Batty') execute function refuse()`);
+    const [bad, good] = [
+      await accepted(from, [aPatient({ lastName: 'Batty' })], 'mode=partial'),
+      await accepted(from, [aPatient({ externalId: '2' })], 'mode=partial'),
+    ];
+
+    await until('it is told why it waits', async () => (await from.get(`/sync/jobs/${bad}`)).waiting?.retry);
+    expect(await from.settled(good)).toMatchObject({ status: 'completed', counts: { created: 1 } });
+
+    const failed = await from.get(`/sync/jobs/${bad}`);
+    expect(failed).toMatchObject({ status: 'failed', error: { code: 'too_many_attempts' }, counts: { created: 0 } });
+    expect(failed.error.detail).toContain('2 attempts; at the last one, the database had no room left');
+    expect(await from.patientIds()).toEqual(['2']);
+    expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
+  });
+
+  it('outages in a row do not make the waits between attempts longer', async () => {
+    const from = stage.sender();
+    await stage.process('worker');
+    // What a session says that is ended by its server. A sequence does not roll back.
+    await stage.api.query(`
+      create sequence outages;
+      create function go_away() returns trigger language plpgsql security definer as $$
+        begin if nextval('outages') < 6 then raise sqlstate '57P01'; end if; return new; end $$;
+      create trigger go_away before insert on patient for each row when (new.last_name = 'Tyrell') execute function go_away()`);
+
+    const job = await from.mirror('/patients?mode=partial', [aPatient({ lastName: 'Tyrell' })]);
+
+    // Five waits of four times the one before would have taken minutes.
+    expect(job).toMatchObject({ status: 'completed', counts: { created: 1 } });
+    const [row] = await stage.api.query('select attempts, trouble from sync_job where id = $1', [job.id]);
+    expect(row).toEqual({ attempts: 6, trouble: 'the database went away' });
+  });
+
+  async function accepted(from: Sender, records: unknown, query = 'deletes=apply'): Promise<string> {
+    const response = await from.post(`/patients?${query}`, records);
+    expect(response.status).toBe(202);
+    return ((await response.json()) as { id: string }).id;
+  }
+
+  async function statusOf(from: Sender, job: string): Promise<string> {
+    return (await from.get(`/sync/jobs/${job}`)).status;
+  }
+
+  /** Keeps the source's mirror locked, as a long reconciliation would. @returns how to let it go */
+  async function holdMirror(from: Sender): Promise<() => Promise<void>> {
+    const client = new pg.Client(stage.api.databaseUrl);
+    await client.connect();
+    await client.query(
+      `select pg_advisory_lock(hashtextextended('counterpart:' || id || ':patients', 0)) from source where name = $1`,
+      [from.source],
+    );
+    return () => client.end();
+  }
+});

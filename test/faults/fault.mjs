@@ -1,0 +1,35 @@
+// Loaded before the server (`node --import`): ends or pauses the process where the environment says.
+//
+//   FAULT_FROM       the step from which on statements are counted; without it, SIGUSR2 is waited for
+//   FAULT_STATEMENT  N: dies in place of the N-th statement that the application sends to PostgreSQL
+//   FAULT_DIE_AT     dies at this step        (all steps: src/platform/steps.ts)
+//   FAULT_PAUSE_AT   stops at this step, once, until SIGCONT
+import { subscribe } from 'node:diagnostics_channel';
+import pg from 'pg';
+
+const { FAULT_FROM, FAULT_STATEMENT, FAULT_DIE_AT, FAULT_PAUSE_AT } = process.env;
+let isCounting = false;
+let statements = 0;
+let hasPaused = false;
+
+process.on('SIGUSR2', () => (isCounting = true));
+
+subscribe('counterpart:step', (step) => {
+  if (step === FAULT_FROM) isCounting = true;
+  if (step === FAULT_DIE_AT) die();
+  if (step === FAULT_PAUSE_AT && !hasPaused) {
+    hasPaused = true;
+    process.kill(process.pid, 'SIGSTOP');
+  }
+});
+
+const query = pg.Client.prototype.query;
+pg.Client.prototype.query = function (...args) {
+  const isOurs = /^counterpart [0-9a-f]{8}-/.test(this.connectionParameters.application_name ?? '');
+  if (isCounting && isOurs && ++statements === Number(FAULT_STATEMENT)) die();
+  return query.apply(this, args);
+};
+
+function die() {
+  process.kill(process.pid, 'SIGKILL');
+}

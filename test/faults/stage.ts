@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { Sender } from '../http/sender.js';
+import { ServerProcess } from '../setup/server-process.js';
+import { type Backend, REDIS_URL, startTestServer, type TestServer } from '../setup/test-server.js';
+
+const FAULT = join(import.meta.dirname, 'fault.mjs');
+
+/** Short, so that a test of a hundred deaths does not wait ten minutes for silence. */
+const WORKER_SILENCE_MS = 500;
+
+/** What happens to a process, see `fault.mjs`. */
+export type Fault = Partial<Record<'FAULT_FROM' | 'FAULT_STATEMENT' | 'FAULT_DIE_AT' | 'FAULT_PAUSE_AT', string>>;
+
+/** A database, an api in this process, and any number of processes that share them and may come to grief. */
+export class Stage {
+  private constructor(
+    readonly api: TestServer,
+    private readonly settings: Record<string, string | undefined>,
+  ) {}
+
+  static async set(backend: Backend): Promise<Stage> {
+    const QUEUE_PREFIX = `t${randomBytes(4).toString('hex')}`;
+    const api = await startTestServer({ backend, ROLE: 'api', QUEUE_PREFIX });
+    return new Stage(api, {
+      QUEUE_PREFIX,
+      DATABASE_URL: api.databaseUrl,
+      REDIS_URL: backend === 'redis' ? REDIS_URL : undefined,
+      WORKER_SILENCE_MS: String(WORKER_SILENCE_MS),
+      WORKER_CONCURRENCY: '2',
+      MAX_ATTEMPTS: '1000',
+    });
+  }
+
+  process(role: 'api' | 'worker' | 'all', fault: Fault = {}, settings = {}): Promise<ServerProcess> {
+    const env = {
+      NODE_ENV: 'test',
+      PORT: '0',
+      LOG_LEVEL: 'silent',
+      ROLE: role,
+      ...this.settings,
+      ...settings,
+      ...fault,
+    };
+    return ServerProcess.start(env, { main: join('dist', 'main.js'), preload: FAULT });
+  }
+
+  sender(source?: string): Sender {
+    return new Sender(this.api, source);
+  }
+
+  strike(): Promise<void> {
+    return this.api.close();
+  }
+
+  /** All that is stored for a source but ids and times: rows, logs, and the account of every job. */
+  async accountOf(source: string): Promise<{ rows: unknown; logs: unknown; jobs: unknown }> {
+    const [account] = await this.api.query(ACCOUNT, [source]);
+    return account;
+  }
+
+  /** What is left for good: processes that live go their rounds, and hold a lock for as long as one takes. */
+  async leftForGood(): Promise<Record<string, number>> {
+    const deadline = Date.now() + 25_000;
+    for (;;) {
+      const left = await this.leftovers();
+      if (Object.values(left).every((count) => count === 0) || Date.now() > deadline) return left;
+      await setTimeout(50);
+    }
+  }
+
+  /** What should not be there once all jobs rest: it takes up room, or lets something happen twice. */
+  async leftovers(): Promise<Record<string, number>> {
+    const [left] = await this.api.query(`
+      select (select count(*)::int from pg_tables where schemaname = 'staging') as "staging tables",
+             (select count(*)::int from snapshot s where not exists (select 1 from sync_job j where j.snapshot_id = s.id)) as "snapshots without a job",
+             (select count(*)::int from snapshot s where complete
+                 and chunks <> (select count(*) from snapshot_chunk c where c.snapshot_id = s.id)) as "incomplete snapshots",
+             (select count(*)::int from pg_ls_tmpdir() file where not exists (
+                -- Other tests have other databases of the same server.
+                select 1 from pg_stat_activity a where a.datname is distinct from current_database()
+                   and file.name like 'pgsql_tmp' || a.pid || '.%')) as "temporary files",
+             (select count(*)::int from pg_locks where locktype = 'advisory' and database = (
+                select oid from pg_database where datname = current_database())) as "advisory locks"`);
+    return left;
+  }
+}
+
+export const NOTHING_LEFT = {
+  'staging tables': 0,
+  'snapshots without a job': 0,
+  'incomplete snapshots': 0,
+  'temporary files': 0,
+  'advisory locks': 0,
+};
+
+const ACCOUNT = `
+  with mine as (select id from source where name = $1),
+  patients as (
+    select 'patient' as kind, external_id, first_name, last_name, date_of_birth, payments_total, payments_count,
+           deleted_at is null as live, created = updated as fresh
+      from patient where source_id = (table mine)),
+  payments as (
+    select 'payment' as kind, c.external_id, c.patient_external_id, p.external_id as linked_to, c.amount,
+           c.deleted_at is null as live, c.created = c.updated as fresh
+      from payment c left join patient p on p.id = c.patient_id where c.source_id = (table mine)),
+  jobs as (
+    select seq, resource, mode, status, counts, plan, error, warnings, processed, row_number() over (order by id) as place, id
+      from sync_job where source_id = (table mine))
+  select
+    json_build_object(
+      'patients', (select json_agg(patients order by external_id) from patients),
+      'payments', (select json_agg(payments order by external_id) from payments)) as rows,
+    json_build_object(
+      'changes', (select json_agg(json_build_object('place', place, 'operation', c.operation, 'id', external_id, 'before', c.before)
+                                  order by place, c.external_id)
+                    from change c join jobs on jobs.id = c.job_id),
+      'errors', (select json_agg(json_build_object('place', place, 'index', index, 'code', code, 'errors', errors) order by place, index)
+                   from sync_error e join jobs on jobs.id = e.job_id)) as logs,
+    (select json_agg(json_build_object('resource', resource, 'mode', mode, 'status', status, 'counts', counts, 'plan', plan,
+                                       'error', error, 'warnings', warnings, 'processed', processed) order by place)
+       from jobs) as jobs`;

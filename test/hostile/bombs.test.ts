@@ -1,0 +1,204 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { constants, createBrotliCompress, createGzip, createZstdCompress, gzipSync, zstdCompressSync } from 'node:zlib';
+import { loadConfig } from '../../src/platform/config.js';
+import type { Server } from '../../src/server.js';
+import type { JobView } from '../../src/sync/jobs/job-view.js';
+import { aPatient, Sender } from '../http/sender.js';
+import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { createDatabase, startTestServer, TestServer } from '../setup/test-server.js';
+
+const MIB = 2 ** 20;
+
+/** What a body swells to. */
+const INFLATED_BYTES = 300 * MIB;
+
+/** More than a server may grow by, whatever is thrown at it: 300 MiB at once would show. */
+const ROOM_BYTES = 150 * MIB;
+
+/** Hundreds of MiB go through compressors, and through a server that is not alone on its machine. */
+const LONG_MS = 300_000;
+
+const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };
+const COMPRESSORS = {
+  gzip: () => createGzip(),
+  br: () => createBrotliCompress(BROTLI),
+  zstd: () => createZstdCompress(ZSTD),
+};
+type Encoding = keyof typeof COMPRESSORS;
+const ENCODINGS = Object.keys(COMPRESSORS) as Encoding[];
+
+/** Bodies that begin like a snapshot and go on with one byte. */
+const SHAPES: [what: string, head: string, fill: string][] = [
+  ['one string without end', '[{"externalId":"1","firstName":"', 'x'],
+  ['blanks', '[', ' '],
+  ['nothing but brackets', '[', '['],
+];
+
+async function bomb(encoding: Encoding, head: string, fill: string): Promise<Buffer> {
+  const piece = Buffer.alloc(MIB, fill);
+  const pieces = function* () {
+    yield Buffer.from(head);
+    for (let bytes = 0; bytes < INFLATED_BYTES; bytes += MIB) yield piece;
+  };
+  return Buffer.concat(await Readable.from(pieces()).pipe(COMPRESSORS[encoding]()).toArray());
+}
+
+afterAll(() => killServerProcesses());
+
+describe('a body of a few hundred kB that swells to 300 MiB', () => {
+  let bodies: { what: string; encoding: Encoding; body: Buffer }[];
+
+  beforeAll(async () => {
+    bodies = await Promise.all(
+      ENCODINGS.flatMap((encoding) =>
+        SHAPES.map(async ([what, head, fill]) => ({ what, encoding, body: await bomb(encoding, head, fill) })),
+      ),
+    );
+    for (const { body } of bodies) expect(body.length).toBeLessThan(MIB);
+  }, LONG_MS);
+
+  async function onServer(
+    settings: Record<string, string>,
+    attack: (sender: Sender) => Promise<void>,
+  ): Promise<number> {
+    const env = { DATABASE_URL: await createDatabase(), PORT: '0', LOG_LEVEL: 'error', ...settings };
+    const server = await ServerProcess.start(env, { main: join('dist', 'main.js') });
+    const from = new Sender(new TestServer({ url: server.url } as Server, env.DATABASE_URL, loadConfig(env)));
+    // What it needs for its daily work does not count.
+    for (let n = 0; n < 5; n++) await from.mirror('/patients', JSON.stringify([aPatient()]).padEnd(4 * MIB + n));
+    const rest = server.peakMemory();
+    await attack(from);
+    const grown = server.peakMemory() - rest;
+    await server.stop();
+    return grown;
+  }
+
+  it(
+    'is a 413 at the limit, and is not inflated any further',
+    async () => {
+      const grown = await onServer({ MAX_BODY_BYTES: String(10 * MIB) }, async (from) => {
+        for (const { encoding, body } of bodies) {
+          const response = await from.post('/patients', body, { 'Content-Encoding': encoding });
+          expect({ encoding, status: response.status }).toEqual({ encoding, status: 413 });
+          await response.body?.cancel();
+        }
+        expect(await from.patientIds()).toEqual(['1']);
+      });
+
+      expect(grown).toBeLessThan(ROOM_BYTES);
+    },
+    LONG_MS,
+  );
+
+  it(
+    'is a job that fails below the limit, in as little memory',
+    async () => {
+      const outcomes: unknown[] = [];
+      const grown = await onServer({}, async (from) => {
+        // All of them at once, as nobody who attacks waits for his turn; half of them on another source.
+        const accepted = await Promise.all(
+          bodies.map(async ({ what, encoding, body }, n) => {
+            const headers = { 'Content-Encoding': encoding, 'X-Source': `bomb-${n % 2}` };
+            const response = await from.post('/patients?mode=partial', body, headers);
+            return { what, job: (await response.json()) as JobView, headers };
+          }),
+        );
+        for (const { what, job, headers } of accepted) {
+          const { 'X-Source': source } = headers;
+          let ended = job;
+          while (ended.finishedAt === null) {
+            ended = await from.get(`/sync/jobs/${job.id}`, { Prefer: 'wait=30', 'X-Source': source });
+          }
+          outcomes.push([what, ended.status, ended.error?.code]);
+        }
+        expect(await from.patientIds()).toEqual(['1']);
+      });
+
+      for (const [what, status, code] of outcomes as string[][]) {
+        const expected = { [SHAPES[0]?.[0] ?? '']: 'record_too_large', [SHAPES[1]?.[0] ?? '']: 'truncated' };
+        expect({ what, status, code }).toEqual({
+          what,
+          status: 'failed',
+          code: expected[what ?? ''] ?? 'nesting_too_deep',
+        });
+      }
+      expect(grown).toBeLessThan(ROOM_BYTES);
+    },
+    LONG_MS,
+  );
+});
+
+describe('a compressed body', () => {
+  let server: TestServer;
+  const text = JSON.stringify([aPatient()]);
+  const gzip = gzipSync(text);
+
+  beforeAll(async () => {
+    server = await startTestServer();
+  });
+
+  afterAll(() => server.close());
+
+  it.each(['gzip, gzip', 'gzip,gzip', 'gzip, identity', 'br, zstd', 'deflate', 'compress', 'x-gzip', '*', 'gzip;q=1'])(
+    'as %s is a 415 that names what is taken',
+    async (encoding) => {
+      const response = await new Sender(server).post('/patients', gzipSync(gzip), { 'Content-Encoding': encoding });
+
+      expect(response.status).toBe(415);
+      expect(response.headers.get('accept-encoding')).toBe('gzip, br, zstd');
+    },
+  );
+
+  const zstd = zstdCompressSync(text);
+  const flipped = Buffer.from(gzipSync(text.repeat(50)));
+  flipped[Math.floor(flipped.length / 2)] = (flipped[Math.floor(flipped.length / 2)] ?? 0) ^ 0xff;
+
+  it.each([
+    ['cut short', 'gzip', gzip.subarray(0, -3)],
+    ['cut in its header', 'gzip', gzip.subarray(0, 5)],
+    ['of which a byte is wrong', 'gzip', flipped],
+    ['with a wrong checksum', 'gzip', Buffer.concat([gzip.subarray(0, -8), Buffer.alloc(8)])],
+    ['with something behind it', 'gzip', Buffer.concat([gzip, Buffer.from('x')])],
+    ['that is none', 'gzip', Buffer.from(text)],
+    ['of another kind', 'br', gzip],
+    ['cut short', 'zstd', zstd.subarray(0, -3)],
+    ['of another kind', 'zstd', gzip],
+    ['of nothing', 'gzip', Buffer.alloc(0)],
+    ['of nothing', 'br', Buffer.alloc(0)],
+    ['of nothing', 'zstd', Buffer.alloc(0)],
+  ])('%s (%s) is a 400 and is not kept', async (_what, encoding, body) => {
+    const from = new Sender(server);
+
+    const response = await from.post('/patients', body, { 'Content-Encoding': encoding });
+
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: expect.stringMatching(/^(not_inflatable|empty)$/) });
+    expect(await from.storedSnapshots()).toBe(0);
+  });
+
+  it('that looks back further than 8 MiB is a 400, as RFC 9659 has it', async () => {
+    const params = { [constants.ZSTD_c_windowLog]: 27, [constants.ZSTD_c_compressionLevel]: 1 };
+    const far = Buffer.concat(
+      await Readable.from([Buffer.from('['), Buffer.alloc(16 * MIB, ' '), Buffer.from(']')])
+        .pipe(createZstdCompress({ params }))
+        .toArray(),
+    );
+
+    const response = await new Sender(server).post('/patients', far, { 'Content-Encoding': 'zstd' });
+
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: 'not_inflatable' });
+  });
+
+  it('of the strongest ordinary compression is taken', async () => {
+    const params = { [constants.ZSTD_c_compressionLevel]: 19 };
+    const body = zstdCompressSync(`[${' '.repeat(16 * MIB)}]`, { params });
+
+    expect(await new Sender(server).mirror('/patients', body, { 'Content-Encoding': 'zstd' })).toMatchObject({
+      status: 'completed',
+    });
+  });
+});

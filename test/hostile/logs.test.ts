@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import pg from 'pg';
+import { LOGGED_FIELDS } from '../../src/platform/logging.js';
+import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { createDatabase, until } from '../setup/test-server.js';
+import { Asker } from './asker.js';
+
+/** Nothing of it may be logged. */
+const CANARY = 'Tyrell-4711';
+
+let server: ServerProcess;
+let asker: Asker;
+let databaseUrl: string;
+let log = '';
+
+beforeAll(async () => {
+  databaseUrl = await createDatabase();
+  const sink = new Writable({
+    write: (bytes: Buffer, _, done) => {
+      log += bytes.toString();
+      done();
+    },
+  });
+  const env = { DATABASE_URL: databaseUrl, PORT: '0', LOG_LEVEL: 'debug' };
+  server = await ServerProcess.start(env, { main: join('dist', 'main.js'), log: sink });
+  asker = new Asker(server);
+});
+
+afterAll(async () => {
+  asker.close();
+  await killServerProcesses();
+});
+
+function lines(): Record<string, any>[] {
+  return log
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+it('whatever is asked and whatever breaks, the log names requests by route, id and status, and nobody', async () => {
+  const headers = { 'X-Request-Id': 'asked-by-test', 'X-Note': CANARY, Cookie: CANARY };
+  const body = JSON.stringify([{ externalId: CANARY, firstName: CANARY, lastName: CANARY }]);
+  const json = { ...headers, 'Content-Type': 'application/json' };
+  const nobody = '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c';
+  await asker.ask({ method: 'POST', path: '/patients', headers: { ...json, Prefer: 'wait=20' }, body });
+  for (const path of [
+    `/patients/${CANARY}`,
+    `/patients?q=${CANARY}`,
+    `/${CANARY}?${CANARY}=1`,
+    `/patients/${CANARY}/${CANARY}`,
+    `/patients/%zz${CANARY}`,
+    `/sync/jobs/${CANARY}`,
+    `/sync/jobs/${nobody}`,
+    `/docs/${CANARY}`,
+    `/admin/queues/${CANARY}`,
+  ]) {
+    await asker.ask({ method: 'GET', path, headers });
+  }
+  const client = new pg.Client(databaseUrl);
+  await client.connect();
+  await client.query(`
+    create function break() returns trigger language plpgsql as
+      $$ begin raise exception 'cannot take %', new.external_id using detail = new.external_id; end $$;
+    create trigger break before insert or update on patient for each row execute function break()`);
+  const changed = body.replace('[{', '[{"middleName":"x",');
+  await asker.ask({ method: 'POST', path: '/patients', headers: json, body: changed });
+  await until('the job has failed once', () => lines().some(({ msg }) => msg === 'a job did not get through'));
+  await client.query(`alter view patient_of_source rename to "${CANARY}"`);
+  expect((await asker.ask({ method: 'GET', path: `/patients/${CANARY}`, headers })).status).toBe(500);
+  await client.end();
+  await until('the last one is logged', () => lines().some(({ res }) => res?.status === 500));
+
+  const told = lines();
+  const known = ['level', 'time', 'pid', 'hostname', 'msg', 'reqId', ...LOGGED_FIELDS];
+  expect(told.flatMap((line) => Object.keys(line)).filter((name) => !known.includes(name))).toEqual([]);
+  const paths = told.filter(({ reqId, req }) => reqId === 'asked-by-test' && req).map(({ req }) => req.path);
+  expect(paths).toEqual(expect.arrayContaining(['/patients', '/patients/:externalId', `/sync/jobs/${nobody}`, 'none']));
+  expect(log).not.toContain(CANARY);
+});

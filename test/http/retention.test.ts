@@ -1,0 +1,261 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { startTestServer, type TestServer, until } from '../setup/test-server.js';
+import { Cleaner } from '../../src/sync/cleaner.js';
+import { aPatient, aPayment, Sender, somePatients } from './sender.js';
+
+/** Past every retention: the longest is 400 days. */
+const LONG_AGO = 20;
+
+let server: TestServer;
+let from: Sender;
+
+beforeEach(async () => {
+  server = await startTestServer();
+  from = new Sender(server);
+});
+
+afterEach(() => server.close());
+
+const clean = () => server.app.get(Cleaner).clean();
+
+/** The months that a log has partitions for, oldest first. */
+async function monthsOf(log: string): Promise<string[]> {
+  const rows = await server.query(
+    `select right(inhrelid::regclass::text, 7) as month from pg_inherits where inhparent = '${log}'::regclass order by 1`,
+  );
+  return rows.map(({ month }) => month);
+}
+
+/** Makes all that a source has done so far happen so many months earlier. */
+async function makeOlder(months: number, source = from.source): Promise<void> {
+  const earlier = (column: string) => `${column} = ${column} - make_interval(months => ${months})`;
+  const own = `source_id = (select id from source where name = '${source}')`;
+  await server.query(`
+    do $$ declare parent text; first timestamptz; begin
+      foreach parent in array array['sync_error', 'change', 'total_change'] loop
+        for month in ${months - 1}..${months + 1} loop
+          first := (date_trunc('month', now() at time zone 'UTC') - make_interval(months => month)) at time zone 'UTC';
+          execute format('create table if not exists %I partition of %I for values from (%L) to (%L)',
+            parent || to_char(first at time zone 'UTC', '_YYYY_MM'), parent, first, first + interval '1 month');
+        end loop;
+      end loop;
+    end $$;
+    update sync_error set ${earlier('at')} where job_id in (select id from sync_job where ${own});
+    update change set ${earlier('at')} where ${own};
+    update total_change set ${earlier('at')} where ${own};
+    update mirror_commit set ${earlier('at')} where ${own};
+    update mirror_state set ${earlier('applied_at')} where ${own};
+    update sync_job set ${earlier('submitted_at')}, ${earlier('applied_at')} where ${own};
+    update patient set ${earlier('created')}, ${earlier('updated')}, ${earlier('deleted_at')} where ${own};
+    update payment set ${earlier('created')}, ${earlier('updated')}, ${earlier('deleted_at')} where ${own}`);
+}
+
+async function expectGone(path: string, code: string, headers: Record<string, string> = {}): Promise<void> {
+  const response = await from.fetch(path, { headers });
+  expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect({ path, status: response.status, ...((await response.json()) as any) }).toMatchObject({
+    path,
+    status: 410,
+    code,
+  });
+}
+
+describe('changes that are past their retention', () => {
+  it('are told no more by jobs, and those that are not still are', async () => {
+    const old = [
+      await from.mirror('/patients', somePatients(2)),
+      await from.mirror('/patients', somePatients(3)),
+      await from.mirror('/patients', somePatients(3).toReversed()),
+    ];
+    await makeOlder(LONG_AGO);
+    const young = await from.mirror('/patients', somePatients(2));
+
+    await clean();
+
+    for (const job of old.slice(0, 2)) {
+      await expectGone(`/sync/jobs/${job.id}/changes`, 'changes_gone');
+      await expectGone(`/sync/jobs/${job.id}/changes`, 'changes_gone', { Accept: 'text/csv' });
+    }
+    // Nothing was changed by it, which is as true as ever.
+    expect((await from.get(`/sync/jobs/${old[2]?.id}/changes`)).items).toEqual([]);
+    expect((await from.get(`/sync/jobs/${young.id}/changes`)).items).toMatchObject([
+      { externalId: '3', operation: 'deleted' },
+    ]);
+  });
+
+  it('are left out of histories', async () => {
+    await from.mirror('/patients', somePatients(2));
+    await makeOlder(LONG_AGO);
+    await from.mirror('/patients', [aPatient({ firstName: 'Roy' }), aPatient({ externalId: '2' })]);
+
+    await clean();
+
+    const { items } = await from.get('/patients/1/history');
+    expect(items).toMatchObject([{ operation: 'updated', before: { firstName: 'Rick' }, after: { firstName: 'Roy' } }]);
+    expect(await from.get('/patients/2/history')).toEqual({ items: [], nextCursor: null });
+    expect((await from.fetch('/patients/3/history')).status).toBe(404);
+  });
+
+  it('are left out of the feed, which refuses cursors to them', async () => {
+    const before = (await from.get('/changes')).nextCursor;
+    await from.mirror('/patients', somePatients(2));
+    const amid = (await from.get('/changes?limit=1')).nextCursor;
+    const behind = (await from.get('/changes')).nextCursor;
+    await makeOlder(LONG_AGO);
+    await from.mirror('/patients', somePatients(3));
+
+    await clean();
+
+    await expectGone(`/changes?after=${before}`, 'changes_gone');
+    await expectGone(`/changes?after=${amid}`, 'changes_gone');
+    for (const query of ['', `after=${behind}`]) {
+      expect((await from.get(`/changes?${query}`)).items).toMatchObject([{ operation: 'created', externalId: '3' }]);
+    }
+    expect((await from.get('/changes?after=latest')).items).toEqual([]);
+  });
+
+  it('leave nothing in the feed of a source that has rested since', async () => {
+    await from.mirror('/patients', somePatients(2));
+    const present = (await from.get('/changes')).nextCursor;
+    await makeOlder(LONG_AGO);
+
+    await clean();
+
+    expect(await from.get('/changes')).toEqual({ items: [], nextCursor: present });
+    await from.mirror('/patients', somePatients(3));
+    expect((await from.get(`/changes?after=${present}`)).items).toHaveLength(1);
+  });
+
+  it('take from the feed what was numbered before them, so that it has no gap', async () => {
+    await from.mirror('/patients', somePatients(1));
+    await from.mirror('/payments', [aPayment()]);
+    await from.mirror('/patients', somePatients(2));
+    await makeOlder(LONG_AGO);
+    // A commit may have a lower number and yet be of a later time than another one of an unlinked resource.
+    await server.query('update mirror_commit set at = now() where seq in (1, 3)');
+
+    await clean();
+
+    expect(await server.query('select seq::int from mirror_commit')).toEqual([{ seq: 3 }]);
+  });
+
+  it('of a feed that has been set back are those behind a cursor of the time before', async () => {
+    await from.mirror('/patients', somePatients(1));
+    await from.mirror('/patients', somePatients(2));
+    const { nextCursor } = await from.get('/changes');
+
+    await server.query(`delete from mirror_commit where seq = 2; update source set last_commit = 1`);
+
+    await expectGone(`/changes?after=${nextCursor}`, 'changes_gone');
+  });
+});
+
+describe('errors that are past their retention', () => {
+  it('are told no more, and are reported anew when the same bytes come again', async () => {
+    const body = [aPatient(), { externalId: '2' }];
+    const old = await from.mirror('/patients', body);
+    const flawless = await from.mirror('/payments', [aPayment()]);
+    await makeOlder(LONG_AGO);
+
+    await clean();
+
+    await expectGone(`/sync/jobs/${old.id}/errors`, 'errors_gone');
+    await expectGone(`/sync/jobs/${old.id}/errors`, 'errors_gone', { Accept: 'application/x-ndjson' });
+    expect((await from.get(`/sync/jobs/${flawless.id}/errors`)).items).toEqual([]);
+    const again = await from.mirror('/patients', body);
+    expect(again.counts).toMatchObject({ received: 2, unchanged: 1, rejected: 1 });
+    expect((await from.get(`/sync/jobs/${again.id}/errors`)).items).toMatchObject([{ index: 1, externalId: '2' }]);
+  });
+
+  it('of a job that still waits for its approval are kept', async () => {
+    await from.mirror('/patients', somePatients(3));
+    const held = await from.mirror('/patients?deletes=hold', [aPatient(), { externalId: 'x' }]);
+    await makeOlder(LONG_AGO);
+
+    await clean();
+
+    expect((await from.get(`/sync/jobs/${held.id}/errors`)).items).toMatchObject([{ index: 1 }]);
+    expect((await from.decide(held.id, 'approve')).status).toBe(200);
+    expect(await from.settled(held.id)).toMatchObject({ status: 'completed', counts: { deleted: 2, rejected: 1 } });
+  });
+});
+
+describe('a list whose order moves', () => {
+  const page = (query: string) => from.get(`/patients?limit=1&${query}`);
+
+  it.each(['sort=paymentsTotal', 'sort=lastName'])('%s refuses a cursor older than what is kept', async (sort) => {
+    await from.mirror('/patients', somePatients(3));
+    const { nextCursor } = await page(sort);
+    const [scope, , ...rest] = JSON.parse(Buffer.from(nextCursor, 'base64url').toString());
+    const longAgo = new Date();
+    longAgo.setUTCMonth(longAgo.getUTCMonth() - LONG_AGO - 3);
+    const aged = Buffer.from(JSON.stringify([scope, String(longAgo.getTime()), ...rest])).toString('base64url');
+    expect((await page(`${sort}&cursor=${aged}`)).items).toMatchObject([{ externalId: '2' }]);
+    await makeOlder(LONG_AGO);
+
+    await clean();
+
+    await expectGone(`/patients?limit=1&${sort}&cursor=${aged}`, 'cursor_gone');
+  });
+
+  it.each(['sort=-paymentsTotal', 'sort=lastName', 'sort=externalId'])(
+    '%s may be read by the page however long ago its source was last changed',
+    async (sort) => {
+      await from.mirror('/patients', somePatients(3));
+      await makeOlder(LONG_AGO);
+      const { nextCursor } = await page(sort);
+
+      await clean();
+
+      expect((await page(`${sort}&cursor=${nextCursor}`)).items).toMatchObject([{ externalId: '2' }]);
+    },
+  );
+});
+
+describe('the partitions of a log', () => {
+  it('go when all of their rows are past the retention, and do not come back', async () => {
+    await makeOlder(LONG_AGO);
+    await makeOlder(2);
+    const before = await monthsOf('change');
+
+    await clean();
+    await clean();
+
+    const now = new Date();
+    const monthOf = (ago: number) => {
+      const day = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - ago, 1));
+      return day.toISOString().slice(0, 7).replace('-', '_');
+    };
+    expect(before).toContain(monthOf(LONG_AGO));
+    expect(await monthsOf('change')).toEqual([3, 2, 1, 0, -1, -2].map(monthOf));
+    // 90 days are three months and something more or less.
+    expect((await monthsOf('sync_error')).length).toBeGreaterThanOrEqual(5);
+    expect((await monthsOf('total_change')).at(-1)).toBe(monthOf(-2));
+    expect(await monthsOf('total_change')).not.toContain(monthOf(2));
+    expect(await monthsOf('total_change')).toContain(monthOf(0));
+  });
+
+  it('stay while somebody uses the log, whom nobody has to wait for', async () => {
+    const job = await from.mirror('/patients', somePatients(2));
+    await makeOlder(LONG_AGO);
+    const months = await monthsOf('change');
+    const client = new pg.Client(server.databaseUrl);
+    await client.connect();
+    await client.query('begin; lock table change in row exclusive mode');
+
+    const cleaning = clean();
+    const { items } = await from.get('/changes');
+    await cleaning;
+
+    expect(items).toHaveLength(2);
+    expect(await monthsOf('change')).toEqual(months);
+    expect((await from.get(`/sync/jobs/${job.id}/changes`)).items).toHaveLength(2);
+    await client.end();
+    await until('the log is free', async () => {
+      await clean();
+      return (await from.fetch(`/sync/jobs/${job.id}/changes`)).status === 410;
+    });
+    expect(await monthsOf('change')).not.toEqual(months);
+  });
+});

@@ -1,0 +1,276 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { MikroORM } from '@mikro-orm/postgresql';
+import { Controller, Get, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { LimitStore } from '../../src/limits/limit-store.js';
+import { RateLimits } from '../../src/limits/rate-limits.js';
+import { SharedCounter } from '../../src/limits/shared-counter.js';
+import { ProblemFilter } from '../../src/platform/problem.filter.js';
+import { Refusal } from '../../src/platform/refusal.js';
+import { TcpProxy } from '../http/tcp-proxy.js';
+import {
+  BACKENDS,
+  REDIS_URL,
+  startTestServer,
+  type TestServer,
+  type TestServerOptions,
+  until,
+} from '../setup/test-server.js';
+
+@Controller('guarded')
+class GuardedController {
+  @Get()
+  get(): string {
+    return 'in';
+  }
+}
+
+@Module({ controllers: [GuardedController] })
+class Guarded {}
+
+const running: { close(): Promise<void> }[] = [];
+
+afterEach(async () => {
+  for (const server of running.splice(0).toReversed()) await server.close();
+});
+
+async function start(options: TestServerOptions = {}): Promise<TestServer> {
+  const server = await startTestServer({ ROLE: 'api', ...options });
+  running.push(server);
+  return server;
+}
+
+/** The statuses of requests one after the other. A window of a minute, begun by the first, holds them all. */
+async function statusesOf(count: number, ask: (index: number) => Promise<Response>): Promise<number[]> {
+  const statuses: number[] = [];
+  for (let index = 0; index < count; index += 1) statuses.push((await ask(index)).status);
+  return statuses;
+}
+
+describe.each(BACKENDS)('the limit of requests, counted in %s,', (backend) => {
+  it('lets so many pass and refuses the next with the time to come back', async () => {
+    const server = await start({ backend, RATE_LIMIT_PER_MINUTE: 3 });
+
+    const answers = [];
+    for (let n = 0; n < 4; n += 1) answers.push(await server.fetch('/sync/jobs'));
+
+    const [first, , third, fourth] = answers as [Response, Response, Response, Response];
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429]);
+    const shown = answers.map(({ headers }) => [headers.get('ratelimit-limit'), headers.get('ratelimit-remaining')]);
+    expect(shown).toEqual([
+      ['3', '2'],
+      ['3', '1'],
+      ['3', '0'],
+      ['3', '0'],
+    ]);
+    expect(Number(first.headers.get('ratelimit-reset'))).toBeLessThanOrEqual(60);
+    expect(Number(third.headers.get('ratelimit-reset'))).toBeGreaterThan(0);
+    expect(fourth.headers.get('retry-after')).toBe(fourth.headers.get('ratelimit-reset'));
+    expect(fourth.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+    expect(fourth.headers.get('x-request-id')).not.toBeNull();
+    expect(await fourth.json()).toMatchObject({ status: 429, code: 'rate_limited' });
+  });
+
+  it('is one over all instances', async () => {
+    const one = await start({ backend, RATE_LIMIT_PER_MINUTE: 6 });
+    const { databaseUrl, config } = one;
+    const other = await start({ backend, RATE_LIMIT_PER_MINUTE: 6, databaseUrl, QUEUE_PREFIX: config.QUEUE_PREFIX });
+
+    const statuses = await statusesOf(8, (n) => (n % 2 ? one : other).fetch('/sync/jobs'));
+
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 200, 429, 429]);
+  });
+
+  it('is exact too where a process draws many at once, also when all come at once', async () => {
+    const server = await start({ backend, RATE_LIMIT_PER_MINUTE: 450 });
+
+    const statuses = await Promise.all(
+      Array.from({ length: 500 }, async () => (await server.fetch('/sync/jobs?limit=1')).status),
+    );
+
+    expect(statuses.filter((status) => status === 200)).toHaveLength(450);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(50);
+  });
+
+  it('begins anew when its window is over', async () => {
+    const server = await start({ backend });
+    const store = new LimitStore(server.app.get(MikroORM).em, server.config);
+    await store.connect();
+    running.push({ close: async () => store.close() });
+    const counter = new SharedCounter(store.counter({ name: randomUUID(), points: 2, windowSeconds: 1 }), 2);
+
+    for (let used = 0; used < 2; used += 1) await counter.take('somebody');
+    // The window may be over by now on a slow machine; then the next one is used up as well.
+    await until('it is used up', async () => (await counter.take('somebody')).isExceeded);
+
+    await until('the window is over', async () => !(await counter.take('somebody')).isExceeded);
+    expect((await counter.take('somebody else')).isExceeded).toBe(false);
+  });
+});
+
+describe('the limit of requests', () => {
+  it('is of a key as well, whichever way it is shown', async () => {
+    const server = await start({ RATE_LIMIT_PER_MINUTE: 4, TRUST_PROXY: 1 });
+    const ways = [
+      { Authorization: 'Bearer secret-1' },
+      { 'X-API-Key': 'secret-1' },
+      { Authorization: `Basic ${btoa('me:secret-1')}` },
+      { Authorization: 'bearer  secret-1' },
+      { Authorization: 'Bearer secret-1' },
+      { Authorization: 'Bearer secret-2' },
+    ];
+
+    // From an address each, so that the limit of an address has no part in it.
+    const statuses = await statusesOf(ways.length, (n) =>
+      server.fetch('/sync/jobs', { headers: { 'X-Forwarded-For': `192.0.2.${n}`, ...ways[n] } }),
+    );
+
+    expect(statuses).toEqual([200, 200, 200, 200, 429, 200]);
+    const kept = JSON.stringify(await server.query('select * from rate_limit'));
+    expect(kept).not.toContain('secret');
+  });
+
+  it('is of an address as well, whatever keys are shown from it', async () => {
+    const server = await start({ RATE_LIMIT_PER_MINUTE: 3 });
+
+    const statuses = await statusesOf(5, (n) =>
+      server.fetch('/sync/jobs', { headers: { 'X-API-Key': `made-up-${n}` } }),
+    );
+
+    expect(statuses).toEqual([200, 200, 200, 429, 429]);
+    // Keys that are made up beyond it are not even counted.
+    expect(await server.query(`select 1 from rate_limit where key like 'k:%'`)).toHaveLength(3);
+  });
+
+  it('believes no X-Forwarded-For unless a proxy is trusted', async () => {
+    const server = await start({ RATE_LIMIT_PER_MINUTE: 2 });
+    const from = (n: number) => ({ headers: { 'X-Forwarded-For': `192.0.2.${n}`, 'X-Real-IP': `192.0.2.${n}` } });
+
+    const statuses = await statusesOf(3, (n) => server.fetch('/sync/jobs', from(n)));
+
+    expect(statuses).toEqual([200, 200, 429]);
+  });
+
+  it('believes what a trusted proxy adds, and not what came to it', async () => {
+    const server = await start({ RATE_LIMIT_PER_MINUTE: 2, TRUST_PROXY: ['loopback'] });
+    const from = (n: number) => ({ headers: { 'X-Forwarded-For': `10.0.0.${n}, 192.0.2.1` } });
+
+    const statuses = await statusesOf(3, (n) => server.fetch('/sync/jobs', from(n)));
+
+    expect(statuses).toEqual([200, 200, 429]);
+    expect((await server.fetch('/sync/jobs', { headers: { 'X-Forwarded-For': '192.0.2.2' } })).status).toBe(200);
+  });
+
+  it('counts an IPv6 network as one address', async () => {
+    const server = await start({ RATE_LIMIT_PER_MINUTE: 2, TRUST_PROXY: 1 });
+    const from = (n: number) => ({ headers: { 'X-Forwarded-For': `2001:db8:0:1::${n}` } });
+
+    expect(await statusesOf(3, (n) => server.fetch('/sync/jobs', from(n)))).toEqual([200, 200, 429]);
+    const next = { headers: { 'X-Forwarded-For': '2001:db8:0:2::1' } };
+    expect((await server.fetch('/sync/jobs', next)).status).toBe(200);
+  });
+
+  it('holds for pages and unknown addresses, and not for health', async () => {
+    const server = await start({ RATE_LIMIT_PER_MINUTE: 1 });
+    await server.fetch('/nothing-here');
+
+    const paths = ['/docs', '/openapi.json', '/admin/queues', '/metrics', '/nothing-here', '/patients', '/healthy'];
+    const statuses = await statusesOf(paths.length, (n) => server.fetch(paths[n] ?? ''));
+
+    expect(statuses).toEqual(paths.map(() => 429));
+    const health = await server.fetch('/health/live');
+    expect([health.status, health.headers.get('ratelimit-limit')]).toEqual([200, null]);
+    expect((await server.fetch('/health')).status).toBe(200);
+  });
+
+  it('is no more when it is 0', async () => {
+    const server = await start({ RATE_LIMIT_PER_MINUTE: 0 });
+
+    expect((await server.fetch('/sync/jobs')).headers.get('ratelimit-limit')).toBeNull();
+  });
+
+  it('is counted by each process while the database does not count', async () => {
+    const server = await start({ RATE_LIMIT_PER_MINUTE: 3 });
+    await server.query('alter table rate_limit rename to gone');
+
+    expect(await statusesOf(4, () => server.fetch('/sync/jobs'))).toEqual([200, 200, 200, 429]);
+  });
+
+  const redis = BACKENDS.includes('redis') ? it : it.skip;
+  redis('is counted by each process while Redis is away', async () => {
+    const proxy = await TcpProxy.to(REDIS_URL, 6379);
+    running.push({ close: () => proxy.cut() });
+    const server = await start();
+    const config = { ...server.config, REDIS_URL: proxy.way(REDIS_URL) };
+    const store = new LimitStore(server.app.get(MikroORM).em, config);
+    running.push({ close: async () => store.close() });
+    await store.connect();
+    const counter = new SharedCounter(store.counter({ name: randomUUID(), points: 3, windowSeconds: 60 }), 3);
+    await counter.take('somebody');
+    await proxy.cut();
+
+    const counts = [];
+    for (let n = 0; n < 4; n += 1) counts.push(await counter.take('somebody'));
+
+    expect(counts.map(({ isExceeded }) => isExceeded)).toEqual([false, false, false, true]);
+  });
+});
+
+describe('wrong keys', () => {
+  let server: TestServer;
+  let app: NestExpressApplication;
+  let url: string;
+
+  beforeAll(async () => {
+    server = await startTestServer({ ROLE: 'api', WRONG_KEYS_PER_MINUTE: 3, TRUST_PROXY: 1 });
+    app = await NestFactory.create<NestExpressApplication>(Guarded, { logger: false });
+    app.set('trust proxy', 1);
+    app.use(server.app.get(RateLimits).check);
+    app.useGlobalGuards({
+      canActivate: (context) => {
+        const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, string> }>();
+        if (headers['x-api-key'] === 'right') return true;
+        throw new Refusal(401, 'unauthorized', 'No.');
+      },
+    });
+    app.useGlobalFilters(new ProblemFilter());
+    await app.listen(0, '127.0.0.1');
+    url = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}/guarded`;
+  });
+
+  afterAll(async () => {
+    await app.close();
+    await server.close();
+  });
+
+  function show(key: string | null, address: string): Promise<Response> {
+    return fetch(url, { headers: { 'X-Forwarded-For': address, ...(key === null ? {} : { 'X-API-Key': key }) } });
+  }
+
+  it('are refused with 429 once there were too many, and the right one still passes', async () => {
+    expect(await statusesOf(5, (n) => show(`wrong-${n}`, '192.0.2.1'))).toEqual([401, 401, 401, 429, 429]);
+
+    const refused = await show('wrong', '192.0.2.1');
+    expect(refused.headers.get('retry-after')).toMatch(/^[1-9]\d?$/);
+    expect(await refused.json()).toMatchObject({
+      code: 'rate_limited',
+      detail: 'Too many wrong keys from this address.',
+    });
+    expect((await show('right', '192.0.2.1')).status).toBe(200);
+    expect((await show('wrong', '192.0.2.2')).status).toBe(401);
+  });
+
+  it('are not what shows none', async () => {
+    expect(await statusesOf(5, () => show(null, '192.0.2.3'))).toEqual([401, 401, 401, 401, 401]);
+  });
+
+  it('are counted in the metrics', async () => {
+    const metrics = await (await server.fetch('/metrics')).text();
+
+    expect(metrics).toContain('counterpart_rate_limited_total{limit="wrong_keys"} 3');
+    expect(metrics).toContain('counterpart_unauthorized_total{key="none"} 5');
+  });
+});

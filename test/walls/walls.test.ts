@@ -1,0 +1,203 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Patient } from '../../src/patients/patient.entity.js';
+import { acrossSources, withinSource } from '../../src/platform/walls.js';
+import { WebhookEndpoint } from '../../src/webhooks/webhook-endpoint.entity.js';
+import { aPayment, Sender, somePatients } from '../http/sender.js';
+import { startTestServer, type TestServer } from '../setup/test-server.js';
+
+/** Tables whose rows belong to no source, or of which no caller gets any. */
+const OF_NO_SOURCE = [
+  'log_horizon',
+  'mikro_orm_migrations',
+  'access_key',
+  'audit_entry',
+  'audit_chain',
+  'rate_limit',
+  'upload_slot',
+];
+
+/** How the rows of a table tell their source, where not by `source_id`. */
+const SOURCE_OF: Record<string, string> = {
+  source: 'id',
+  snapshot_chunk: '(select source_id from snapshot where id = snapshot_id)',
+  job_heartbeat: '(select source_id from sync_job where id = job_id)',
+};
+
+let server: TestServer;
+let em: EntityManager;
+let mine: number;
+let theirs: number;
+let tables: string[];
+
+/** A statement as the application sends it, by somebody who has forgotten to say whose rows are meant. */
+const ask = <Row = any>(sql: string) => em.fork().execute<Row[]>(sql);
+
+const count = async (from: string) => Number((await ask(`select count(*) as n from ${from}`))[0].n);
+
+beforeAll(async () => {
+  server = await startTestServer({ DATABASE_POOL_SIZE: 4, WEBHOOK_TARGETS: 'any' });
+  em = server.app.get(EntityManager);
+  const senders = [new Sender(server), new Sender(server)];
+  for (const from of senders) {
+    await from.post('/webhooks', { url: 'https://receiver.example/' });
+    await from.mirror('/patients', [...somePatients(3), { externalId: '' }], { 'Idempotency-Key': 'first' });
+    await from.mirror('/payments', [aPayment()]);
+    await from.mirror('/patients?deletes=apply', somePatients(2).toReversed());
+  }
+  const ids = await server.query('select id from source where name = any($1) order by id', [
+    senders.map(({ source }) => source),
+  ]);
+  [mine, theirs] = ids.map(({ id }) => id) as [number, number];
+  const names = await server.query(
+    `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`,
+  );
+  tables = names.map(({ relname }) => relname).filter((name) => !OF_NO_SOURCE.includes(name));
+});
+
+afterAll(() => server.close());
+
+it('every table with rows of sources is walled, for its owner too', async () => {
+  const unwalled = await server.query(
+    `select relname from pg_class where relname = any($1) and not (relrowsecurity and relforcerowsecurity)`,
+    [tables],
+  );
+  expect(unwalled).toEqual([]);
+});
+
+it('sessions are those of a role that owns nothing and passes no wall', async () => {
+  const [role] = await ask(
+    `select rolname, rolsuper, rolbypassrls, rolcanlogin,
+            (select count(*)::int from pg_class where relowner = r.oid and relnamespace = 'public'::regnamespace) as owned
+       from pg_roles r where rolname = current_user`,
+  );
+  expect(role).toEqual({
+    rolname: 'counterpart_app',
+    rolsuper: false,
+    rolbypassrls: false,
+    rolcanlogin: false,
+    owned: 0,
+  });
+});
+
+describe('a query that forgets to say whose rows it means', () => {
+  it('finds the rows of its source, and none of others', async () => {
+    for (const table of tables) {
+      const key = SOURCE_OF[table] ?? 'source_id';
+      const all = await server.query(
+        `select count(*)::int as n, count(*) filter (where ${key} = ${mine})::int as mine from ${table}`,
+      );
+      const found = await withinSource(mine, () =>
+        ask(`select count(*)::int as n, count(*) filter (where ${key} = ${mine})::int as mine from ${table}`),
+      );
+      expect({ table, ...found[0] }).toEqual({ table, n: all[0].mine, mine: all[0].mine });
+      expect({ table, others: all[0].n > all[0].mine }).toEqual({ table, others: true });
+    }
+  });
+
+  it('finds nothing at all outside of any walls', async () => {
+    for (const table of [...tables, 'patient_of_source'])
+      expect({ table, n: await count(table) }).toEqual({ table, n: 0 });
+  });
+
+  it('changes and deletes nothing of others', async () => {
+    await withinSource(mine, async () => {
+      await ask(`update patient set first_name = 'Roy'`);
+      await ask(`update sync_job set status = 'failed'`);
+      await ask('delete from payment');
+    });
+    const [left] = await server.query(
+      `select (select count(*)::int from patient where source_id = $1 and first_name = 'Roy') as renamed,
+              (select count(*)::int from sync_job where source_id = $1 and status = 'failed') as failed,
+              (select count(*)::int from payment where source_id = $1) as payments`,
+      [theirs],
+    );
+    expect(left).toEqual({ renamed: 0, failed: 0, payments: 1 });
+  });
+
+  it('puts no row among those of others, nor moves one there', async () => {
+    const inserted = withinSource(mine, () =>
+      ask(`insert into mirror_state (source_id, resource, last_seq, applied_seq) values (${theirs}, 'sepa', 0, 0)`),
+    );
+    await expect(inserted).rejects.toMatchObject({ code: '42501' });
+    const moved = withinSource(mine, () => ask(`update snapshot set source_id = ${theirs}`));
+    await expect(moved).rejects.toMatchObject({ code: '42501' });
+  });
+
+  it('is walled in by the ORM already', async () => {
+    const found = await withinSource(mine, () => em.fork().find(Patient, {}));
+    expect(new Set(found.map(({ sourceId }) => sourceId))).toEqual(new Set([mine]));
+    expect(await em.fork().find(Patient, {})).toEqual([]);
+    const [endpoint] = await acrossSources(() => em.fork().find(WebhookEndpoint, { sourceId: theirs }));
+    expect(await withinSource(mine, () => em.fork().findOne(WebhookEndpoint, endpoint?.id ?? ''))).toBeNull();
+  });
+
+  it('cannot reach the rows by their partition, nor rewrite what has been logged', async () => {
+    const [partition] = await server.query(
+      `select inhrelid::regclass::text as name from pg_inherits where inhparent = 'change'::regclass`,
+    );
+    for (const statement of [
+      `select * from ${partition.name}`,
+      `update change set before = '{}'`,
+      'delete from change',
+      'truncate change',
+      'update mirror_commit set rows = 0',
+      'drop table patient',
+      'alter table patient disable row level security',
+      `create table public.own ()`,
+    ]) {
+      await expect(withinSource(mine, () => ask(statement))).rejects.toMatchObject({ code: '42501' });
+    }
+  });
+});
+
+it('work for all sources sees all of them', async () => {
+  const all = await server.query('select count(*)::int as n from patient');
+  expect(await acrossSources(() => count('patient'))).toBe(all[0].n);
+});
+
+it('a connection carries nothing on, whatever came before', async () => {
+  const sessions = new Set<number>();
+  for (let n = 0; n < 20; n += 1) {
+    await withinSource(mine, () => ask('select 1'));
+    await acrossSources(() => em.fork().transactional((inside) => inside.execute('select 1')));
+    await withinSource(mine, () => ask('select 1 / 0')).catch(() => undefined);
+    const [seen] = await ask(`select pg_backend_pid() as pid, current_user as role,
+      nullif(current_setting('counterpart.source', true), '') as source, (select count(*)::int from patient) as rows`);
+    sessions.add(seen.pid);
+    expect(seen).toMatchObject({ role: 'counterpart_app', source: null, rows: 0 });
+  }
+  expect(sessions.size).toBeLessThan(5);
+});
+
+it('many at once see their own, though they share few connections', async () => {
+  const seen = await Promise.all(
+    Array.from({ length: 100 }, (_, n) => {
+      const source = n % 2 === 0 ? mine : theirs;
+      return withinSource(source, async () => [
+        source,
+        (await ask('select distinct source_id from patient'))[0].source_id,
+      ]);
+    }),
+  );
+  for (const [source, found] of seen) expect(found).toBe(source);
+});
+
+it('a transaction stays within the walls that it began in', async () => {
+  const crossing = withinSource(mine, () =>
+    em.fork().transactional((inside) => withinSource(theirs, () => inside.execute('select 1'))),
+  );
+  await expect(crossing).rejects.toThrow('stays within the walls');
+  expect(await withinSource(theirs, () => count('patient'))).toBeGreaterThan(0);
+});
+
+it('a range of totals is read by its index behind the wall', async () => {
+  const plan = await withinSource(mine, () =>
+    em.fork().transactional(async (inside) => {
+      await inside.execute('set local enable_seqscan = off');
+      return inside.execute(`explain select * from patient_of_source
+        where source_id = ${mine} and payments_total >= 5 and deleted_at is null order by payments_total, external_id limit 5`);
+    }),
+  );
+  expect(JSON.stringify(plan)).toMatch(/Index Cond: \(\(source_id = \d+\) AND \(payments_total >= /);
+});
