@@ -14,6 +14,7 @@ import { migrations } from './migrations/migrations.js';
 import { OpsModule } from './ops/ops.module.js';
 import { CONFIG, type Config, poolSize } from './platform/config.js';
 import { ormOptions } from './platform/database.js';
+import { answersCallers } from './platform/duties.js';
 import { INSTANCE, newInstanceName } from './platform/instance.js';
 import { loggingOptions } from './platform/logging.js';
 import { ProblemFilter } from './platform/problem.filter.js';
@@ -66,12 +67,12 @@ export class AppModule {
         AuditModule.forRole(config.ROLE),
         LimitsModule.forRole(config.ROLE),
         OpsModule,
-        ...(config.ROLE === 'worker' ? [] : resources.map(({ module }) => module)),
+        ...(answersCallers(config.ROLE) ? resources.map(({ module }) => module) : []),
       ],
       providers: [
         { provide: APP_FILTER, useClass: ProblemFilter },
         // The first guard: it sees what the others refuse.
-        ...(config.ROLE === 'worker' ? [] : [{ provide: APP_GUARD, useClass: AuditGuard }]),
+        ...(answersCallers(config.ROLE) ? [{ provide: APP_GUARD, useClass: AuditGuard }] : []),
         // The order is theirs: a stranger does not learn which parameters there are.
         { provide: APP_GUARD, useClass: AccessGuard },
         { provide: APP_GUARD, useClass: QueryGuard },

@@ -13,6 +13,7 @@ import { auditQueueActions } from './audit/audit-queue-actions.js';
 import { DASHBOARD_PATH, mountQueueDashboard } from './ops/queue-dashboard.js';
 import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
 import type { Config } from './platform/config.js';
+import { answersCallers } from './platform/duties.js';
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
 import { nameRequest } from './platform/logging.js';
 import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
@@ -56,9 +57,9 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     protectBrowsers(app);
     app.use(requestLimits(config.MAX_URL_BYTES));
     // Before anybody looks at a key, so that wrong ones are counted too.
-    if (config.ROLE !== 'worker') app.use(app.get(RateLimits).check);
+    if (answersCallers(config.ROLE)) app.use(app.get(RateLimits).check);
     mountGate(app);
-    if (config.ROLE !== 'worker') mountPages(app, config);
+    if (answersCallers(config.ROLE)) mountPages(app, config);
     const close = async () => {
       await app.close();
       await embedded?.stop();

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import type { Config } from '../platform/config.js';
+import { answersCallers, worksOnJobs } from '../platform/duties.js';
 import { AuditCleaner } from './audit-cleaner.js';
 import { AuditLog } from './audit-log.js';
 import { AuditQueries } from './audit-queries.js';
@@ -13,11 +14,11 @@ const API = [AuditLog, AuditQueries, { provide: APP_INTERCEPTOR, useClass: Audit
 @Module({})
 export class AuditModule {
   static forRole(role: Config['ROLE']): DynamicModule {
-    const isApi = role !== 'worker';
+    const isApi = answersCallers(role);
     return {
       module: AuditModule,
       controllers: isApi ? [AuditController] : [],
-      providers: [...(isApi ? API : []), ...(role === 'api' ? [] : [AuditCleaner])],
+      providers: [...(isApi ? API : []), ...(worksOnJobs(role) ? [AuditCleaner] : [])],
       exports: isApi ? [AuditLog] : [],
     };
   }

@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config.js';
+import { answersCallers } from '../platform/duties.js';
 import { LimitCleaner } from './limit-cleaner.js';
 import { RateLimits } from './rate-limits.js';
 
@@ -7,6 +8,6 @@ import { RateLimits } from './rate-limits.js';
 @Module({})
 export class LimitsModule {
   static forRole(role: Config['ROLE']): DynamicModule {
-    return { module: LimitsModule, providers: role === 'worker' ? [] : [RateLimits, LimitCleaner] };
+    return { module: LimitsModule, providers: answersCallers(role) ? [RateLimits, LimitCleaner] : [] };
   }
 }

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { answersCallers, worksOnJobs } from './duties.js';
 import { isLoopback } from './loopback.js';
 
 const wholeNumber = (min: number, max: number) =>
@@ -54,7 +55,7 @@ export const settings = z.object({
     .default('127.0.0.1'),
   AUTH: z.enum(['keys', 'open']).optional(),
   QUEUE_ACTIONS: z.enum(['deny', 'allow']).default('deny'),
-  ROLE: z.enum(['all', 'api', 'worker']).default('all'),
+  ROLE: z.enum(['all', 'api', 'worker', 'payments']).default('all'),
   DATABASE_URL: url('postgresql', 'postgres'),
   DATABASE_POOL_SIZE: wholeNumber(4, 500).optional(),
   MIGRATIONS: z.enum(['run', 'skip']).default('run'),
@@ -161,7 +162,7 @@ const POOL_SIZE_OF_CALLERS = 20;
 
 /** Connections of a process to the database: as set, or by what its role does at once. */
 export function poolSize(config: Config): number {
-  const callers = config.ROLE === 'worker' ? 0 : POOL_SIZE_OF_CALLERS;
+  const callers = answersCallers(config.ROLE) ? POOL_SIZE_OF_CALLERS : 0;
   return config.DATABASE_POOL_SIZE ?? callers + poolSizeOfJobs(config);
 }
 
@@ -170,5 +171,5 @@ export function poolSize(config: Config): number {
  * other. Heartbeat, rescuer and cleaner want theirs besides.
  */
 function poolSizeOfJobs(config: Pick<Config, 'ROLE' | 'WORKER_CONCURRENCY'>): number {
-  return config.ROLE === 'api' ? 0 : 2 * config.WORKER_CONCURRENCY + 2;
+  return worksOnJobs(config.ROLE) ? 2 * config.WORKER_CONCURRENCY + 2 : 0;
 }

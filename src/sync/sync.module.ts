@@ -2,6 +2,7 @@ import { BullModule } from '@nestjs/bullmq';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import type { Config } from '../platform/config.js';
+import { answersCallers, worksOnJobs } from '../platform/duties.js';
 import { ChangeFeed } from './changes/change-feed.js';
 import { ChangeFeedController } from './changes/change-feed.controller.js';
 import { CommitWatcher } from './changes/commit-watcher.js';
@@ -83,13 +84,13 @@ const CONTROLLERS = [
 export class SyncModule {
   static forRole(role: Config['ROLE'], definitions: readonly MirroredResource[]): DynamicModule {
     const resources = { provide: MirroredResources, useValue: new MirroredResources(definitions) };
-    const api = role === 'worker' ? [] : [...API, ...CHANGES];
-    const providers = [resources, ...SHARED, ...api, ...(role === 'api' ? [] : WORKER)];
+    const api = answersCallers(role) ? [...API, ...CHANGES] : [];
+    const providers = [resources, ...SHARED, ...api, ...(worksOnJobs(role) ? WORKER : [])];
     return {
       module: SyncModule,
       global: true,
       imports: [BullModule.registerQueue(...Object.values(SYNC_QUEUES).map((name) => ({ name })))],
-      controllers: role === 'worker' ? [] : CONTROLLERS,
+      controllers: answersCallers(role) ? CONTROLLERS : [],
       providers: [...providers, { provide: APP_INTERCEPTOR, useClass: WithinSource }],
       exports: providers,
     };

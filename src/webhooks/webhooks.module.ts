@@ -8,6 +8,7 @@ import {
 } from '@nestjs/common';
 import { lookup } from 'node:dns/promises';
 import { CONFIG, type Config } from '../platform/config.js';
+import { answersCallers, worksOnJobs } from '../platform/duties.js';
 import { readJsonBody } from '../platform/json-body.js';
 import { DeliveryClaims } from './delivery-claims.js';
 import { WebhookCleaner } from './webhook-cleaner.js';
@@ -49,12 +50,12 @@ export class WebhooksModule implements NestModule {
   static forRole(role: Config['ROLE']): DynamicModule {
     return {
       module: WebhooksModule,
-      controllers: role === 'worker' ? [] : [WebhooksController, WebhookDeliveriesController],
-      providers: [...SHARED, ...(role === 'worker' ? [] : API), ...(role === 'api' ? [] : WORKER)],
+      controllers: answersCallers(role) ? [WebhooksController, WebhookDeliveriesController] : [],
+      providers: [...SHARED, ...(answersCallers(role) ? API : []), ...(worksOnJobs(role) ? WORKER : [])],
     };
   }
 
   configure(consumer: MiddlewareConsumer): void {
-    if (this.config.ROLE !== 'worker') consumer.apply(readJsonBody).forRoutes(WebhooksController);
+    if (answersCallers(this.config.ROLE)) consumer.apply(readJsonBody).forRoutes(WebhooksController);
   }
 }
