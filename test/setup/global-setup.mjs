@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,5 +15,7 @@ export default async function globalSetup() {
   process.env.TEST_DATABASE_URL = postgres.url;
   // Servers in processes of their own start in two thirds of the time, and there are hundreds of them.
   process.env.NODE_COMPILE_CACHE = join(dataDir, 'compile-cache');
+  // Most of them are killed, and only a process that ends by itself leaves its cache behind.
+  execFileSync(process.execPath, ['--input-type=module', '--eval', "import './dist/server.js'; process.exit()"]);
   globalThis.testPostgres = { postgres, dataDir };
 }

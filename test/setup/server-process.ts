@@ -14,8 +14,8 @@ export interface Exit {
 export interface StartOptions {
   /** The compiled entry point; by default the one beside the compiled code of whoever starts it. */
   main?: string;
-  /** A module to load first. */
-  preload?: string;
+  /** Flags of Node's besides those of `npm start`. */
+  flags?: string[];
   /** Takes what it says; ours if there is none. */
   log?: Writable;
   /** Is given the process before it listens. */
@@ -38,10 +38,9 @@ export class ServerProcess {
    */
   static async start(
     settings: Record<string, string | undefined>,
-    { main = join(import.meta.dirname, '../../src/main.js'), preload, log, onSpawn }: StartOptions = {},
+    { main = join(import.meta.dirname, '../../src/main.js'), flags = [], log, onSpawn }: StartOptions = {},
   ): Promise<ServerProcess> {
-    const flags = ['--max-semi-space-size=8', '--max-old-space-size=256', ...(preload ? ['--import', preload] : [])];
-    const child = spawn(process.execPath, [...flags, main], {
+    const child = spawn(process.execPath, ['--max-semi-space-size=8', '--max-old-space-size=256', ...flags, main], {
       env: { ...process.env, ...settings },
       stdio: ['ignore', 'pipe', log ? 'pipe' : 'inherit'],
     });
