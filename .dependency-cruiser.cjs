@@ -54,6 +54,19 @@ module.exports = {
       to: { path: '^src/webhooks/' },
     },
     {
+      name: 'the-payments-service-sees-the-engine-alone',
+      severity: 'error',
+      from: { path: '^src/claim-payments/' },
+      to: { path: '^src/', pathNot: '^src/(claim-payments|sync|platform)/' },
+    },
+    // Claims leave word in its outbox; it knows nothing of them.
+    {
+      name: 'nobody-but-the-application-and-claims-knows-of-the-payments-service',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(claim-payments/|claims/|app\\.module\\.ts$|server\\.ts$)' },
+      to: { path: '^src/claim-payments/' },
+    },
+    {
       name: 'audit-sees-the-engine-alone',
       severity: 'error',
       from: { path: '^src/audit/' },

@@ -9,6 +9,9 @@ import { AccessModule } from './access/access.module.js';
 import { Registry } from 'prom-client';
 import { AuditGuard } from './audit/audit.guard.js';
 import { AuditModule } from './audit/audit.module.js';
+import { ClaimPayment } from './claim-payments/claim-payment.entity.js';
+import { ClaimPaymentsModule } from './claim-payments/claim-payments.module.js';
+import { PaymentNotification } from './claim-payments/payment-notification.entity.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { migrations } from './migrations/migrations.js';
 import { OpsModule } from './ops/ops.module.js';
@@ -38,8 +41,10 @@ const ENGINE_ENTITIES = [Source, SyncJob, MirrorState, Snapshot, IdempotencyKey]
 
 const WEBHOOK_ENTITIES = [WebhookEndpoint, WebhookDelivery];
 
+const PAYMENT_ENTITIES = [PaymentNotification, ClaimPayment];
+
 const SCHEMA = {
-  entities: [...ENGINE_ENTITIES, ...WEBHOOK_ENTITIES, ...definitions.map(({ entity }) => entity)],
+  entities: [...ENGINE_ENTITIES, ...WEBHOOK_ENTITIES, ...PAYMENT_ENTITIES, ...definitions.map(({ entity }) => entity)],
   migrations,
 };
 
@@ -64,6 +69,7 @@ export class AppModule {
         AccessModule.withOperatorKey(operatorKey),
         SyncModule.forRole(config.ROLE, definitions),
         WebhooksModule.forRole(config.ROLE),
+        ClaimPaymentsModule.forRole(config.ROLE),
         AuditModule.forRole(config.ROLE),
         LimitsModule.forRole(config.ROLE),
         OpsModule,
