@@ -1,11 +1,12 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
+import type { PaymentStatus } from '../claim-payments/payment-notification.entity.js';
 import { formatMoney } from '../platform/money.js';
 import { type Page, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import type { ClaimSummary, ClaimView, LineView, StoredClaim } from './claim-view.js';
-import type { ListClaims, PaymentStatus } from './claim.dto.js';
+import type { ListClaims } from './claim.dto.js';
 
 /** A claim as PostgreSQL answers it; the times are milliseconds. */
 interface ClaimRow {

@@ -1,8 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { PAYMENT_STATUSES, type PaymentStatus } from './claim.dto.js';
+import { PAYMENT_STATUSES, type PaymentStatus } from '../claim-payments/payment-notification.entity.js';
 
 /** How far the payments service has come with a claim. */
-export class ClaimPayment {
+export class PaymentState {
   @ApiProperty({ enum: PAYMENT_STATUSES })
   status!: PaymentStatus;
 
@@ -34,7 +34,7 @@ export class ClaimSummary {
   created!: Date;
 
   @ApiProperty()
-  payment!: ClaimPayment;
+  payment!: PaymentState;
 }
 
 /** What a line comes to. */

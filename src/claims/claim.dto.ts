@@ -1,10 +1,9 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
+import { PAYMENT_STATUSES, type PaymentStatus } from '../claim-payments/payment-notification.entity.js';
 import { PageQuery, wholeNumber } from '../platform/paging.js';
 
-export const PAYMENT_STATUSES = ['pending', 'notified', 'settled', 'failed'] as const;
-export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
 
 /** Which claims to list. */
 export class ListClaims extends PageQuery {
