@@ -72,7 +72,10 @@ module.exports = {
       from: { path: '^src/claims/' },
       to: {
         path: '^src/',
-        pathNot: ['^src/(claims|sync|platform)/', '^src/claim-payments/(payment-outbox|payment-notification\\.entity)\\.ts$'],
+        pathNot: [
+          '^src/(claims|sync|platform)/',
+          '^src/claim-payments/(payment-outbox|payment-notification\\.entity)\\.ts$',
+        ],
       },
     },
     {

@@ -5,6 +5,7 @@ import type { PaymentStatus } from '../claim-payments/payment-notification.entit
 import { formatMoney } from '../platform/money.js';
 import { type Page, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
+import { claimPageStatement } from './claim-page.js';
 import type { ClaimSummary, ClaimView, LineView, StoredClaim } from './claim-view.js';
 import type { ListClaims } from './claim.dto.js';
 
@@ -24,9 +25,6 @@ interface ClaimRow {
 const COLUMNS = `c.id, c.external_claim_id, c.net_fee, c.line_count, (extract(epoch from c.created) * 1000)::float8 as created,
   n.status, n.attempts, n.reason, (extract(epoch from n.updated) * 1000)::float8 as updated`;
 
-/** Each claim has its message to the payments service since the transaction that stored it. */
-const CLAIMS = `claim c join payment_notification n on n.source_id = c.source_id and n.claim_id = c.id`;
-
 /** A line as PostgreSQL answers it, under the names of the view. */
 const LINE_COLUMNS = `line, to_json(service_date) #>> '{}' as "serviceDate", submitted_procedure as "submittedProcedure", quadrant,
   plan_group_number as "planGroupNumber", subscriber_number as "subscriberNumber", provider_npi as "providerNpi",
@@ -43,13 +41,15 @@ export class ClaimQueries {
     if (!isUuid(id)) throw Refusal.notFound('claim');
     const em = this.em.fork();
     const [row] = await em.execute<ClaimRow[]>(
-      `select ${COLUMNS} from ${CLAIMS} where c.source_id = ? and c.id = ?::uuid`,
+      `select ${COLUMNS}
+         from claim c join payment_notification n on n.source_id = c.source_id and n.claim_id = c.id
+        where c.source_id = ? and c.id = ?::uuid`,
       [sourceId, id],
     );
     if (!row) throw Refusal.notFound('claim');
     // Lines never change, so they are those of the claim that was just read.
     const lines = await em.execute<LineView[]>(
-      `select ${LINE_COLUMNS} from claim_line where source_id = ? and claim_id = ?::uuid order by line`,
+      `select ${LINE_COLUMNS} from claim_line where source_id = ? and claim_id = ?::uuid order by claim_line.line`,
       [sourceId, id],
     );
     return { ...toSummary(row), lines };
@@ -62,33 +62,23 @@ export class ClaimQueries {
   }
 
   /** Newest first, without their lines. @throws Refusal 400 */
-  async list(sourceId: number, { limit, cursor, provider_npi, payment_status }: ListClaims): Promise<Page<ClaimSummary>> {
+  async list(
+    sourceId: number,
+    { limit, cursor, provider_npi, payment_status }: ListClaims,
+  ): Promise<Page<ClaimSummary>> {
     const after = readCursor(cursor, 'claims', 1)?.[0];
     if (after !== undefined && !isUuid(after)) throw Refusal.foreignCursor();
-    const { from, id, values } = startOf(sourceId, provider_npi, payment_status);
-    const rows = await this.em.fork().execute<ClaimRow[]>(
-      `select ${COLUMNS} from ${from} ${after === undefined ? '' : `and ${id} < ?::uuid`}
-        order by ${id} desc limit ${limit + 1}`,
-      [...values, ...(after === undefined ? [] : [after])],
-    );
+    const { sql, values } = claimPageStatement(COLUMNS, {
+      sourceId,
+      providerNpi: provider_npi,
+      paymentStatus: payment_status,
+      after,
+      rows: limit + 1,
+    });
+    const rows = await this.em.fork().execute<ClaimRow[]>(sql, values);
     const page = toPage(rows, limit, 'claims', (row) => [row.id]);
     return { ...page, items: page.items.map(toSummary) };
   }
-}
-
-/** Where a list is read from: the table whose index has the claims in order, and the column that they are in order of. */
-function startOf(sourceId: number, npi?: string, status?: PaymentStatus) {
-  const ofStatus = status === undefined ? '' : 'and n.status = ?';
-  const statuses = status === undefined ? [] : [status];
-  if (npi === undefined) {
-    const id = status === undefined ? 'c.id' : 'n.claim_id';
-    const own = status === undefined ? 'c.source_id = ?' : 'n.source_id = ?';
-    return { from: `${CLAIMS} where ${own} ${ofStatus}`, id, values: [sourceId, ...statuses] };
-  }
-  const from = `claim_provider p join claim c on c.source_id = p.source_id and c.id = p.claim_id
-                join payment_notification n on n.source_id = p.source_id and n.claim_id = p.claim_id
-               where p.source_id = ? and p.provider_npi = ? ${ofStatus}`;
-  return { from, id: 'p.claim_id', values: [sourceId, npi, ...statuses] };
 }
 
 function toSummary(row: ClaimRow): ClaimSummary {

@@ -4,7 +4,6 @@ import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
 import { PAYMENT_STATUSES, type PaymentStatus } from '../claim-payments/payment-notification.entity.js';
 import { PageQuery, wholeNumber } from '../platform/paging.js';
 
-
 /** Which claims to list. */
 export class ListClaims extends PageQuery {
   @ApiPropertyOptional({ example: '1234567893', description: 'claims with a line of this provider' })

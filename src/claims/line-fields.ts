@@ -21,7 +21,7 @@ export type ClaimField = LineField | typeof EXTERNAL_ID;
 export const FEE_FIELDS = ['provider_fees', 'allowed_fees', 'member_coinsurance', 'member_copay'] as const;
 
 /** A map, as an object also has what all objects have. */
-const FIELDS = new Map<string, ClaimField>([...LINE_FIELDS, EXTERNAL_ID].map((field) => [plain(field), field]));
+const FIELDS = new Map(([...LINE_FIELDS, EXTERNAL_ID] as const).map((field) => [plain(field), field] as const));
 
 /**
  * The field that a name means, or null if none. `Provider NPI`, `provider-npi`, `PROVIDER_NPI` and `providerNpi` are the
@@ -37,5 +37,8 @@ export function namesLines(name: string): boolean {
 }
 
 function plain(name: string): string {
-  return name.toLowerCase().replaceAll('#', 'number').replaceAll(/[\s_/-]/g, '');
+  return name
+    .toLowerCase()
+    .replaceAll('#', 'number')
+    .replaceAll(/[\s_/-]/g, '');
 }

@@ -21,7 +21,10 @@ export class ProvidersController {
   @LimitedBy('TOP_PROVIDERS_PER_MINUTE')
   @ApiOperation({ summary: 'The providers whose claims come to most; so many calls a minute' })
   @ApiResponse({ status: 200, type: ProviderRanking })
-  @ApiResponse({ status: 429, description: 'too many calls within the minute; Retry-After says when the next may come' })
+  @ApiResponse({
+    status: 429,
+    description: 'too many calls within the minute; Retry-After says when the next may come',
+  })
   async top(@CallerSource() source: string, @Query() { limit }: TopProviders): Promise<ProviderRanking> {
     return { items: await this.totals.top(await this.sources.find(source), limit) };
   }

@@ -34,7 +34,8 @@ export class RateLimits implements OnModuleInit, OnApplicationShutdown {
   constructor(em: EntityManager, @Inject(CONFIG) config: Config, registry: Registry) {
     this.store = new LimitStore(em, config);
     const { RATE_LIMIT_PER_MINUTE: perMinute, WRONG_KEYS_PER_MINUTE: wrong } = config;
-    this.requests = perMinute === 0 ? null : { address: this.counter('a', perMinute), key: this.counter('k', perMinute) };
+    this.requests =
+      perMinute === 0 ? null : { address: this.counter('a', perMinute), key: this.counter('k', perMinute) };
     this.wrongKeys = wrong === 0 ? null : this.counter('w', wrong);
     this.limited = new Counter({
       name: 'counterpart_rate_limited_total',
