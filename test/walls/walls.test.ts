@@ -49,6 +49,13 @@ beforeAll(async () => {
     senders.map(({ source }) => source),
   ]);
   [mine, theirs] = ids.map(({ id }) => id) as [number, number];
+  await server.query(
+    `with told as (
+       insert into payment_notification (source_id, claim_id, net_fee)
+       select mine, gen_random_uuid(), 1 from unnest($1::int[]) mine returning *)
+     insert into claim_payment (source_id, id, claim_id, net_fee) select source_id, claim_id, claim_id, 1 from told`,
+    [[mine, theirs]],
+  );
   const names = await server.query(
     `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`,
   );
