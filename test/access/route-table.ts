@@ -44,4 +44,9 @@ export const ROUTES: [method: string, path: string, want: Want][] = [
   ['POST', '/webhooks/:id/test', 'submit'],
   ['GET', '/webhooks/:id/deliveries', 'read'],
   ['POST', '/webhooks/:id/deliveries/:deliveryId/replay', 'submit'],
+  ['GET', '/claim-payments', 'read'],
+  ['GET', '/claim-payments/states', 'read'],
+  ['GET', '/claim-payments/notifications', 'read'],
+  ['POST', '/claim-payments/retry', 'submit'],
+  ['POST', '/claims/:id/payment/retry', 'submit'],
 ];
