@@ -40,11 +40,7 @@ export class ClaimCheck {
   ) {}
 
   /** @throws Refusal 422 with every fault of the claim */
-  static check(sent: SentClaim, rules: readonly ClaimRule[], maxLines: number): CheckedClaim {
-    if (sent.lines.length > maxLines) {
-      const detail = `A claim has at most ${maxLines} lines.`;
-      throw refusal([{ pointer: sent.linesAt, code: 'too_many_lines', detail }]);
-    }
+  static check(sent: SentClaim, rules: readonly ClaimRule[]): CheckedClaim {
     const byField = LINE_FIELDS.map((field) => [field, rules.filter(({ fields }) => fields.includes(field))] as const);
     return new ClaimCheck(sent, new Map(byField)).checked();
   }

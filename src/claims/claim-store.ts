@@ -16,22 +16,23 @@ export class ClaimStore {
 
   /**
    * Stores a claim; one with the same external id and content that is there already is taken for it.
-   * @returns the id of the stored claim
+   * @returns the id of the stored claim, and the time at which it was stored, null if it was there already
    * @throws Refusal 409 if the external id stands for another claim
    */
-  async add(sourceId: number, claim: CheckedClaim): Promise<string> {
+  async add(sourceId: number, claim: CheckedClaim): Promise<{ id: string; created: Date | null }> {
     const id = uuidv7();
     const content = contentOf(claim);
-    const isNew = await this.em.fork().transactional(async (em) => {
-      if (!(await insertClaim(em, { id, sourceId, claim, content }))) return false;
+    const created = await this.em.fork().transactional(async (em) => {
+      const stored = await insertClaim(em, { id, sourceId, claim, content });
+      if (stored === null) return null;
       await this.outbox.add(em, { id, sourceId, netFee: claim.netFee });
       // The last thing before the commit, as others wait for the rows of the providers that they share with this claim.
       await em.execute(ADD_TO_TOTALS, [sourceId, id]);
-      return true;
+      return stored;
     });
-    if (!isNew) return this.getSame(sourceId, claim, content);
+    if (created === null) return { id: await this.getSame(sourceId, claim, content), created };
     this.outbox.announce();
-    return id;
+    return { id, created };
   }
 
   private async getSame(sourceId: number, { externalClaimId }: CheckedClaim, content: string): Promise<string> {
@@ -57,10 +58,12 @@ interface NewClaim {
   content: string;
 }
 
-/** @returns false if there is a claim with that external id. One that is being stored by somebody else is waited for. */
-async function insertClaim(em: EntityManager, { id, sourceId, claim, content }: NewClaim): Promise<boolean> {
+/**
+ * @returns the time, or null if there is a claim with that external id. One that somebody else is storing is waited for.
+ */
+async function insertClaim(em: EntityManager, { id, sourceId, claim, content }: NewClaim): Promise<Date | null> {
   const lines = claim.lines.map((line, index) => ({ line: index, ...line }));
-  const inserted = await em.execute<unknown[]>(INSERT, [
+  const [inserted] = await em.execute<{ created: number }[]>(INSERT, [
     sourceId,
     id,
     claim.externalClaimId,
@@ -69,7 +72,7 @@ async function insertClaim(em: EntityManager, { id, sourceId, claim, content }: 
     lines.length,
     JSON.stringify(lines),
   ]);
-  return inserted.length > 0;
+  return inserted ? new Date(inserted.created) : null;
 }
 
 /** One statement, so one round trip, for the claim and all of its lines. */
@@ -78,7 +81,7 @@ const INSERT = `
     insert into claim (source_id, id, external_claim_id, content, net_fee, line_count)
     values (?, ?, ?, decode(?, 'hex'), ?, ?)
     on conflict (source_id, external_claim_id) where external_claim_id is not null do nothing
-    returning source_id, id
+    returning source_id, id, created
   ), line as materialized (
     select stored.source_id, stored.id, given.*
       from stored, json_to_recordset(?::json) as given (
@@ -94,7 +97,7 @@ const INSERT = `
            "providerNpi", "providerFees", "allowedFees", "memberCoinsurance", "memberCopay", "netFee"
       from line
   )
-  select id from stored`;
+  select (extract(epoch from created) * 1000)::float8 as created from stored`;
 
 /** In the order of the NPIs, so that no two claims wait for each other. */
 const ADD_TO_TOTALS = `
