@@ -21,9 +21,11 @@ export class ClaimStore {
    */
   async add(sourceId: number, claim: CheckedClaim): Promise<{ id: string; created: Date | null }> {
     const id = uuidv7();
-    const content = contentOf(claim);
+    const lines = JSON.stringify(claim.lines);
+    // A digest of what the lines say, however it was spelled.
+    const content = createHash('sha256').update(lines).digest('hex');
     const created = await this.em.fork().transactional(async (em) => {
-      const stored = await insertClaim(em, { id, sourceId, claim, content });
+      const stored = await insertClaim(em, { id, sourceId, claim, lines, content });
       if (stored === null) return null;
       await this.outbox.add(em, { id, sourceId, netFee: claim.netFee });
       // The last thing before the commit, as others wait for the rows of the providers that they share with this claim.
@@ -55,22 +57,23 @@ interface NewClaim {
   id: string;
   sourceId: number;
   claim: CheckedClaim;
+  /** As JSON. */
+  lines: string;
   content: string;
 }
 
 /**
  * @returns the time, or null if there is a claim with that external id. One that somebody else is storing is waited for.
  */
-async function insertClaim(em: EntityManager, { id, sourceId, claim, content }: NewClaim): Promise<Date | null> {
-  const lines = claim.lines.map((line, index) => ({ line: index, ...line }));
+async function insertClaim(em: EntityManager, { id, sourceId, claim, lines, content }: NewClaim): Promise<Date | null> {
   const [inserted] = await em.execute<{ created: number }[]>(INSERT, [
     sourceId,
     id,
     claim.externalClaimId,
     content,
     claim.netFee,
-    lines.length,
-    JSON.stringify(lines),
+    claim.lines.length,
+    lines,
   ]);
   return inserted ? new Date(inserted.created) : null;
 }
@@ -84,16 +87,18 @@ const INSERT = `
     returning source_id, id, created
   ), line as materialized (
     select stored.source_id, stored.id, given.*
-      from stored, json_to_recordset(?::json) as given (
-        line int, "serviceDate" timestamp, "submittedProcedure" text, quadrant text, "planGroupNumber" text,
+      from stored, rows from (json_to_recordset(?::json) as (
+        "serviceDate" timestamp, "submittedProcedure" text, quadrant text, "planGroupNumber" text,
         "subscriberNumber" text, "providerNpi" text, "providerFees" numeric, "allowedFees" numeric,
-        "memberCoinsurance" numeric, "memberCopay" numeric, "netFee" numeric)
+        "memberCoinsurance" numeric, "memberCopay" numeric, "netFee" numeric)) with ordinality as given (
+        "serviceDate", "submittedProcedure", quadrant, "planGroupNumber", "subscriberNumber", "providerNpi",
+        "providerFees", "allowedFees", "memberCoinsurance", "memberCopay", "netFee", place)
   ), providers as (
     insert into claim_provider (source_id, provider_npi, claim_id) select distinct source_id, "providerNpi", id from line
   ), lines as (
     insert into claim_line (source_id, claim_id, line, service_date, submitted_procedure, quadrant, plan_group_number,
       subscriber_number, provider_npi, provider_fees, allowed_fees, member_coinsurance, member_copay, net_fee)
-    select source_id, id, line, "serviceDate", "submittedProcedure", quadrant, "planGroupNumber", "subscriberNumber",
+    select source_id, id, place - 1, "serviceDate", "submittedProcedure", quadrant, "planGroupNumber", "subscriberNumber",
            "providerNpi", "providerFees", "allowedFees", "memberCoinsurance", "memberCopay", "netFee"
       from line
   )
@@ -106,8 +111,3 @@ const ADD_TO_TOTALS = `
    group by source_id, provider_npi order by provider_npi
   on conflict (source_id, provider_npi) do update
     set net_fee = total.net_fee + excluded.net_fee, claims = total.claims + 1`;
-
-/** A digest of what the lines say, however it was spelled. */
-function contentOf({ lines }: CheckedClaim): string {
-  return createHash('sha256').update(JSON.stringify(lines)).digest('hex');
-}
