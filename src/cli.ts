@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Command } from 'commander';
 import type { Application } from './cli/application.js';
 import { auditCommand } from './cli/audit.js';
+import { withPaymentCommands } from './cli/claim-payments.js';
 import { approveCommand, cancelCommand, rejectCommand, revertCommand } from './cli/decisions.js';
 import { demoCommand } from './cli/demo.js';
 import { errorsCommand } from './cli/errors.js';
@@ -30,6 +31,7 @@ const commands = [
   keysCommand,
   migrateCommand,
   auditCommand,
+  (application: Application) => withPaymentCommands(application, new Command('claims').description('claims')),
   demoCommand,
 ];
 

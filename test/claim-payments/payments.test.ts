@@ -4,7 +4,8 @@ import type { Queue } from 'bullmq';
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { PAYMENT_QUEUES } from '../../src/claim-payments/payment-queues.js';
-import { BACKENDS, startTestServer, type TestServer, until } from '../setup/test-server.js';
+import { TcpProxy } from '../http/tcp-proxy.js';
+import { BACKENDS, REDIS_URL, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { breakPaymentsOf, Clinic } from './clinic.js';
 
 describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
@@ -203,4 +204,37 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     });
     return letters;
   }
+});
+
+(BACKENDS.includes('redis') ? describe : describe.skip)('while the queue is away', () => {
+  let proxy: TcpProxy;
+  let server: TestServer;
+
+  beforeAll(async () => {
+    proxy = await TcpProxy.to(REDIS_URL, 6379);
+    server = await startTestServer({ backend: 'redis', redisUrl: proxy.way(REDIS_URL), PAYMENT_MAX_AMOUNT: '1000' });
+  });
+
+  afterAll(async () => {
+    await proxy.mend();
+    await server.close();
+    await proxy.cut();
+  });
+
+  it('claims are taken all the same, and all are settled once it is back', async () => {
+    const clinic = await Clinic.open(server);
+    const [failed = ''] = await clinic.claims(1, '5000');
+    await clinic.allAre('failed', 1);
+    await proxy.cut();
+
+    await clinic.claims(20);
+    expect(await clinic.counts()).toEqual({ failed: 1, pending: 20 });
+    // Its dead letter could not be taken away.
+    expect((await clinic.retry(failed)).status).toBe(503);
+    expect(await clinic.counts()).toEqual({ failed: 1, pending: 20 });
+
+    await proxy.mend();
+    await until('they are settled', async () => (await clinic.counts())['settled'] === 20);
+    expect(await clinic.paid()).toHaveLength(20);
+  });
 });
