@@ -67,6 +67,24 @@ module.exports = {
       to: { path: '^src/claim-payments/' },
     },
     {
+      name: 'claims-see-the-engine-and-the-outbox-of-payments-alone',
+      severity: 'error',
+      from: { path: '^src/claims/' },
+      to: {
+        path: '^src/',
+        pathNot: [
+          '^src/(claims|sync|platform)/',
+          '^src/claim-payments/(payment-outbox|payment-notification\\.entity)\\.ts$',
+        ],
+      },
+    },
+    {
+      name: 'nobody-but-the-application-knows-of-claims',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(claims/|app\\.module\\.ts$|cli\\.ts$)' },
+      to: { path: '^src/claims/' },
+    },
+    {
       name: 'audit-sees-the-engine-alone',
       severity: 'error',
       from: { path: '^src/audit/' },

@@ -112,6 +112,16 @@ function mountPages(app: NestExpressApplication, config: Config): void {
   if (config.QUEUE_ACTIONS === 'allow') app.use(DASHBOARD_PATH, auditQueueActions(app.get(AuditLog)));
   mountQueueDashboard(app, SHOWN_QUEUES, config.QUEUE_ACTIONS === 'allow');
   const names = resources.map(({ definition }) => definition.name);
-  const tags = [...names, 'changes', 'sync jobs', 'webhooks', 'claim payments', 'audit', 'operations'];
+  const tags = [
+    ...names,
+    'claims',
+    'claim payments',
+    'providers',
+    'changes',
+    'sync jobs',
+    'webhooks',
+    'audit',
+    'operations',
+  ];
   documentApi(app, tags, app.get(Routes).list());
 }
