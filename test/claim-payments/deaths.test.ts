@@ -41,10 +41,14 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       expect({ step, ...(await dying.exited) }).toMatchObject({ step, signal: 'SIGKILL' });
     }
 
-    const last = await start();
+    await claims(500, SMALL);
+    const stopped = await start();
+    await until('it is at work', async () => (await account()).settled > 50);
+    stopped.signal('SIGTERM');
+    expect(await stopped.exited).toEqual({ code: 0, signal: null });
+
+    await start();
     await allAreSettled();
-    last.signal('SIGTERM');
-    expect(await last.exited).toEqual({ code: 0, signal: null });
   }, 90_000);
 
   // What a relay has locked, it has locked in the database, whichever queue it tells.

@@ -143,6 +143,20 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
       expect(await lettersOf(clinic, 0)).toEqual([]);
     });
 
+    it('as the database is away tries for as long as that takes, and counts no attempt', async () => {
+      const clinic = await Clinic.open(api);
+      const mend = await breakPaymentsOf(api, clinic, '08006');
+      const [claimId = ''] = await clinic.claims(1);
+      const starts = async () => (await messages.getJob(`${claimId}-1`))?.attemptsStarted ?? 0;
+      await until('it was tried ten times', async () => (await starts()) >= 10);
+      expect(await clinic.state(claimId)).toMatchObject({ status: 'notified', attempts: 0, reason: null });
+
+      await mend();
+
+      await clinic.allAre('settled', 1);
+      expect(await clinic.state(claimId)).toMatchObject({ attempts: 1 });
+    });
+
     it('does not try again what it will not settle, and takes all that has failed at one request', async () => {
       const clinic = await Clinic.open(api);
       await clinic.claims(2, '-1000.01');
