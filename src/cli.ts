@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Command } from 'commander';
 import type { Application } from './cli/application.js';
 import { auditCommand } from './cli/audit.js';
+import { withPaymentCommands } from './cli/claim-payments.js';
 import { claimsCommand } from './cli/claims.js';
 import { approveCommand, cancelCommand, rejectCommand, revertCommand } from './cli/decisions.js';
 import { demoCommand } from './cli/demo.js';
@@ -33,7 +34,7 @@ const commands = [
   keysCommand,
   migrateCommand,
   auditCommand,
-  claimsCommand,
+  (application: Application) => withPaymentCommands(application, claimsCommand(application)),
   demoCommand,
 ];
 

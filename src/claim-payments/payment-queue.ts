@@ -1,13 +1,11 @@
 import { InjectQueue } from '@nestjs/bullmq';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import type { Queue } from 'bullmq';
+import type { JobsOptions, Queue } from 'bullmq';
 import { CONFIG, type Config } from '../platform/config.js';
 import { KEPT, ON_THE_WAY, QUEUE_TIMEOUT_MS, within } from '../platform/queue-call.js';
 import { safeError } from '../platform/safe-error.js';
 import { type DeadLetter, PAYMENT_QUEUES, type PaymentMessage } from './payment-queues.js';
-
-/** Delays between attempts double, and are shorter by up to half: what failed together does not come back together. */
-const JITTER = 0.5;
+import { RETRY_SCHEDULE } from './retry-delay.js';
 
 /** One message to the payments service, by what its id is made of. */
 export type MessageKey = Pick<PaymentMessage, 'claimId' | 'round'>;
@@ -39,23 +37,21 @@ export class PaymentQueue {
   }
 
   async tell(messages: PaymentMessage[]): Promise<void> {
-    if (messages.length === 0) return;
     const { PAYMENT_ATTEMPTS: attempts, PAYMENT_RETRY_MS: delay } = this.config;
-    const backoff = { type: 'exponential', delay, jitter: JITTER };
+    const backoff = { type: RETRY_SCHEDULE, delay };
     const kept = { attempts, backoff, removeOnComplete: KEPT, removeOnFail: KEPT };
     const jobs = messages.map((data) => ({ name: 'claim', data, opts: { ...kept, jobId: messageId(data) } }));
-    await within(QUEUE_TIMEOUT_MS, this.notifications.addBulk(jobs));
+    await within(QUEUE_TIMEOUT_MS, addAll(this.notifications, jobs));
   }
 
   /** Lays failed ones aside, where they stay until they are told again. */
   async bury(letters: (DeadLetter & MessageKey)[]): Promise<void> {
-    if (letters.length === 0) return;
     const jobs = letters.map(({ round, ...data }) => ({
       name: 'dead letter',
       data,
       opts: { jobId: messageId({ claimId: data.claimId, round }) },
     }));
-    await within(QUEUE_TIMEOUT_MS, this.deadLetters.addBulk(jobs));
+    await within(QUEUE_TIMEOUT_MS, addAll(this.deadLetters, jobs));
   }
 
   /** Takes dead letters away. Those that are not there are fine. */
@@ -78,6 +74,13 @@ export class PaymentQueue {
     const states = await within(QUEUE_TIMEOUT_MS, asked);
     return keys.filter((_, index) => !expected.includes(states[index] ?? ''));
   }
+}
+
+/** A single one goes by itself: a batch costs a queue in PostgreSQL two temporary tables. */
+async function addAll(queue: Queue, jobs: { name: string; data: object; opts: JobsOptions }[]): Promise<void> {
+  const [first] = jobs;
+  if (jobs.length > 1) await queue.addBulk(jobs);
+  else if (first !== undefined) await queue.add(first.name, first.data, first.opts);
 }
 
 function messageId({ claimId, round }: MessageKey): string {

@@ -19,7 +19,10 @@ export interface Attempt {
   isLast: boolean;
 }
 
-type Outcome = 'settled' | 'nothing to do' | 'refused';
+/** `not now`: the database is away, which is nobody's fault. Nothing is written down of it, and it is no attempt. */
+type Outcome = 'settled' | 'nothing to do' | 'not now';
+
+type Written = 'settled' | 'nothing to do' | 'refused';
 
 /**
  * Settles the payment of a claim: one statement, so that its effect and the word of it commit together. The row of the
@@ -49,23 +52,24 @@ export class PaymentSettlement {
   }
 
   private async settleWithin(message: PaymentMessage, attempt: Attempt): Promise<Outcome> {
-    let outcome: Outcome;
+    let written: Written;
     try {
-      outcome = await this.write(message, attempt);
+      written = await this.write(message, attempt);
     } catch (error) {
+      if (isOutage(error) || isTooSlow(error)) return 'not now';
       this.counter.inc({ outcome: 'error' });
       throw await this.afterError(message, attempt, error);
     }
-    this.counter.inc({ outcome: outcome === 'nothing to do' ? 'repeated' : outcome });
-    if (outcome === 'refused') {
+    this.counter.inc({ outcome: written === 'nothing to do' ? 'repeated' : written });
+    if (written === 'refused') {
       await this.noteFailure(message, { ...attempt, isLast: true }, TOO_LARGE);
       throw new UnrecoverableError(TOO_LARGE);
     }
     atStep('payment settled');
-    return outcome;
+    return written;
   }
 
-  private async write({ sourceId, claimId }: PaymentMessage, attempt: Attempt): Promise<Outcome> {
+  private async write({ sourceId, claimId }: PaymentMessage, attempt: Attempt): Promise<Written> {
     const [found] = await this.em.fork().execute<{ refused: boolean }[]>(
       `with found as (
          select source_id, claim_id, net_fee, coalesce(abs(net_fee) > ?::numeric, false) as refused
@@ -86,15 +90,11 @@ export class PaymentSettlement {
     return found.refused ? 'refused' : 'settled';
   }
 
-  /**
-   * A database that is away is nobody's fault: such an attempt is not written down, and the last one does not count as the
-   * last. The rescue finds that the queue is done with it, and tells it anew.
-   */
+  /** If the failure of the last attempt cannot be written down, the rescue finds the queue done with it, and tells it anew. */
   private async afterError(message: PaymentMessage, attempt: Attempt, error: unknown): Promise<Error> {
     const { claimId: claim } = message;
     const { type, code } = safeError(error);
     const reason = sqlState(error) ?? code ?? type;
-    if (isOutage(error) || isTooSlow(error)) return new Error(reason);
     this.logger.warn({ claim, err: safeError(error) }, 'a payment was not settled');
     await this.noteFailure(message, attempt, reason).catch((cause: unknown) =>
       this.logger.warn({ claim, err: safeError(cause) }, 'nor could that be written down'),

@@ -83,10 +83,18 @@ export class Clinic {
   }
 }
 
-/** Lets each payment of a source fail as a fault of ours would, until it is mended. */
-export async function breakPaymentsOf(server: TestServer, { id }: Clinic): Promise<() => Promise<void>> {
+/** An error as a fault of ours makes it, and one as a database that goes away does. */
+type SqlState = 'P0001' | '08006';
+
+/** Lets each payment of a source fail until it is mended. */
+export async function breakPaymentsOf(
+  server: TestServer,
+  { id }: Clinic,
+  state: SqlState = 'P0001',
+): Promise<() => Promise<void>> {
   await server.query(`
-    create function refuse_${id}() returns trigger language plpgsql as $$ begin raise 'a row with an amount'; end $$;
+    create function refuse_${id}() returns trigger language plpgsql as $$ begin
+      raise 'a row with an amount' using errcode = '${state}'; end $$;
     create trigger refuse_${id} before insert on claim_payment for each row when (new.source_id = ${id})
       execute function refuse_${id}()`);
   return async () => {

@@ -4,7 +4,9 @@ import type { Queue } from 'bullmq';
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { PAYMENT_QUEUES } from '../../src/claim-payments/payment-queues.js';
-import { BACKENDS, startTestServer, type TestServer, until } from '../setup/test-server.js';
+import { TcpProxy } from '../http/tcp-proxy.js';
+import { aLine, Biller } from '../claims/biller.js';
+import { BACKENDS, REDIS_URL, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { breakPaymentsOf, Clinic } from './clinic.js';
 
 describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
@@ -45,6 +47,25 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     const listed = [...first.items, ...second.items].map(({ claimId }: { claimId: string }) => claimId);
     expect(listed.toSorted()).toEqual(ids.toSorted());
     expect(await (await Clinic.open(api)).from.get(`/claim-payments?claim_id=${id}`)).toMatchObject({ items: [] });
+  });
+
+  it('is told of what is posted; the claim shows what came of it, and the dashboard what is left', async () => {
+    const biller = new Biller(api);
+    const small = await biller.submit([aLine(), aLine({ provider_fees: '$20.00' })]);
+    const large = await biller.submit(aLine({ provider_fees: '$5,000.00' }));
+    const stateOf = async ({ id }: { id: string }) => (await biller.get(`/claims/${id}`)).payment;
+
+    await until('both are through', async () => {
+      const states = [(await stateOf(small)).status, (await stateOf(large)).status];
+      return states.join() === 'settled,failed';
+    });
+
+    expect(await stateOf(large)).toMatchObject({ attempts: 1, reason: 'amount_above_maximum' });
+    const { items } = await biller.get(`/claim-payments?claim_id=${small.id}`);
+    expect(items).toMatchObject([{ claimId: small.id, netFee: small.netFee, status: 'settled' }]);
+    const { queues } = await api.get('/admin/queues/api/queues');
+    const names = queues.map(({ name }: { name: string }) => name);
+    expect(names).toEqual(expect.arrayContaining(Object.values(PAYMENT_QUEUES)));
   });
 
   it('has one effect for a claim, however often and at once it is told', async () => {
@@ -119,7 +140,21 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
       });
       await clinic.allAre('settled', 1);
       expect(await clinic.paid()).toEqual([claimId]);
-      expect(await deadLetters.getJobs(['waiting'])).toEqual([]);
+      expect(await lettersOf(clinic, 0)).toEqual([]);
+    });
+
+    it('as the database is away tries for as long as that takes, and counts no attempt', async () => {
+      const clinic = await Clinic.open(api);
+      const mend = await breakPaymentsOf(api, clinic, '08006');
+      const [claimId = ''] = await clinic.claims(1);
+      const starts = async () => (await messages.getJob(`${claimId}-1`))?.attemptsStarted ?? 0;
+      await until('it was tried ten times', async () => (await starts()) >= 10);
+      expect(await clinic.state(claimId)).toMatchObject({ status: 'notified', attempts: 0, reason: null });
+
+      await mend();
+
+      await clinic.allAre('settled', 1);
+      expect(await clinic.state(claimId)).toMatchObject({ attempts: 1 });
     });
 
     it('does not try again what it will not settle, and takes all that has failed at one request', async () => {
@@ -136,7 +171,7 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
       const retried = await clinic.from.fetch('/claim-payments/retry', { method: 'POST' });
       expect(await retried.json()).toEqual({ retried: 2 });
       await clinic.allAre('settled', 3);
-      expect(await deadLetters.getJobs(['waiting'])).toEqual([]);
+      expect(await lettersOf(clinic, 0)).toEqual([]);
     });
 
     it('keeps the dead letter of what has failed, whoever throws it away', async () => {
@@ -152,6 +187,19 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
       await clinic.retry(claimId);
       await clinic.allAre('settled', 1);
     });
+  });
+
+  it('answers for its health and its numbers alone', async () => {
+    const clinic = await Clinic.open(api);
+    await clinic.claims(1, '5000');
+    await clinic.allAre('failed', 1);
+
+    expect((await payments.fetch('/health/ready')).status).toBe(200);
+    const metrics = await (await payments.fetch('/metrics')).text();
+    expect(metrics).toContain(`counterpart_claim_payments{source="${clinic.from.source}",state="failed"} 1`);
+    expect(metrics).toMatch(/counterpart_claim_payment_messages_total\{outcome="refused"\} [1-9]/);
+    for (const path of ['/', '/claims', '/claim-payments', '/patients', '/docs', '/admin/queues'])
+      expect({ path, status: (await payments.fetch(path)).status }).toEqual({ path, status: 404 });
   });
 
   it('is told again at once of a claim that is on its way, for nothing', async () => {
@@ -203,4 +251,37 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     });
     return letters;
   }
+});
+
+(BACKENDS.includes('redis') ? describe : describe.skip)('while the queue is away', () => {
+  let proxy: TcpProxy;
+  let server: TestServer;
+
+  beforeAll(async () => {
+    proxy = await TcpProxy.to(REDIS_URL, 6379);
+    server = await startTestServer({ backend: 'redis', redisUrl: proxy.way(REDIS_URL), PAYMENT_MAX_AMOUNT: '1000' });
+  });
+
+  afterAll(async () => {
+    await proxy.mend();
+    await server.close();
+    await proxy.cut();
+  });
+
+  it('claims are taken all the same, and all are settled once it is back', async () => {
+    const clinic = await Clinic.open(server);
+    const [failed = ''] = await clinic.claims(1, '5000');
+    await clinic.allAre('failed', 1);
+    await proxy.cut();
+
+    await clinic.claims(20);
+    expect(await clinic.counts()).toEqual({ failed: 1, pending: 20 });
+    // Its dead letter could not be taken away.
+    expect((await clinic.retry(failed)).status).toBe(503);
+    expect(await clinic.counts()).toEqual({ failed: 1, pending: 20 });
+
+    await proxy.mend();
+    await until('they are settled', async () => (await clinic.counts())['settled'] === 20);
+    expect(await clinic.paid()).toHaveLength(20);
+  });
 });

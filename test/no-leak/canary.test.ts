@@ -14,6 +14,9 @@ import { Receiver } from '../webhooks/receiver.js';
 /** In place of what nobody but its owner may see. Whatever case it is in, and however it is escaped, it is found again. */
 const CANARY = `kanarienvogel${randomBytes(6).toString('hex')}`;
 
+/** The same of an amount. */
+const AMOUNT = '918273.64';
+
 const SOURCE = 'clinic';
 
 /** Everything that callers are told of what went wrong, everything that is logged, and everything that is kept of jobs. */
@@ -27,7 +30,7 @@ class Evidence {
   /** Where the canary sits. */
   findings(): string[] {
     return this.texts.flatMap(([where, text]) => {
-      const at = text.toLowerCase().indexOf(CANARY);
+      const at = Math.max(text.toLowerCase().indexOf(CANARY), text.indexOf(AMOUNT));
       return at < 0 ? [] : [`${where}: …${text.slice(Math.max(0, at - 60), at + CANARY.length + 20)}…`];
     });
   }
@@ -60,6 +63,8 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
         QUEUE_PREFIX,
         WEBHOOK_TARGETS: 'any',
         MAX_ATTEMPTS: '2',
+        PAYMENT_ATTEMPTS: '2',
+        PAYMENT_RETRY_MS: '10',
         MAX_BODY_BYTES: '100000',
       },
       { main: 'dist/main.js', log: new Writable({ write: (chunk, _, done) => (log.push(chunk), done()) }) },
@@ -81,6 +86,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     await walkTheGoodWays();
     await walkTheBadWays();
     await breakTheDatabase();
+    await breakAPayment();
     await tell('/metrics', {}, 'metrics');
     await until('the webhooks are sent', () => receiver.requests.length > 5);
     await server.stop();
@@ -252,6 +258,28 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     );
     const body = [claimLine({ quadrant: `${CANARY} 8` })];
     expect((await tell('/claims', { method: 'POST', body }, 'a claim that fails')).status).toBe(500);
+  }
+
+  /** So does what it says of a payment. The message waits in the dead-letter queue from then on. */
+  async function breakAPayment(): Promise<void> {
+    await query(databaseUrl, `alter table claim_payment add constraint no_such_amount check (net_fee <> ${AMOUNT})`);
+    await query(
+      databaseUrl,
+      `insert into payment_notification (source_id, claim_id, net_fee)
+       select id, gen_random_uuid(), ${AMOUNT} from source where name = $1`,
+      [SOURCE],
+    );
+    const failed = '/claim-payments/notifications?status=failed';
+    await until('it has failed', async () => JSON.parse((await ask(failed)).text).items.length > 0);
+    await tell(failed, {}, 'failed payments');
+    await tell('/claim-payments/states', {}, 'states of payments');
+    await until('it is buried', async () => {
+      const [row] = await query(
+        databaseUrl,
+        'select bool_and(relayed_at is not null) as all from payment_notification',
+      );
+      return row.all;
+    });
   }
 
   interface Asked {
