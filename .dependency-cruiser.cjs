@@ -54,6 +54,37 @@ module.exports = {
       to: { path: '^src/webhooks/' },
     },
     {
+      name: 'the-payments-service-sees-the-engine-alone',
+      severity: 'error',
+      from: { path: '^src/claim-payments/' },
+      to: { path: '^src/', pathNot: '^src/(claim-payments|sync|platform)/' },
+    },
+    // Claims leave word in its outbox; it knows nothing of them.
+    {
+      name: 'nobody-but-the-application-and-claims-knows-of-the-payments-service',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(claim-payments/|claims/|app\\.module\\.ts$|server\\.ts$)' },
+      to: { path: '^src/claim-payments/' },
+    },
+    {
+      name: 'claims-see-the-engine-and-the-outbox-of-payments-alone',
+      severity: 'error',
+      from: { path: '^src/claims/' },
+      to: {
+        path: '^src/',
+        pathNot: [
+          '^src/(claims|sync|platform)/',
+          '^src/claim-payments/(payment-outbox|payment-notification\\.entity)\\.ts$',
+        ],
+      },
+    },
+    {
+      name: 'nobody-but-the-application-knows-of-claims',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(claims/|app\\.module\\.ts$|cli\\.ts$)' },
+      to: { path: '^src/claims/' },
+    },
+    {
       name: 'audit-sees-the-engine-alone',
       severity: 'error',
       from: { path: '^src/audit/' },

@@ -9,7 +9,12 @@ import { AccessModule } from './access/access.module.js';
 import { Registry } from 'prom-client';
 import { AuditGuard } from './audit/audit.guard.js';
 import { AuditModule } from './audit/audit.module.js';
+import { ClaimPayment } from './claim-payments/claim-payment.entity.js';
+import { ClaimPaymentsModule } from './claim-payments/claim-payments.module.js';
+import { PaymentNotification } from './claim-payments/payment-notification.entity.js';
+import { ClaimsModule } from './claims/claims.module.js';
 import { LimitsModule } from './limits/limits.module.js';
+import { RouteLimits } from './limits/route-limits.guard.js';
 import { migrations } from './migrations/migrations.js';
 import { OpsModule } from './ops/ops.module.js';
 import { CONFIG, type Config, poolSize } from './platform/config.js';
@@ -38,8 +43,10 @@ const ENGINE_ENTITIES = [Source, SyncJob, MirrorState, Snapshot, IdempotencyKey]
 
 const WEBHOOK_ENTITIES = [WebhookEndpoint, WebhookDelivery];
 
+const PAYMENT_ENTITIES = [PaymentNotification, ClaimPayment];
+
 const SCHEMA = {
-  entities: [...ENGINE_ENTITIES, ...WEBHOOK_ENTITIES, ...definitions.map(({ entity }) => entity)],
+  entities: [...ENGINE_ENTITIES, ...WEBHOOK_ENTITIES, ...PAYMENT_ENTITIES, ...definitions.map(({ entity }) => entity)],
   migrations,
 };
 
@@ -64,10 +71,11 @@ export class AppModule {
         AccessModule.withOperatorKey(operatorKey),
         SyncModule.forRole(config.ROLE, definitions),
         WebhooksModule.forRole(config.ROLE),
+        ClaimPaymentsModule.forRole(config.ROLE),
         AuditModule.forRole(config.ROLE),
         LimitsModule.forRole(config.ROLE),
         OpsModule,
-        ...(answersCallers(config.ROLE) ? resources.map(({ module }) => module) : []),
+        ...(answersCallers(config.ROLE) ? [ClaimsModule, ...resources.map(({ module }) => module)] : []),
       ],
       providers: [
         { provide: APP_FILTER, useClass: ProblemFilter },
@@ -75,6 +83,7 @@ export class AppModule {
         ...(answersCallers(config.ROLE) ? [{ provide: APP_GUARD, useClass: AuditGuard }] : []),
         // The order is theirs: a stranger does not learn which parameters there are.
         { provide: APP_GUARD, useClass: AccessGuard },
+        ...(answersCallers(config.ROLE) ? [{ provide: APP_GUARD, useClass: RouteLimits }] : []),
         { provide: APP_GUARD, useClass: QueryGuard },
         { provide: APP_PIPE, inject: [CONFIG], useFactory: requestValidation },
       ],

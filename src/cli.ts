@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import { Command } from 'commander';
 import type { Application } from './cli/application.js';
 import { auditCommand } from './cli/audit.js';
+import { withPaymentCommands } from './cli/claim-payments.js';
+import { claimsCommand } from './cli/claims.js';
 import { approveCommand, cancelCommand, rejectCommand, revertCommand } from './cli/decisions.js';
 import { demoCommand } from './cli/demo.js';
 import { errorsCommand } from './cli/errors.js';
@@ -16,6 +18,8 @@ const app: Application = {
   startServer: async (config, options) => (await import('./server.js')).startServer(config, options),
   migrationOptions: async (url) => (await import('./app.module.js')).migrationOptions(url),
   verifyAudit: async (url, expected) => (await import('./audit/verify-audit.js')).verifyAudit(url, expected),
+  verifyTotals: async (url, source) => (await import('./claims/totals-check.js')).verifyTotals(url, source),
+  rebuildTotals: async (url, source) => (await import('./claims/totals-check.js')).rebuildTotals(url, source),
 };
 
 const commands = [
@@ -30,6 +34,7 @@ const commands = [
   keysCommand,
   migrateCommand,
   auditCommand,
+  (application: Application) => withPaymentCommands(application, claimsCommand(application)),
   demoCommand,
 ];
 

@@ -7,6 +7,7 @@ import { mountGate } from './access/gate.js';
 import { Routes } from './access/routes.js';
 import { AppModule, migrationOptions } from './app.module.js';
 import { documentApi } from './api-docs.js';
+import { PAYMENT_QUEUES } from './claim-payments/payment-queues.js';
 import { RateLimits } from './limits/rate-limits.js';
 import { AuditLog } from './audit/audit-log.js';
 import { auditQueueActions } from './audit/audit-queue-actions.js';
@@ -20,6 +21,9 @@ import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
 import { requestLimits } from './platform/request-limits.js';
 import { resources } from './resources.js';
 import { SYNC_QUEUES } from './sync/jobs/lanes.js';
+
+/** What the dashboard shows: the queues of every room that has some. */
+const SHOWN_QUEUES = [SYNC_QUEUES, PAYMENT_QUEUES].flatMap((queues) => Object.values<string>(queues));
 
 /** A running server. */
 export interface Server {
@@ -106,8 +110,18 @@ function protectBrowsers(app: NestExpressApplication): void {
 
 function mountPages(app: NestExpressApplication, config: Config): void {
   if (config.QUEUE_ACTIONS === 'allow') app.use(DASHBOARD_PATH, auditQueueActions(app.get(AuditLog)));
-  mountQueueDashboard(app, Object.values(SYNC_QUEUES), config.QUEUE_ACTIONS === 'allow');
+  mountQueueDashboard(app, SHOWN_QUEUES, config.QUEUE_ACTIONS === 'allow');
   const names = resources.map(({ definition }) => definition.name);
-  const tags = [...names, 'changes', 'sync jobs', 'webhooks', 'audit', 'operations'];
+  const tags = [
+    ...names,
+    'claims',
+    'claim payments',
+    'providers',
+    'changes',
+    'sync jobs',
+    'webhooks',
+    'audit',
+    'operations',
+  ];
   documentApi(app, tags, app.get(Routes).list());
 }

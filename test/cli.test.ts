@@ -368,3 +368,32 @@ describe('jobs and their errors', () => {
     }
   });
 });
+
+describe('claims payments and claims retry', () => {
+  it('tell what has failed, with the reason, and have it settled', async () => {
+    const source = newSource();
+    const [row] = await server.query(
+      `with clinic as (insert into source (name) values ($1) returning id)
+       insert into payment_notification (source_id, claim_id, net_fee, status, attempts, reason, relayed_at)
+       select id, gen_random_uuid(), 1, 'failed', 8, 'amount_above_maximum', now() from clinic, generate_series(1, 3)
+       returning claim_id`,
+      [source],
+    );
+    const of = ['--source', source];
+
+    const shown = await cli(['claims', 'payments', ...of]);
+    expect(shown.stdout).toMatch(/failed +3\n/);
+    expect(shown.stdout).toMatch(new RegExp(`${row.claim_id} +8 +amount_above_maximum`));
+    expect(await cli(['claims', 'retry', row.claim_id, ...of])).toMatchObject({ code: 0 });
+    const retried = await cli(['claims', 'retry', '--failed', '--json', ...of]);
+    expect(JSON.parse(retried.stdout)).toEqual({ retried: 2 });
+    const states = () => server.get('/claim-payments/states', { headers: { 'X-Source': source } });
+    await until('all are settled', async () => (await states()).settled === 3);
+    const again = await cli(['claims', 'retry', row.claim_id, ...of]);
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('already_settled') });
+    expect(await cli(['claims', 'retry', ...of])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('--failed'),
+    });
+  });
+});

@@ -1,6 +1,7 @@
 import type { Options } from '@mikro-orm/postgresql';
 import type { AuditHead, AuditVerdict } from '../platform/audit-verdict.js';
 import type { Config } from '../platform/config.js';
+import type { TotalsVerdict } from '../platform/totals-verdict.js';
 
 /** A server in this process. */
 export interface LocalServer {
@@ -19,4 +20,7 @@ export interface Application {
   startServer(config: Config, options: { operatorKey: string }): Promise<LocalServer>;
   migrationOptions(databaseUrl: string): Promise<Options>;
   verifyAudit(databaseUrl: string, expected: AuditHead | null): Promise<AuditVerdict>;
+  /** @param source its name, or null: all of them */
+  verifyTotals(databaseUrl: string, source: string | null): Promise<TotalsVerdict>;
+  rebuildTotals(databaseUrl: string, source: string | null): Promise<TotalsVerdict>;
 }

@@ -8,6 +8,8 @@ import { RateLimits } from './rate-limits.js';
 @Module({})
 export class LimitsModule {
   static forRole(role: Config['ROLE']): DynamicModule {
-    return { module: LimitsModule, providers: answersCallers(role) ? [RateLimits, LimitCleaner] : [] };
+    return answersCallers(role)
+      ? { module: LimitsModule, providers: [RateLimits, LimitCleaner], exports: [RateLimits] }
+      : { module: LimitsModule };
   }
 }

@@ -33,14 +33,13 @@ export class RateLimits implements OnModuleInit, OnApplicationShutdown {
 
   constructor(em: EntityManager, @Inject(CONFIG) config: Config, registry: Registry) {
     this.store = new LimitStore(em, config);
-    const counter = (name: string, points: number) =>
-      new SharedCounter(this.store.counter({ name, points, windowSeconds: WINDOW_SECONDS }), points);
     const { RATE_LIMIT_PER_MINUTE: perMinute, WRONG_KEYS_PER_MINUTE: wrong } = config;
-    this.requests = perMinute === 0 ? null : { address: counter('a', perMinute), key: counter('k', perMinute) };
-    this.wrongKeys = wrong === 0 ? null : counter('w', wrong);
+    this.requests =
+      perMinute === 0 ? null : { address: this.counter('a', perMinute), key: this.counter('k', perMinute) };
+    this.wrongKeys = wrong === 0 ? null : this.counter('w', wrong);
     this.limited = new Counter({
       name: 'counterpart_rate_limited_total',
-      help: 'Requests that were refused with 429, by the limit: of an address, of a key, of wrong keys from an address',
+      help: 'Requests that were refused with 429, by the limit: of an address, of a key, of wrong keys from an address, of a route',
       labelNames: ['limit'],
       registers: [registry],
     });
@@ -73,6 +72,24 @@ export class RateLimits implements OnModuleInit, OnApplicationShutdown {
     else next();
   };
 
+  /** A count of up to so many a minute, over all instances, under a name of its own. */
+  counter(name: string, perMinute: number): SharedCounter {
+    return new SharedCounter(this.store.counter({ name, points: perMinute, windowSeconds: WINDOW_SECONDS }), perMinute);
+  }
+
+  /** Says in an answer's headers how many more there may be. */
+  tell(response: Response, { limit, remaining, resetSeconds }: Count): void {
+    response.setHeader('RateLimit-Limit', limit);
+    response.setHeader('RateLimit-Remaining', remaining);
+    response.setHeader('RateLimit-Reset', resetSeconds);
+  }
+
+  /** How one too many is refused, and counted in the metrics under the limit's kind. */
+  refuse(limit: 'address' | 'key' | 'wrong_keys' | 'route', { resetSeconds }: Count, detail: string): Refusal {
+    this.limited.inc({ limit });
+    return new Refusal(429, 'rate_limited', detail, { headers: { 'Retry-After': String(resetSeconds) } });
+  }
+
   /** Counts a request, and says in its answer's headers how many more there may be. @returns how it is refused, if so */
   private async judge(response: Response, address: string, key: string | null): Promise<Refusal | null> {
     if (!this.requests) return null;
@@ -81,12 +98,9 @@ export class RateLimits implements OnModuleInit, OnApplicationShutdown {
     const ofKey = key === null || ofAddress.isExceeded ? null : await this.requests.key.take(key);
     const isKeyTighter = ofKey !== null && (ofKey.isExceeded || ofKey.remaining < ofAddress.remaining);
     const tighter = isKeyTighter ? ofKey : ofAddress;
-    response.setHeader('RateLimit-Limit', tighter.limit);
-    response.setHeader('RateLimit-Remaining', tighter.remaining);
-    response.setHeader('RateLimit-Reset', tighter.resetSeconds);
+    this.tell(response, tighter);
     if (!tighter.isExceeded) return null;
-    this.limited.inc({ limit: isKeyTighter ? 'key' : 'address' });
-    return tooMany(tighter, `At most ${tighter.limit} requests a minute.`);
+    return this.refuse(isKeyTighter ? 'key' : 'address', tighter, `At most ${tighter.limit} requests a minute.`);
   }
 
   /** A wrong key too many is a 429 instead of a 401. A right one from the same address is none the worse for it. */
@@ -96,11 +110,6 @@ export class RateLimits implements OnModuleInit, OnApplicationShutdown {
     if (!this.wrongKeys || key === null) return refusal;
     const count = await this.wrongKeys.take(address);
     if (!count.isExceeded) return refusal;
-    this.limited.inc({ limit: 'wrong_keys' });
-    return tooMany(count, 'Too many wrong keys from this address.');
+    return this.refuse('wrong_keys', count, 'Too many wrong keys from this address.');
   }
-}
-
-function tooMany({ resetSeconds }: Count, detail: string): Refusal {
-  return new Refusal(429, 'rate_limited', detail, { headers: { 'Retry-After': String(resetSeconds) } });
 }

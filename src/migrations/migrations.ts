@@ -1,6 +1,8 @@
 import { Migration20261121AccessKeys } from './migration-20261121-access-keys.js';
 import { Migration20261121Audit } from './migration-20261121-audit.js';
 import { Migration20261121Changes } from './migration-20261121-changes.js';
+import { Migration20261121Claims } from './migration-20261121-claims.js';
+import { Migration20261121ClaimPayments } from './migration-20261121-claim-payments.js';
 import { Migration20261121Heartbeats } from './migration-20261121-heartbeats.js';
 import { Migration20261121Initial } from './migration-20261121-initial.js';
 import { Migration20261121Limits } from './migration-20261121-limits.js';
@@ -19,4 +21,6 @@ export const migrations = [
   { name: 'Migration20261121AccessKeys', class: Migration20261121AccessKeys },
   { name: 'Migration20261121Audit', class: Migration20261121Audit },
   { name: 'Migration20261121Limits', class: Migration20261121Limits },
+  { name: 'Migration20261121Claims', class: Migration20261121Claims },
+  { name: 'Migration20261121ClaimPayments', class: Migration20261121ClaimPayments },
 ];

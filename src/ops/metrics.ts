@@ -30,6 +30,13 @@ interface WebhookNumbers {
   disabled: string;
 }
 
+interface PaymentNumbers {
+  source: string;
+  status: string;
+  claims: string;
+  oldest: string;
+}
+
 /** What Prometheus may know: numbers by source and resource, never anything of a record. */
 @Injectable()
 export class Metrics {
@@ -81,6 +88,17 @@ export class Metrics {
     ['source'],
   );
 
+  private readonly claimPayments = this.gauge(
+    'counterpart_claim_payments',
+    'Claims by the state of their payment, those that are not settled',
+    ['source', 'state'],
+  );
+  private readonly oldestPayment = this.gauge(
+    'counterpart_oldest_claim_payment_seconds',
+    'Seconds since anything was last heard of the one that waits longest',
+    ['source', 'state'],
+  );
+
   constructor(
     private readonly em: EntityManager,
     /** The process's own; other rooms count in it too. */
@@ -91,8 +109,8 @@ export class Metrics {
 
   /** Prometheus' text format, with the numbers of the database as they are now. */
   async render(): Promise<string> {
-    const [jobs, applied, webhooks] = await acrossSources(() =>
-      Promise.all([this.jobNumbers(), this.lastApplied(), this.webhookNumbers()]),
+    const [jobs, applied, webhooks, payments] = await acrossSources(() =>
+      Promise.all([this.jobNumbers(), this.lastApplied(), this.webhookNumbers(), this.paymentNumbers()]),
     );
     for (const gauge of this.gauges) gauge.reset();
     for (const { source, resource, oldest_waiting, ...states } of jobs) {
@@ -111,6 +129,10 @@ export class Metrics {
         this.deliveries.set({ source, state }, Number(value));
       }
       this.disabledWebhooks.set({ source }, Number(disabled));
+    }
+    for (const { source, status: state, claims, oldest } of payments) {
+      this.claimPayments.set({ source, state }, Number(claims));
+      this.oldestPayment.set({ source, state }, Number(oldest));
     }
     return this.registry.metrics();
   }
@@ -156,5 +178,17 @@ export class Metrics {
            where status = 'pending' or (status = 'failed' and finished_at > now() - interval '1 day')
            group by 1) d on d.endpoint_id = e.id
        group by 1`);
+  }
+
+  /** By the partial indexes of the relay and of the rescue: it costs as much as there is under way. */
+  private paymentNumbers(): Promise<PaymentNumbers[]> {
+    return this.em.fork().execute<PaymentNumbers[]>(`
+      select s.name as source, n.status, count(*) as claims, extract(epoch from now() - min(n.updated)) as oldest
+        from (select source_id, status, updated from payment_notification
+               where relayed_at is null and status = 'pending'
+              union all
+              select source_id, status, updated from payment_notification where status in ('notified', 'failed')) n
+        join source s on s.id = n.source_id
+       group by 1, 2`);
   }
 }

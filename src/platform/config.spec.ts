@@ -70,6 +70,8 @@ describe('the settings', () => {
     ['TRUST_PROXY', '10.0.0.0/33'],
     ['TRUST_PROXY', '1,'],
     ['AUDIT_RETENTION_DAYS', '364'],
+    ['PAYMENT_MAX_AMOUNT', '-1'],
+    ['PAYMENT_MAX_AMOUNT', '1e3'],
   ])('%s=%s is refused by name', (name, value) => {
     const problems = problemsOf({ [name]: value });
 
@@ -89,7 +91,8 @@ describe('the settings', () => {
   it.each([
     ['api', 20],
     ['worker', 10],
-    ['all', 30],
+    ['payments', 10],
+    ['all', 40],
   ])('give the role %s %i connections', (ROLE, size) => {
     expect(poolSize(loadConfig({ ROLE }))).toBe(size);
   });

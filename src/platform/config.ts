@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { answersCallers, worksOnJobs } from './duties.js';
+import { answersCallers, settlesPayments, worksOnJobs } from './duties.js';
 import { isLoopback } from './loopback.js';
 
 const wholeNumber = (min: number, max: number) =>
@@ -20,6 +20,12 @@ const counts = (fallback: number[], max: number) =>
     .transform((text) => text.split(',').map(Number))
     .pipe(z.array(z.number().max(max, `must be at most ${max} each`)).max(50, 'must be at most 50 numbers'))
     .default(fallback);
+
+/** An amount of money, as text. */
+const amount = z
+  .string()
+  .regex(/^\d{1,15}(\.\d{1,2})?$/, 'must be an amount such as 25000 or 25000.00')
+  .optional();
 
 const url = (...protocols: string[]) =>
   z
@@ -75,6 +81,7 @@ export const settings = z.object({
   TRUST_PROXY: proxies,
   RATE_LIMIT_PER_MINUTE: count(6000, 0, 10_000_000),
   WRONG_KEYS_PER_MINUTE: count(30, 0, 1_000_000),
+  TOP_PROVIDERS_PER_MINUTE: count(10, 1, 1_000_000),
   MAX_BODY_BYTES: count(1024 ** 3),
   MAX_RECORDS: count(20_000_000, 1, 1_000_000_000),
   MAX_RECORD_BYTES: count(1024 ** 2, 1024, 16 * 1024 ** 2),
@@ -100,6 +107,13 @@ export const settings = z.object({
   WEBHOOK_RETRY_SECONDS: counts([5, 300, 1800, 7200, 18_000, 36_000, 36_000], 604_800),
   WEBHOOK_DISABLE_AFTER_DAYS: count(5, 1, 3650),
   WEBHOOK_RETENTION_DAYS: count(30, 1, 3650),
+  CLAIM_RULES: z.enum(['basic', 'strict']).default('basic'),
+  MAX_CLAIM_BYTES: count(5 * 1024 ** 2, 1024, 64 * 1024 ** 2),
+  MAX_CLAIM_LINES: count(10_000, 1, 100_000),
+  PAYMENTS_CONCURRENCY: count(16, 1, 256),
+  PAYMENT_ATTEMPTS: count(8, 1, 100),
+  PAYMENT_RETRY_MS: count(1_000, 10, 60_000),
+  PAYMENT_MAX_AMOUNT: amount,
   SHUTDOWN_TIMEOUT_SECONDS: count(15, 1, 19),
 });
 
@@ -163,7 +177,12 @@ const POOL_SIZE_OF_CALLERS = 20;
 /** Connections of a process to the database: as set, or by what its role does at once. */
 export function poolSize(config: Config): number {
   const callers = answersCallers(config.ROLE) ? POOL_SIZE_OF_CALLERS : 0;
-  return config.DATABASE_POOL_SIZE ?? callers + poolSizeOfJobs(config);
+  return config.DATABASE_POOL_SIZE ?? callers + poolSizeOfJobs(config) + poolSizeOfPayments(config);
+}
+
+/** To settle a payment is one statement, so that two share a connection; relay, rescue and metrics want theirs besides. */
+function poolSizeOfPayments({ ROLE, PAYMENTS_CONCURRENCY }: Pick<Config, 'ROLE' | 'PAYMENTS_CONCURRENCY'>): number {
+  return settlesPayments(ROLE) ? Math.ceil(PAYMENTS_CONCURRENCY / 2) + 2 : 0;
 }
 
 /**

@@ -10,3 +10,8 @@ export function answersCallers(role: Role): boolean {
 export function worksOnJobs(role: Role): boolean {
   return role === 'all' || role === 'worker';
 }
+
+/** Whether a process settles the payments of claims. */
+export function settlesPayments(role: Role): boolean {
+  return role === 'all' || role === 'payments';
+}

@@ -1,6 +1,6 @@
 import type { NextFunction, Request, Response } from 'express';
-import { paced } from './body-pace.js';
 import { Refusal } from './refusal.js';
+import { wholeBody } from './whole-body.js';
 
 /** What our endpoints that take a JSON object are sent is a few hundred bytes. */
 const MAX_BYTES = 64 * 1024;
@@ -15,7 +15,7 @@ const PACE = { windowSeconds: 20, bytesPerSecond: MAX_BYTES / 20 };
 export async function readJsonBody(request: Request, _response: Response, next: NextFunction): Promise<void> {
   if (hasBody(request)) {
     refuseUnreadable(request);
-    request.body = parse(await bytesOf(request));
+    request.body = parse(await wholeBody(request, MAX_BYTES, PACE));
   }
   next();
 }
@@ -29,26 +29,6 @@ function refuseUnreadable({ headers }: Request): void {
   const isPlain = headers['content-encoding'] === undefined || headers['content-encoding'] === 'identity';
   if (isJson && isPlain) return;
   throw new Refusal(415, 'unsupported_media_type', 'The body must be application/json in UTF-8, not compressed.');
-}
-
-async function bytesOf(request: Request): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of paced(request.iterator({ destroyOnReturn: false }), PACE)) {
-    bytes += chunk.length;
-    if (bytes > MAX_BYTES) {
-      // Whoever sends too much should see the answer: what still comes is dropped until that is out.
-      request.resume();
-      throw tooLarge();
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
-function tooLarge(): Refusal {
-  const headers = { Connection: 'close' };
-  return new Refusal(413, 'body_too_large', `The body may have ${MAX_BYTES} bytes at most.`, { headers });
 }
 
 function parse(bytes: Buffer): object {

@@ -35,6 +35,7 @@ export const LOGGED_FIELDS: ReadonlySet<string> = new Set([
   'snapshot',
   'webhook',
   'delivery',
+  'claim',
   // Why an endpoint was disabled, or a request not let in: one of our own words.
   'reason',
 ]);

@@ -15,7 +15,14 @@ export type Step =
   | 'difference applied'
   | 'job concluded'
   | 'effect committed'
-  | 'hint done';
+  | 'hint done'
+  | 'notifications taken'
+  | 'payments service told'
+  | 'notifications marked'
+  | 'notification received'
+  | 'payment settled'
+  | 'payment failure noted'
+  | 'dead letter removed';
 
 /** Tells observers that the process is at this place. Without any it costs nothing. */
 export function atStep(step: Step): void {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SCOPES, type Scope } from '../../src/platform/caller.js';
+import { aLine } from '../claims/biller.js';
 import { aPatient, aPayment } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { allKeys, bearer, makeKey, WRONG_KEY } from './keys.js';
@@ -12,6 +13,7 @@ const WITH_IDS = GUARDED.filter(([, path]) => path.includes(':'));
 interface Belongings {
   job: string;
   row: string;
+  claim: string;
   webhook: string;
   delivery: string;
 }
@@ -29,6 +31,7 @@ const STRANGERS: Record<string, string>[] = [
 const BODIES: Record<string, unknown> = {
   'POST /patients': [aPatient({ externalId: 'sent' })],
   'POST /payments': [aPayment({ externalId: 'sent' })],
+  'POST /claims': [aLine()],
   'POST /webhooks': { url: 'http://127.0.0.1:9/hook' },
   'PATCH /webhooks/:id': { description: 'changed' },
 };
@@ -51,6 +54,7 @@ beforeAll(async () => {
     WEBHOOK_TARGETS: 'any',
     RATE_LIMIT_PER_MINUTE: 0,
     WRONG_KEYS_PER_MINUTE: 0,
+    TOP_PROVIDERS_PER_MINUTE: 1000,
   });
   key = await makeKey(server, { source: 'ours' });
   own = await belongingsOf(key, 'our-row');
@@ -108,7 +112,7 @@ describe.each(GUARDED)('%s %s', (method, path, want) => {
 it.each(WITH_IDS)('%s %s is a 404 for what is of another source, as for what is not there', async (method, path) => {
   const nothing = { job: '01a1fcbd-5545-72d2-aa2d-85cb579978a1', row: 'nothing' };
   const answers = await Promise.all(
-    [others, { ...nothing, webhook: nothing.job, delivery: nothing.job }].map(async (belongings) =>
+    [others, { ...nothing, claim: nothing.job, webhook: nothing.job, delivery: nothing.job }].map(async (belongings) =>
       whole(await ask(method, path, belongings, bearer(key))),
     ),
   );
@@ -118,13 +122,16 @@ it.each(WITH_IDS)('%s %s is a 404 for what is of another source, as for what is 
 });
 
 describe('what a source does not see of another one', () => {
-  it.each(['/patients', '/payments', '/sync/jobs', '/changes', '/webhooks'])('is in no list: %s', async (path) => {
-    const { items } = await server.get(`${path}?limit=1000`, { headers: bearer(key) });
-    const text = JSON.stringify(items);
+  it.each(['/patients', '/payments', '/sync/jobs', '/changes', '/webhooks', '/claims'])(
+    'is in no list: %s',
+    async (path) => {
+      const { items } = await server.get(`${path}?limit=1000`, { headers: bearer(key) });
+      const text = JSON.stringify(items);
 
-    for (const id of Object.values(others)) expect(text).not.toContain(id);
-    expect(items.length).toBeGreaterThan(0);
-  });
+      for (const id of Object.values(others)) expect(text).not.toContain(id);
+      expect(items.length).toBeGreaterThan(0);
+    },
+  );
 
   it('is a page of jobs like that of a source which is not there', async () => {
     for (const name of ['theirs', 'nobodys']) {
@@ -167,8 +174,8 @@ describe('the keys', () => {
 });
 
 function ask(method: string, path: string, of: Belongings, headers: Record<string, string> = {}): Promise<Response> {
-  const { job, row, webhook, delivery } = of;
-  const id = path.startsWith('/sync') ? job : webhook;
+  const { job, row, claim, webhook, delivery } = of;
+  const id = path.startsWith('/sync') ? job : path.startsWith('/claims') ? claim : webhook;
   const filled = path.replace(':externalId', row).replace(':deliveryId', delivery).replace(':id', id);
   const body = BODIES[`${method} ${path}`];
   const query = QUERIES[`${method} ${path}`] ?? '';
@@ -188,7 +195,12 @@ async function whole(response: Response): Promise<Record<string, unknown>> {
 async function belongingsOf(of: string, row: string): Promise<Belongings> {
   const job = await server.mirror('/patients?mode=partial', [aPatient({ externalId: row })], bearer(of));
   await server.mirror('/payments?mode=partial', [aPayment({ externalId: row, patientId: row })], bearer(of));
-  return { job: job.id, row, ...(await newWebhook(of)) };
+  return { job: job.id, row, claim: await newClaim(of), ...(await newWebhook(of)) };
+}
+
+async function newClaim(of: string): Promise<string> {
+  const headers = { ...bearer(of), 'Content-Type': 'application/json' };
+  return (await server.get('/claims', { method: 'POST', headers, body: JSON.stringify(aLine()) })).id;
 }
 
 async function newWebhook(of: string): Promise<{ webhook: string; delivery: string }> {

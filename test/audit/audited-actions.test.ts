@@ -8,6 +8,7 @@ import { AuditLog } from '../../src/audit/audit-log.js';
 import { Audited, subjectOf } from '../../src/platform/audited.js';
 import { ProblemFilter } from '../../src/platform/problem.filter.js';
 import { Refusal } from '../../src/platform/refusal.js';
+import { aLine } from '../claims/biller.js';
 import { aPatient, aPayment, Sender, somePatients } from '../http/sender.js';
 import { startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { keyOf, lastSeq, linesAfter, linesOf, type Line } from './auditor.js';
@@ -104,6 +105,14 @@ describe('a read', () => {
     expect(await linesOf(server, () => sender.get('/changes?after=latest'))).toEqual([]);
   });
 
+  it('of claims leaves one line', async () => {
+    const { id } = await sender.post('/claims', aLine()).then((response) => response.json() as any);
+
+    await expectLine(() => sender.get('/claims'), 'claims.listed', null, 1, 'allowed', 200);
+    await expectLine(() => sender.get(`/claims/${id}`), 'claim.read', `claim:${id}`, null, 'allowed', 200);
+    expect(await linesOf(server, () => sender.get('/providers/top'))).toEqual([]);
+  });
+
   it('of jobs, health and metrics leaves none', async () => {
     const { patients } = await someData();
     const paths = ['/sync/jobs', `/sync/jobs/${patients}`, '/health', '/metrics', '/webhooks'];
@@ -140,6 +149,18 @@ describe('a change', () => {
     const lines = await linesOf(server, act);
 
     expect(lines.map(brief)).toEqual([['snapshot.submitted', `job:${id}`, null, 'allowed', 202, sender.source]]);
+  });
+
+  it('by a claim leaves one line with the claim, or none where it is refused', async () => {
+    let id = '';
+    const act = async () => {
+      id = ((await (await sender.post('/claims', aLine())).json()) as any).id;
+    };
+
+    const lines = await linesOf(server, act);
+
+    expect(lines.map(brief)).toEqual([['claim.submitted', `claim:${id}`, null, 'allowed', 200, sender.source]]);
+    await expectLine(() => sender.post('/claims', []), 'claim.submitted', 'claim', null, 'refused', 422);
   });
 
   it('that is refused leaves one line without a job', async () => {

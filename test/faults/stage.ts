@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import type { Config } from '../../src/platform/config.js';
 import { Sender } from '../http/sender.js';
 import { ServerProcess } from '../setup/server-process.js';
 import { type Backend, REDIS_URL, startTestServer, type TestServer } from '../setup/test-server.js';
@@ -41,7 +42,7 @@ export class Stage {
     });
   }
 
-  process(role: 'api' | 'worker' | 'all', fault: Fault = {}, settings = {}): Promise<ServerProcess> {
+  process(role: Config['ROLE'], fault: Fault = {}, settings = {}): Promise<ServerProcess> {
     const env = {
       NODE_ENV: 'test',
       PORT: '0',

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { aLine, Biller } from '../claims/biller.js';
 import { aPatient, aPayment, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 
@@ -104,6 +105,35 @@ describe('a record that brings columns of ours', () => {
     await thief.mirror('/patients?deletes=apply', []);
 
     expect(await owner.get('/patients')).toEqual(before);
+  });
+});
+
+describe('a claim', () => {
+  it('that brings columns of ours sets none of them', async () => {
+    const from = new Biller(server);
+    const plain = await from.submit({ lines: [aLine()] });
+    const ours: Record<string, unknown> = {
+      ...OURS,
+      status: 'settled',
+      netFee: '9.99',
+      net_fee: '9.99',
+      claim_id: 'x',
+      line: 7,
+      content: 'x',
+      attempts: 7,
+    };
+
+    const { id } = await from.submit(
+      `{"lines":[${JSON.stringify({ ...ours, ...aLine() }).slice(0, -1)},${PROTO}}],${JSON.stringify(ours).slice(1)}`,
+    );
+
+    expect(id).not.toBe(OURS['id']);
+    const same = { updated: expect.anything(), payment: expect.anything(), created: expect.any(String), id };
+    expect({ ...(await from.get(`/claims/${id}`)), ...same }).toEqual({
+      ...(await from.get(`/claims/${plain.id}`)),
+      ...same,
+    });
+    expect((await from.get(`/claims/${id}`)).created).not.toMatch(/^1999/);
   });
 });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
+import { aLine, Biller } from '../claims/biller.js';
 import { aPatient, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 
@@ -161,6 +162,42 @@ describe('text that looks the same', () => {
     expect((await from.mirror('/patients', [aPatient({ firstName: 'Zoe\u0308' })])).counts).toMatchObject({
       updated: 1,
     });
+  });
+});
+
+describe('text of every plane in a claim', () => {
+  // Blanks around a value are none of it.
+  const texts = NAMES.filter((text) => text.trim() !== '');
+  const lines = texts.map((text) => aLine({ plan_group_number: text, subscriber_number: text, quadrant: text }));
+  const fields = Object.keys(aLine());
+  const table = [fields.join(','), ...lines.map((line) => fields.map((name) => quoted(line[name])).join(','))].join(
+    '\n',
+  );
+
+  it.each([
+    ['JSON', 'application/json', JSON.stringify(lines)],
+    ['JSON in escapes alone', 'application/json', escapeAll(JSON.stringify(lines))],
+    ['CSV', 'text/csv', table],
+  ])('is told as it was sent as %s', async (_, contentType, body) => {
+    const from = new Biller(server);
+    const { id } = await from.submit(body, { 'Content-Type': contentType });
+
+    const stored = (await from.get(`/claims/${id}`)).lines;
+
+    for (const field of ['planGroupNumber', 'subscriberNumber', 'quadrant']) {
+      expect(stored.map((line: Record<string, string>) => line[field])).toEqual(texts.map((text) => text.trim()));
+    }
+  });
+
+  it('is its external id', async () => {
+    const from = new Biller(server);
+    const ids: string[] = [];
+    for (const text of texts) ids.push((await from.submit({ external_claim_id: text, lines: [aLine()] })).id);
+
+    expect(new Set(ids).size).toBe(new Set(texts.map((text) => text.trim())).size);
+    const { items } = await from.get('/claims?limit=1000');
+    const told = items.map(({ externalClaimId }: { externalClaimId: string }) => externalClaimId);
+    expect(told.toReversed()).toEqual(texts.map((text) => text.trim()));
   });
 });
 

@@ -6,12 +6,16 @@ import { Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { digestOf, newKey } from '../../src/access/key-text.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
+import { aLine } from '../claims/biller.js';
 import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { type Backend, BACKENDS, createDatabase, query, REDIS_URL, until } from '../setup/test-server.js';
 import { Receiver } from '../webhooks/receiver.js';
 
 /** In place of what nobody but its owner may see. Whatever case it is in, and however it is escaped, it is found again. */
 const CANARY = `kanarienvogel${randomBytes(6).toString('hex')}`;
+
+/** The same of an amount. */
+const AMOUNT = '918273.64';
 
 const SOURCE = 'clinic';
 
@@ -26,7 +30,7 @@ class Evidence {
   /** Where the canary sits. */
   findings(): string[] {
     return this.texts.flatMap(([where, text]) => {
-      const at = text.toLowerCase().indexOf(CANARY);
+      const at = Math.max(text.toLowerCase().indexOf(CANARY), text.indexOf(AMOUNT));
       return at < 0 ? [] : [`${where}: …${text.slice(Math.max(0, at - 60), at + CANARY.length + 20)}…`];
     });
   }
@@ -59,6 +63,8 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
         QUEUE_PREFIX,
         WEBHOOK_TARGETS: 'any',
         MAX_ATTEMPTS: '2',
+        PAYMENT_ATTEMPTS: '2',
+        PAYMENT_RETRY_MS: '10',
         MAX_BODY_BYTES: '100000',
       },
       { main: 'dist/main.js', log: new Writable({ write: (chunk, _, done) => (log.push(chunk), done()) }) },
@@ -80,6 +86,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     await walkTheGoodWays();
     await walkTheBadWays();
     await breakTheDatabase();
+    await breakAPayment();
     await tell('/metrics', {}, 'metrics');
     await until('the webhooks are sent', () => receiver.requests.length > 5);
     await server.stop();
@@ -98,6 +105,10 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       'access_key',
       'audit_entry',
       'rate_limit',
+      'payment_notification',
+      'claim_payment',
+      'claim_provider',
+      'provider_total',
     ]) {
       evidence.add(`table ${table}`, await tableText(databaseUrl, table));
     }
@@ -138,11 +149,20 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     await tell(`/sync/jobs/${held.id}/revert?deletes=apply`, { method: 'POST' }, 'reverted');
     await tell(`/sync/jobs/${first.id}/replay?`, { method: 'POST' }, 'replayed');
     await submit('/patients', [patient('1')], {}, '?dryRun=true&deletes=apply');
+    const claim = await tell(
+      '/claims',
+      { method: 'POST', body: { lines: [claimLine()], external_claim_id: CANARY } },
+      'quiet',
+    );
+    const { id } = JSON.parse(claim.text) as { id: string };
+    await until('the claim is paid', async () => (await ask('/claims?payment_status=settled')).text.includes(id));
     // What the owner asks for holds it, which shows that it was there to be found.
     for (const path of [
       `/patients?q=${CANARY}`,
       '/patients/1',
       '/patients/1/history',
+      '/claims',
+      `/claims/${id}`,
       '/changes',
       `/sync/jobs/${first.id}/errors`,
       `/sync/jobs/${first.id}/snapshot`,
@@ -208,6 +228,14 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
         },
       ],
       ['/patients/none', { headers: { 'X-Request-Id': `${CANARY}!` } }],
+      ['/claims', { method: 'POST', body: [claimLine({ [`x${CANARY}`]: CANARY, provider_npi: CANARY })] }],
+      ['/claims', { method: 'POST', body: [claimLine({ service_date: CANARY, provider_fees: CANARY })] }],
+      ['/claims', { method: 'POST', body: [CANARY, { submitted_procedure: CANARY }] }],
+      ['/claims', { method: 'POST', body: `[{"${CANARY}"` }],
+      ['/claims', { method: 'POST', body: `${CANARY},"${CANARY}`, headers: { 'Content-Type': 'text/csv' } }],
+      ['/claims', { method: 'POST', body: { lines: [claimLine({ quadrant: 'UL' })], external_claim_id: CANARY } }],
+      [`/claims?provider_npi=${CANARY}&payment_status=${CANARY}`, {}],
+      [`/providers/top?limit=${CANARY}`, {}],
       ['/webhooks', { method: 'POST', body: { url: `ftp://${CANARY}/` } }],
       ['/webhooks', { method: 'POST', body: { url: CANARY, unknown: CANARY, events: [CANARY] } }],
       ['/webhooks', { method: 'POST', body: `{"url": "${CANARY}` }],
@@ -224,6 +252,34 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     const broken = await tell(`/patients?q=${CANARY}`, {}, 'a query that fails');
     expect(broken.status).toBe(500);
     await query(databaseUrl, 'alter view elsewhere rename to patient_of_source');
+    await query(
+      databaseUrl,
+      `alter table claim_line add constraint no_such_quadrant check (quadrant <> '${CANARY} 8')`,
+    );
+    const body = [claimLine({ quadrant: `${CANARY} 8` })];
+    expect((await tell('/claims', { method: 'POST', body }, 'a claim that fails')).status).toBe(500);
+  }
+
+  /** So does what it says of a payment. The message waits in the dead-letter queue from then on. */
+  async function breakAPayment(): Promise<void> {
+    await query(databaseUrl, `alter table claim_payment add constraint no_such_amount check (net_fee <> ${AMOUNT})`);
+    await query(
+      databaseUrl,
+      `insert into payment_notification (source_id, claim_id, net_fee)
+       select id, gen_random_uuid(), ${AMOUNT} from source where name = $1`,
+      [SOURCE],
+    );
+    const failed = '/claim-payments/notifications?status=failed';
+    await until('it has failed', async () => JSON.parse((await ask(failed)).text).items.length > 0);
+    await tell(failed, {}, 'failed payments');
+    await tell('/claim-payments/states', {}, 'states of payments');
+    await until('it is buried', async () => {
+      const [row] = await query(
+        databaseUrl,
+        'select bool_and(relayed_at is not null) as all from payment_notification',
+      );
+      return row.all;
+    });
   }
 
   interface Asked {
@@ -287,6 +343,10 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     await until(`${id} is over`, async () => JSON.parse((await ask(`/sync/jobs/${id}`)).text).finishedAt !== null);
   }
 });
+
+function claimLine(fields = {}) {
+  return aLine({ plan_group_number: CANARY, subscriber_number: CANARY.toUpperCase(), quadrant: CANARY, ...fields });
+}
 
 function patient(externalId: string, fields = {}) {
   return {

@@ -3,8 +3,9 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Patient } from '../../src/patients/patient.entity.js';
 import { acrossSources, withinSource } from '../../src/platform/walls.js';
 import { WebhookEndpoint } from '../../src/webhooks/webhook-endpoint.entity.js';
+import { aLine } from '../claims/biller.js';
 import { aPayment, Sender, somePatients } from '../http/sender.js';
-import { startTestServer, type TestServer } from '../setup/test-server.js';
+import { startTestServer, type TestServer, until } from '../setup/test-server.js';
 
 /** Tables whose rows belong to no source, or of which no caller gets any. */
 const OF_NO_SOURCE = [
@@ -44,11 +45,23 @@ beforeAll(async () => {
     await from.mirror('/patients', [...somePatients(3), { externalId: '' }], { 'Idempotency-Key': 'first' });
     await from.mirror('/payments', [aPayment()]);
     await from.mirror('/patients?deletes=apply', somePatients(2).toReversed());
+    await from.post('/claims', [aLine()]);
   }
   const ids = await server.query('select id from source where name = any($1) order by id', [
     senders.map(({ source }) => source),
   ]);
   [mine, theirs] = ids.map(({ id }) => id) as [number, number];
+  await server.query(
+    `with told as (
+       insert into payment_notification (source_id, claim_id, net_fee)
+       select mine, gen_random_uuid(), 1 from unnest($1::int[]) mine returning *)
+     insert into claim_payment (source_id, id, claim_id, net_fee) select source_id, claim_id, claim_id, 1 from told`,
+    [[mine, theirs]],
+  );
+  await until('the claims are paid, after which nothing moves', async () => {
+    const [paid] = await server.query('select count(*)::int as n from claim_payment');
+    return paid.n === 4;
+  });
   const names = await server.query(
     `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`,
   );

@@ -2,20 +2,11 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { InjectQueue } from '@nestjs/bullmq';
 import { Injectable, Logger } from '@nestjs/common';
 import { Queue } from 'bullmq';
-import { setTimeout as delay } from 'node:timers/promises';
+import { KEPT, ON_THE_WAY, QUEUE_TIMEOUT_MS, within } from '../../platform/queue-call.js';
 import { safeError } from '../../platform/safe-error.js';
 import { IS_DUE, ITS_TURN } from './job-conditions.js';
 import { type Lane, SYNC_QUEUES } from './lanes.js';
 import type { SyncJob } from './sync-job.entity.js';
-
-/** How long a caller waits for a queue that may be away; the rescuer tells it later. */
-const QUEUE_TIMEOUT_MS = 1_500;
-
-/** What is kept of finished queue jobs, for the dashboard: they carry nothing but ids. */
-const KEPT = { count: 1_000, age: 24 * 3600 };
-
-/** Queue jobs in these states will reach a worker. */
-const ON_THE_WAY = ['waiting', 'delayed', 'prioritized', 'waiting-children', 'paused'];
 
 /** What the queue has to know of a job. */
 export type HintedJob = Pick<SyncJob, 'id' | 'hint' | 'lane'>;
@@ -84,19 +75,4 @@ export class JobQueue {
 
 function hintId({ id, hint }: HintedJob): string {
   return `${id}-${hint}`;
-}
-
-async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
-  const abort = new AbortController();
-  const late = delay(timeoutMs, undefined, { signal: abort.signal }).then(() => {
-    throw new Error('the queue did not answer in time');
-  });
-  // Whichever loses the race may fail unheard.
-  work.catch(() => undefined);
-  late.catch(() => undefined);
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    abort.abort();
-  }
 }

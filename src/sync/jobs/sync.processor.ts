@@ -2,27 +2,14 @@ import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { type BeforeApplicationShutdown, Inject, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Job } from 'bullmq';
 import { CONFIG, type Config } from '../../platform/config.js';
+import { WORKER_OPTIONS } from '../../platform/queue-worker.js';
 import { safeError } from '../../platform/safe-error.js';
 import type { SyncHint } from './job-queue.js';
 import { JobRunner } from './job-runner.js';
 import { type Lane, laneWidth, SYNC_QUEUES } from './lanes.js';
 
-const OPTIONS = {
-  // A lock that is not renewed for 5 s is lost, which is looked for every 2 s: with BullMQ's defaults a killed worker's
-  // job would start again after a minute only.
-  lockDuration: 5_000,
-  stalledInterval: 2_000,
-  maxStalledCount: 10,
-  // A wait for the queue is over after a second, if the word that something came has got lost with its connection.
-  drainDelay: 1,
-  // After trouble with its connection a worker would sit still for 15 s (measured with PostgreSQL away for a moment).
-  runRetryDelay: 1_000,
-  // Started once all is there, with the concurrency of the settings.
-  autorun: false,
-};
-
 /** Where the queue's hints of long jobs arrive. Everything else is decided by the table of jobs. */
-@Processor(SYNC_QUEUES.long, OPTIONS)
+@Processor(SYNC_QUEUES.long, WORKER_OPTIONS)
 export class SyncProcessor extends WorkerHost implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(SyncProcessor.name);
   protected readonly lane: Lane = 'long';
@@ -56,7 +43,7 @@ export class SyncProcessor extends WorkerHost implements OnApplicationBootstrap,
 }
 
 /** The same for short jobs. */
-@Processor(SYNC_QUEUES.short, OPTIONS)
+@Processor(SYNC_QUEUES.short, WORKER_OPTIONS)
 export class ShortSyncProcessor extends SyncProcessor {
   protected override readonly lane: Lane = 'short';
 }

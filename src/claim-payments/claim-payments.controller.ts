@@ -1,0 +1,87 @@
+import { Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { Audited, subjectOf } from '../platform/audited.js';
+import { CallerSource } from '../platform/caller-source.js';
+import { linkNextPage, type Page } from '../platform/paging.js';
+import { Wants } from '../platform/wants.js';
+import { Sources } from '../sync/sources.js';
+import { PaymentQueries } from './payment-queries.js';
+import { PaymentRetries } from './payment-retries.js';
+import {
+  claimPaymentView,
+  ClaimPaymentView,
+  PaymentCounts,
+  PaymentStateView,
+  paymentStateView,
+  RetriedPayments,
+} from './payment-view.js';
+import { ListClaimPayments, ListNotifications } from './payment.dto.js';
+
+/** What came of claims at the payments service, and telling it again. */
+@ApiTags('claim payments')
+@Controller()
+export class ClaimPaymentsController {
+  constructor(
+    private readonly queries: PaymentQueries,
+    private readonly retries: PaymentRetries,
+    private readonly sources: Sources,
+  ) {}
+
+  @Get('claim-payments')
+  @Wants('read')
+  @Audited('claim-payments.listed', { soon: true })
+  @ApiOperation({ summary: 'Settled payments of claims, newest first: one for each claim' })
+  async list(
+    @CallerSource() source: string,
+    @Query() query: ListClaimPayments,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Page<ClaimPaymentView>> {
+    const page = await this.queries.listPayments(await this.sources.find(source), query);
+    linkNextPage(request, response, page);
+    return { ...page, items: page.items.map(claimPaymentView) };
+  }
+
+  @Get('claim-payments/states')
+  @Wants('read')
+  @ApiOperation({ summary: 'How many claims the payments service is to be told of, was told of, has settled or not' })
+  @ApiResponse({ status: 200, type: PaymentCounts })
+  async count(@CallerSource() source: string): Promise<PaymentCounts> {
+    return this.queries.count(await this.sources.find(source));
+  }
+
+  @Get('claim-payments/notifications')
+  @Wants('read')
+  @ApiOperation({ summary: 'How far the payments service has been told of claims, newest first' })
+  async listNotifications(
+    @CallerSource() source: string,
+    @Query() query: ListNotifications,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Page<PaymentStateView>> {
+    const page = await this.queries.listNotifications(await this.sources.find(source), query);
+    linkNextPage(request, response, page);
+    return { ...page, items: page.items.map(paymentStateView) };
+  }
+
+  @Post('claim-payments/retry')
+  @Wants('submit')
+  @Audited('claim-payment.retried')
+  @HttpCode(202)
+  @ApiOperation({ summary: 'Tell the payments service again of claims that have failed, 500 at most' })
+  @ApiResponse({ status: 202, type: RetriedPayments })
+  async retryFailed(@CallerSource() source: string): Promise<RetriedPayments> {
+    return { retried: await this.retries.retryFailed(await this.sources.find(source)) };
+  }
+
+  @Post('claims/:id/payment/retry')
+  @Wants('submit')
+  @Audited('claim-payment.retried', { subject: subjectOf('claim') })
+  @HttpCode(202)
+  @ApiOperation({ summary: 'Tell the payments service again of a claim' })
+  @ApiResponse({ status: 202, type: PaymentStateView })
+  async retry(@CallerSource() source: string, @Param('id') id: string): Promise<PaymentStateView> {
+    return paymentStateView(await this.retries.retry(await this.sources.find(source), id));
+  }
+}

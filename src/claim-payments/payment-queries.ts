@@ -1,0 +1,61 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { validate as isUuid } from 'uuid';
+import { type Page, readCursor, toPage } from '../platform/paging.js';
+import { Refusal } from '../platform/refusal.js';
+import { ClaimPayment } from './claim-payment.entity.js';
+import { PaymentNotification, type PaymentStatus } from './payment-notification.entity.js';
+import { PaymentCounts } from './payment-view.js';
+import type { ListClaimPayments, ListNotifications } from './payment.dto.js';
+
+/** What the payments service did, and what it is still to do. Ids are UUIDv7, so their order is that of time. */
+@Injectable()
+export class PaymentQueries {
+  constructor(private readonly em: EntityManager) {}
+
+  /** Newest first. */
+  async listPayments(sourceId: number, query: ListClaimPayments): Promise<Page<ClaimPayment>> {
+    const after = readId(query.cursor, 'claim-payments');
+    const found = await this.em.fork().find(
+      ClaimPayment,
+      {
+        sourceId,
+        ...(query.claim_id === undefined ? {} : { claimId: query.claim_id }),
+        ...(after === null ? {} : { id: { $lt: after } }),
+      },
+      { orderBy: { id: 'desc' }, limit: query.limit + 1 },
+    );
+    return toPage(found, query.limit, 'claim-payments', ({ id }) => [id]);
+  }
+
+  /** By claim, newest first. */
+  async listNotifications(sourceId: number, query: ListNotifications): Promise<Page<PaymentNotification>> {
+    const after = readId(query.cursor, 'notifications');
+    const found = await this.em.fork().find(
+      PaymentNotification,
+      {
+        sourceId,
+        ...(query.status === undefined ? {} : { status: query.status }),
+        ...(after === null ? {} : { claimId: { $lt: after } }),
+      },
+      { orderBy: { claimId: 'desc' }, limit: query.limit + 1 },
+    );
+    return toPage(found, query.limit, 'notifications', ({ claimId }) => [claimId]);
+  }
+
+  async count(sourceId: number): Promise<PaymentCounts> {
+    const rows = await this.em
+      .fork()
+      .execute<{ status: PaymentStatus; n: number }[]>(
+        'select status, count(*)::int as n from payment_notification where source_id = ? group by status',
+        [sourceId],
+      );
+    return Object.assign(new PaymentCounts(), Object.fromEntries(rows.map(({ status, n }) => [status, n])));
+  }
+}
+
+function readId(cursor: string | undefined, scope: string): string | null {
+  const id = readCursor(cursor, scope, 1)?.[0] ?? null;
+  if (id !== null && !isUuid(id)) throw Refusal.foreignCursor();
+  return id;
+}

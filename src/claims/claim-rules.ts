@@ -1,0 +1,101 @@
+import { FEE_FIELDS, LINE_FIELDS, type LineField } from './line-fields.js';
+import { isNegativeFee, readCents } from './fees.js';
+import { readServiceDate } from './service-date.js';
+
+/** What the value of a field has to be. It is asked of values that are there, as text without blanks around it. */
+export interface ClaimRule {
+  /** The `code` under which a breach is told. */
+  name: string;
+  fields: readonly LineField[];
+  check: (value: string) => boolean;
+  /** What is told of a breach, behind the field's name and without the value. */
+  message: string;
+}
+
+const MAX_CHARACTERS = 250;
+
+const NPI = /^\d{10}$/;
+
+/** The basic rules; every claim keeps them. A new one is a line here. */
+const BASIC: readonly ClaimRule[] = [
+  {
+    name: 'invalid_service_date',
+    fields: ['service_date'],
+    check: (value) => readServiceDate(value) !== null,
+    message: 'must be a day and time such as 3/28/18 0:00 or 2018-03-28T00:00:00, and one that there was',
+  },
+  {
+    name: 'invalid_procedure',
+    fields: ['submitted_procedure'],
+    check: (value) => value.startsWith('D'),
+    message: 'must begin with D',
+  },
+  {
+    name: 'invalid_npi',
+    fields: ['provider_npi'],
+    check: (value) => NPI.test(value),
+    message: 'must have exactly 10 digits',
+  },
+  {
+    name: 'negative_amount',
+    fields: FEE_FIELDS,
+    check: (value) => !isNegativeFee(value),
+    message: 'must not be negative',
+  },
+  {
+    name: 'invalid_amount',
+    fields: FEE_FIELDS,
+    check: (value) => isNegativeFee(value) || readCents(value) !== null,
+    message:
+      'must be an amount such as $1,250.00: at most 13 digits before the point and 2 behind it, commas between thousands',
+  },
+  {
+    name: 'too_long',
+    fields: LINE_FIELDS,
+    check: (value) => value.length <= MAX_CHARACTERS || Array.from(value).length <= MAX_CHARACTERS,
+    message: `must have at most ${MAX_CHARACTERS} characters`,
+  },
+];
+
+/** Areas of the mouth and quadrants as ISO 3950 and the ADA's claim form number them, and quadrants by letters. */
+const QUADRANTS = new Set(['UR', 'UL', 'LR', 'LL', '00', '01', '02', '10', '20', '30', '40']);
+
+/** What may be asked of senders besides (`CLAIM_RULES=strict`). */
+const STRICTER: readonly ClaimRule[] = [
+  {
+    name: 'wrong_npi_check_digit',
+    fields: ['provider_npi'],
+    check: (value) => !NPI.test(value) || hasCheckDigit(value),
+    message: 'must end with the check digit of its other digits',
+  },
+  {
+    name: 'invalid_procedure_form',
+    fields: ['submitted_procedure'],
+    check: (value) => /^D\d{4}$/.test(value),
+    message: 'must be a CDT code: D and four digits',
+  },
+  {
+    name: 'unknown_quadrant',
+    fields: ['quadrant'],
+    check: (value) => QUADRANTS.has(value.toUpperCase()),
+    message: `must be one of ${[...QUADRANTS].join(', ')}`,
+  },
+];
+
+/** The rules that the setting `CLAIM_RULES` names. */
+export function rulesOf(setting: 'basic' | 'strict'): readonly ClaimRule[] {
+  return setting === 'strict' ? [...BASIC, ...STRICTER] : BASIC;
+}
+
+/**
+ * The formula of Luhn over the NPI with 80840 in front, which stands for the health industry of the United States (45 CFR
+ * 162.406; the check digit is described in the final rule on the NPI, 69 FR 3434).
+ */
+function hasCheckDigit(npi: string): boolean {
+  const digits = [...`80840${npi}`].map(Number).toReversed();
+  const sum = digits.reduce((total, digit, place) => {
+    const counted = place % 2 === 0 ? digit : digit * 2;
+    return total + (counted > 9 ? counted - 9 : counted);
+  }, 0);
+  return sum % 10 === 0;
+}

@@ -1,0 +1,92 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { PAYMENT_STATUSES, type PaymentStatus } from '../claim-payments/payment-notification.entity.js';
+
+/** How far the payments service has come with a claim. */
+export class PaymentState {
+  @ApiProperty({ enum: PAYMENT_STATUSES })
+  status!: PaymentStatus;
+
+  @ApiProperty({ example: 0, description: 'how often the message was tried' })
+  attempts!: number;
+
+  @ApiProperty({ type: 'string', nullable: true, description: 'why the last attempt failed' })
+  reason!: string | null;
+
+  @ApiProperty({ format: 'date-time' })
+  updated!: Date;
+}
+
+/** A claim in a list. */
+export class ClaimSummary {
+  @ApiProperty({ format: 'uuid' })
+  id!: string;
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'A-1001' })
+  externalClaimId!: string | null;
+
+  @ApiProperty({ example: '116.85' })
+  netFee!: string;
+
+  @ApiProperty({ example: 4 })
+  lineCount!: number;
+
+  @ApiProperty({ format: 'date-time' })
+  created!: Date;
+
+  @ApiProperty()
+  payment!: PaymentState;
+}
+
+/** What a line comes to. */
+export class LineFee {
+  @ApiProperty({ example: 0, description: 'its place in the claim, from 0' })
+  line!: number;
+
+  @ApiProperty({ example: '1234567893' })
+  providerNpi!: string;
+
+  @ApiProperty({ example: '81.25' })
+  netFee!: string;
+}
+
+/** A line with all that was sent of it. */
+export class LineView extends LineFee {
+  @ApiProperty({ example: '2018-03-28T00:00:00', description: 'on the clock at the place of the service' })
+  serviceDate!: string;
+
+  @ApiProperty({ example: 'D4346' })
+  submittedProcedure!: string;
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'UR' })
+  quadrant!: string | null;
+
+  @ApiProperty({ example: 'GRP-7' })
+  planGroupNumber!: string;
+
+  @ApiProperty({ example: '4400990011' })
+  subscriberNumber!: string;
+
+  @ApiProperty({ example: '130.00' })
+  providerFees!: string;
+
+  @ApiProperty({ example: '65.00' })
+  allowedFees!: string;
+
+  @ApiProperty({ example: '16.25' })
+  memberCoinsurance!: string;
+
+  @ApiProperty({ example: '0.00' })
+  memberCopay!: string;
+}
+
+/** A claim as it was taken, or was already there. */
+export class StoredClaim extends ClaimSummary {
+  @ApiProperty({ type: [LineFee] })
+  lines!: LineFee[];
+}
+
+/** A claim with all of its lines. */
+export class ClaimView extends ClaimSummary {
+  @ApiProperty({ type: [LineView] })
+  lines!: LineView[];
+}

@@ -1,0 +1,65 @@
+import { Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { Audited, newSubject, subjectOf } from '../platform/audited.js';
+import { CallerSource } from '../platform/caller-source.js';
+import { linkNextPage, type Page } from '../platform/paging.js';
+import { Wants } from '../platform/wants.js';
+import { Sources } from '../sync/sources.js';
+import { ClaimIntake } from './claim-intake.js';
+import { ClaimQueries } from './claim-queries.js';
+import { type ClaimSummary, ClaimView, StoredClaim } from './claim-view.js';
+import { ListClaims } from './claim.dto.js';
+import { CLAIM_BODIES } from './claim-example.js';
+
+/** Claims of dental services: one claim of one or more lines in, all claims out. */
+@ApiTags('claims')
+@Controller('claims')
+export class ClaimsController {
+  constructor(
+    private readonly intake: ClaimIntake,
+    private readonly queries: ClaimQueries,
+    private readonly sources: Sources,
+  ) {}
+
+  @Post()
+  @Wants('submit')
+  @Audited('claim.submitted', { subject: newSubject('claim') })
+  @HttpCode(200)
+  @ApiOperation({
+    summary: 'Submit a claim',
+    description:
+      'A list of lines, an object with lines, a single line, or a table. With an external_claim_id the same claim can be sent again.',
+    requestBody: { required: true, content: CLAIM_BODIES },
+  })
+  @ApiResponse({ status: 200, description: 'stored, or stored already', type: StoredClaim })
+  @ApiResponse({ status: 409, description: 'another claim has this external_claim_id' })
+  @ApiResponse({ status: 422, description: 'nothing is stored; every fault is told' })
+  submit(@CallerSource() source: string, @Req() request: Request): Promise<StoredClaim> {
+    return this.intake.accept(request, source);
+  }
+
+  @Get()
+  @Wants('read')
+  @Audited('claims.listed', { soon: true })
+  @ApiOperation({ summary: 'Claims, newest first' })
+  async list(
+    @CallerSource() source: string,
+    @Query() query: ListClaims,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Page<ClaimSummary>> {
+    const page = await this.queries.list(await this.sources.find(source), query);
+    linkNextPage(request, response, page);
+    return page;
+  }
+
+  @Get(':id')
+  @Wants('read')
+  @Audited('claim.read', { subject: subjectOf('claim') })
+  @ApiOperation({ summary: 'A claim with its lines' })
+  @ApiResponse({ status: 200, type: ClaimView })
+  async get(@CallerSource() source: string, @Param('id') id: string): Promise<ClaimView> {
+    return this.queries.get(await this.sources.find(source), id);
+  }
+}

@@ -1,0 +1,44 @@
+/** The fields of a line, by the names that faults are told under, in the order in which they are told. */
+export const LINE_FIELDS = [
+  'service_date',
+  'submitted_procedure',
+  'quadrant',
+  'plan_group_number',
+  'subscriber_number',
+  'provider_npi',
+  'provider_fees',
+  'allowed_fees',
+  'member_coinsurance',
+  'member_copay',
+] as const;
+export type LineField = (typeof LINE_FIELDS)[number];
+
+/** The claim's own name at its sender: beside the lines, or in each of them. */
+export const EXTERNAL_ID = 'external_claim_id';
+
+export type ClaimField = LineField | typeof EXTERNAL_ID;
+
+export const FEE_FIELDS = ['provider_fees', 'allowed_fees', 'member_coinsurance', 'member_copay'] as const;
+
+/** A map, as an object also has what all objects have. */
+const FIELDS = new Map(([...LINE_FIELDS, EXTERNAL_ID] as const).map((field) => [plain(field), field] as const));
+
+/**
+ * The field that a name means, or null if none. `Provider NPI`, `provider-npi`, `PROVIDER_NPI` and `providerNpi` are the
+ * same; `#` is read as `number`, so `Plan/Group #` is `plan_group_number`.
+ */
+export function fieldNamed(name: string): ClaimField | null {
+  return FIELDS.get(plain(name)) ?? null;
+}
+
+/** Whether a name means the list of lines. */
+export function namesLines(name: string): boolean {
+  return plain(name) === 'lines';
+}
+
+function plain(name: string): string {
+  return name
+    .toLowerCase()
+    .replaceAll('#', 'number')
+    .replaceAll(/[\s_/-]/g, '');
+}

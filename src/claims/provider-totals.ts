@@ -1,0 +1,31 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { formatMoney } from '../platform/money.js';
+import type { ProviderTotal } from './claim.dto.js';
+
+/** Reads as many rows as are wanted, by the index that has them in that order. */
+export const TOP_PROVIDERS = `
+  select provider_npi, net_fee, claims from provider_total where source_id = ?
+   order by net_fee desc, provider_npi limit ?`;
+
+interface TotalRow {
+  provider_npi: string;
+  net_fee: string;
+  claims: string;
+}
+
+/** Ranks the providers of a source by what their claims come to. */
+@Injectable()
+export class ProviderTotals {
+  constructor(private readonly em: EntityManager) {}
+
+  /** The `limit` with the largest sums, largest first, ties by NPI. */
+  async top(sourceId: number, limit: number): Promise<ProviderTotal[]> {
+    const rows = await this.em.fork().execute<TotalRow[]>(TOP_PROVIDERS, [sourceId, limit]);
+    return rows.map((row) => ({
+      providerNpi: row.provider_npi,
+      netFee: formatMoney(row.net_fee),
+      claims: Number(row.claims),
+    }));
+  }
+}

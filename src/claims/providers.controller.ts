@@ -1,0 +1,31 @@
+import { Controller, Get, Query } from '@nestjs/common';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { CallerSource } from '../platform/caller-source.js';
+import { LimitedBy } from '../platform/route-limit.js';
+import { Wants } from '../platform/wants.js';
+import { Sources } from '../sync/sources.js';
+import { ProviderRanking, TopProviders } from './claim.dto.js';
+import { ProviderTotals } from './provider-totals.js';
+
+/** What providers' claims come to. */
+@ApiTags('providers')
+@Controller('providers')
+export class ProvidersController {
+  constructor(
+    private readonly totals: ProviderTotals,
+    private readonly sources: Sources,
+  ) {}
+
+  @Get('top')
+  @Wants('read')
+  @LimitedBy('TOP_PROVIDERS_PER_MINUTE')
+  @ApiOperation({ summary: 'The providers whose claims come to most; so many calls a minute' })
+  @ApiResponse({ status: 200, type: ProviderRanking })
+  @ApiResponse({
+    status: 429,
+    description: 'too many calls within the minute; Retry-After says when the next may come',
+  })
+  async top(@CallerSource() source: string, @Query() { limit }: TopProviders): Promise<ProviderRanking> {
+    return { items: await this.totals.top(await this.sources.find(source), limit) };
+  }
+}

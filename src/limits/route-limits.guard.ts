@@ -1,0 +1,51 @@
+import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { Request, Response } from 'express';
+import { callerAddress } from '../platform/caller-address.js';
+import { callerOf } from '../platform/caller.js';
+import { callerSource } from '../platform/caller-source.js';
+import { CONFIG, type Config } from '../platform/config.js';
+import { ROUTE_LIMIT, type RouteLimit } from '../platform/route-limit.js';
+import { addressGroup } from './address-group.js';
+import { RateLimits } from './rate-limits.js';
+import type { SharedCounter } from './shared-counter.js';
+
+/**
+ * Counts the calls of routes that have a limit of their own (`@LimitedBy`), by caller: a key, or, where nobody is asked for
+ * one, an address and the source that it speaks for. Each call that is let in counts, whatever comes of it; those that are
+ * refused with 429 do not, so waiting for the end of the window always helps. Stands behind the guard that knows the
+ * caller and before all that looks at the request.
+ */
+@Injectable()
+export class RouteLimits implements CanActivate {
+  private readonly counters = new Map<RouteLimit, SharedCounter>();
+
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly limits: RateLimits,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** @throws Refusal 429 */
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const setting = this.reflector.get<RouteLimit | undefined>(ROUTE_LIMIT, context.getHandler());
+    if (setting === undefined) return true;
+    const count = await this.counterOf(setting).take(callerKey(context.switchToHttp().getRequest<Request>()));
+    this.limits.tell(context.switchToHttp().getResponse<Response>(), count);
+    if (count.isExceeded) throw this.limits.refuse('route', count, `At most ${count.limit} calls of this a minute.`);
+    return true;
+  }
+
+  private counterOf(setting: RouteLimit): SharedCounter {
+    const known = this.counters.get(setting);
+    if (known) return known;
+    const counter = this.limits.counter(setting.toLowerCase(), this.config[setting]);
+    this.counters.set(setting, counter);
+    return counter;
+  }
+}
+
+function callerKey(request: Request): string {
+  const { keyId } = callerOf(request);
+  return keyId ?? `${addressGroup(callerAddress(request))} ${callerSource(request)}`;
+}
