@@ -45,6 +45,8 @@ it('tells the same story every time it is shown on the same data', async () => {
   expect(first.stdout).toMatch(/11 +Ilka Morrow +1991-03-14 +2 +17\.25/);
   expect(first.stdout).toMatch(/16 +Sabine Arkwright .* 42\.00\n +14 .* 20\.00\n +11 .* 18\.25\n +13 .* 15\.00/);
   expect(first.stdout).toMatch(/awaiting_approval[\s\S]*It would delete 11, 13, 14, 16\.[\s\S]*patients rejected/);
+  expect(first.stdout).toMatch(/0 +1234567893 +0\.00\n +1 +1234567893 +120\.50\n +all +120\.50/);
+  expect(first.stdout).toMatch(/payment settled[\s\S]*1234567893 +120\.50 +1\n/);
   // Its screen is for people: no log lines.
   expect(first.stdout).not.toContain('{"level"');
   expect(story(second.stdout)).toBe(story(first.stdout));

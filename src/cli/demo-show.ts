@@ -1,4 +1,6 @@
 import type { ApiClient } from './api-client.js';
+import { showClaim } from './demo-claim.js';
+import type { Narrator } from './demo-narrator.js';
 import { countsLine, headline, printPlan } from './job-report.js';
 import { type Job, jobPath, submitSnapshot, watchJob } from './jobs-api.js';
 import { Progress } from './progress.js';
@@ -28,71 +30,64 @@ const LARGE_RECORDS = 100_000;
 /** Source `*` is any, and this may do everything. */
 const KEY_COMMAND = "Your key    npm run cli -- keys create --name me --source '*' --scope submit,read,approve,ops";
 
-/** Where the show plays. */
-export interface Stage {
-  /** Null for the default one. */
-  source: string | null;
-  /** Whether the server wants a key of those who repeat what they see; the show has one of its own. */
-  wantsKeys: boolean;
-}
-
 /** The show: two days of a fictional clinic, over HTTP like any other sender's. */
 export class DemoShow {
-  private step = 0;
+  private readonly api: ApiClient;
+  private readonly terminal: Terminal;
 
-  constructor(
-    private readonly api: ApiClient,
-    private readonly terminal: Terminal,
-    private readonly stage: Stage,
-  ) {}
+  constructor(private readonly narrator: Narrator) {
+    this.api = narrator.api;
+    this.terminal = narrator.terminal;
+  }
 
   async run(): Promise<void> {
     await this.firstDay();
     await this.secondDay();
     await this.brokenExport();
+    await showClaim(this.narrator);
     await this.largeSnapshot();
     this.invitation();
   }
 
   private async firstDay(): Promise<void> {
-    this.title('Day 1');
-    this.say('A clinic sends its patients: one was born in the future, one is there twice.');
+    this.narrator.title('Day 1');
+    this.narrator.say('A clinic sends its patients: one was born in the future, one is there twice.');
     await this.send('patients', 'patients-day1.json');
-    this.say('It sends its payments. Two of them belong to patients that are not in the mirror.');
+    this.narrator.say('It sends its payments. Two of them belong to patients that are not in the mirror.');
     await this.send('payments', 'payments-day1.json');
-    this.say('Who has paid between 10 and 20 in total?');
+    this.narrator.say('Who has paid between 10 and 20 in total?');
     await this.askPatients('payment_min=10&payment_max=20');
-    this.say('The payments of patient 11:');
+    this.narrator.say('The payments of patient 11:');
     await this.askPayments('11');
   }
 
   private async secondDay(): Promise<void> {
-    this.title('Day 2');
-    this.say('Payments first this time: one amount changed, one payment is new, two are gone.');
+    this.narrator.title('Day 2');
+    this.narrator.say('Payments first this time: one amount changed, one payment is new, two are gone.');
     await this.send('payments', 'payments-day2.json');
-    this.say('Then patients: 13 is corrected, 16 arrives, 11 has a new name, 12 has left.');
+    this.narrator.say('Then patients: 13 is corrected, 16 arrives, 11 has a new name, 12 has left.');
     await this.send('patients', 'patients-day2.json');
-    this.say('Payments 506 and 507 have found their patients by themselves. Largest totals first:');
+    this.narrator.say('Payments 506 and 507 have found their patients by themselves. Largest totals first:');
     await this.askPatients('sort=-paymentsTotal');
   }
 
   /** What stands between a sender's mistake and an empty mirror. */
   private async brokenExport(): Promise<void> {
-    this.title('A mistake');
-    this.say("The clinic's export breaks: a full snapshot without a single patient.");
-    this.curl(`-H 'Content-Type: application/json' -d '[]'`, '/patients');
+    this.narrator.title('A mistake');
+    this.narrator.say("The clinic's export breaks: a full snapshot without a single patient.");
+    this.narrator.curl(`-H 'Content-Type: application/json' -d '[]'`, '/patients');
     const held = await this.follow(await submitSnapshot(this.api, 'patients', inMemory('[]'), {}));
     printPlan(this.terminal, held);
-    this.say('Somebody looks at the plan and drops it. The mirror was never touched.');
-    this.curl('-X POST', jobPath(held.id, '/reject'));
+    this.narrator.say('Somebody looks at the plan and drops it. The mirror was never touched.');
+    this.narrator.curl('-X POST', jobPath(held.id, '/reject'));
     const rejected = await this.api.post<Job>(jobPath(held.id, '/reject'));
     this.terminal.line(`  ${headline(this.terminal, rejected)}`);
   }
 
   private async largeSnapshot(): Promise<void> {
     const count = LARGE_RECORDS.toLocaleString('en-US');
-    this.title('Something larger');
-    this.say(`${count} patients as NDJSON, as a dry run: everything but the writing.`);
+    this.narrator.title('Something larger');
+    this.narrator.say(`${count} patients as NDJSON, as a dry run: everything but the writing.`);
     const file = inMemory(manyPatients(), 'application/x-ndjson');
     const accepted = await submitSnapshot(this.api, 'patients', file, { mode: 'partial', dryRun: true });
     const job = await this.follow(accepted);
@@ -100,7 +95,7 @@ export class DemoShow {
   }
 
   private async send(resource: string, sample: string): Promise<void> {
-    this.curl(`-H 'Content-Type: application/json' --data-binary @samples/${sample}`, `/${resource}`);
+    this.narrator.curl(`-H 'Content-Type: application/json' --data-binary @samples/${sample}`, `/${resource}`);
     const file = inMemory(await readSample(sample));
     const job = await this.follow(await submitSnapshot(this.api, resource, file, {}));
     this.terminal.line(`    ${countsLine(this.terminal, job)}`);
@@ -120,7 +115,7 @@ export class DemoShow {
   }
 
   private async askPatients(query: string): Promise<void> {
-    this.curl('', `/patients?${query}`);
+    this.narrator.curl('', `/patients?${query}`);
     const { items } = await this.api.get<{ items: PatientItem[] }>(`/patients?${query}`);
     const columns = [
       { heading: 'external id' },
@@ -140,7 +135,7 @@ export class DemoShow {
   }
 
   private async askPayments(patient: string): Promise<void> {
-    this.curl('', `/payments?external_id=${patient}`);
+    this.narrator.curl('', `/payments?external_id=${patient}`);
     const { items } = await this.api.get<{ items: PaymentItem[] }>(`/payments?external_id=${patient}`);
     const columns = [{ heading: 'external id' }, { heading: 'patient' }, { heading: 'amount', isNumeric: true }];
     const rows = items.map(({ externalId, patientId, amount }) => [externalId, patientId, amount]);
@@ -149,39 +144,21 @@ export class DemoShow {
 
   private invitation(): void {
     const { terminal } = this;
+    const { stage } = this.narrator;
     const { url } = this.api;
-    const options = `${url.endsWith(':3000') ? '' : ` --url ${url}`}${this.stage.source ? ` --source ${this.stage.source}` : ''}`;
-    this.title('Yours to explore');
+    const options = `${url.endsWith(':3000') ? '' : ` --url ${url}`}${stage.source ? ` --source ${stage.source}` : ''}`;
+    this.narrator.title('Yours to explore');
     terminal.line(
       [
         `  API docs    ${url}/docs`,
         `  Queues      ${url}/admin/queues`,
         `  Jobs        npm run cli -- jobs${options}`,
         `  Your data   npm run cli -- load --model-name patient --input-file FILE${options}`,
-        ...(this.stage.wantsKeys ? [`  ${KEY_COMMAND}`] : []),
+        ...(stage.wantsKeys ? [`  ${KEY_COMMAND}`] : []),
         '',
         '  It stays up until Ctrl-C.',
       ].join('\n'),
     );
-  }
-
-  private title(text: string): void {
-    const rule = '─'.repeat(Math.max(3, Math.min(this.terminal.columns, 100) - text.length - 4));
-    this.terminal.line(`\n${this.terminal.style('bold', `── ${text} `)}${this.terminal.style('dim', rule)}`);
-  }
-
-  private say(text: string): void {
-    this.step += 1;
-    this.terminal.line(`\n${this.terminal.style('cyan', `${this.step}.`)} ${text}`);
-  }
-
-  /** The command that does what comes next, for the reader to repeat. */
-  private curl(options: string, path: string): void {
-    const source = this.stage.source === null ? '' : ` -H 'X-Source: ${this.stage.source}'`;
-    const key = this.stage.wantsKeys ? ' -H "X-API-Key: $COUNTERPART_KEY"' : '';
-    const address = path.includes('?') ? `'${this.api.url}${path}'` : `${this.api.url}${path}`;
-    const command = `  $ curl${key}${source}${options && ` ${options}`} ${address}`;
-    this.terminal.line(this.terminal.style('dim', command));
   }
 }
 

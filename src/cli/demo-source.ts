@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ApiClient } from './api-client.js';
+import { DEMO_CLAIM } from './demo-claim.js';
 import type { Job } from './jobs-api.js';
 import { submitSnapshot, watchJob } from './jobs-api.js';
 import { inMemory, readSample, SAMPLES } from './samples.js';
@@ -33,6 +34,8 @@ export async function chooseDemoSource(api: ApiClient, terminal: Terminal): Prom
 
 /** What has been sent to a source so far: nothing, only shows of the demo, or something of the user's own. */
 async function historyOf(api: ApiClient): Promise<'nothing' | 'shows' | 'own records'> {
+  const claims = await api.get<{ items: { externalClaimId: string | null }[] }>('/claims?limit=2');
+  if (claims.items.some(({ externalClaimId }) => externalClaimId !== DEMO_CLAIM)) return 'own records';
   const ours = await ownSnapshots();
   let jobs = 0;
   for (const resource of RESOURCES) {

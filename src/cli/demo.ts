@@ -6,6 +6,7 @@ import { authMode, type Config, loadConfig } from '../platform/config.js';
 import { DataDirectoryInUseError } from '../platform/embedded-postgres/data-directory-lock.js';
 import { ApiClient } from './api-client.js';
 import type { Application, LocalServer } from './application.js';
+import { Narrator } from './demo-narrator.js';
 import { chooseDemoSource } from './demo-source.js';
 import { DemoShow } from './demo-show.js';
 import { EXIT } from './exit-codes.js';
@@ -53,7 +54,8 @@ async function show(
 ): Promise<void> {
   const api = new ApiClient(server.url, { Authorization: `Bearer ${key}` });
   const source = await chooseDemoSource(api, terminal);
-  await new DemoShow(source === null ? api : api.forSource(source), terminal, { source, wantsKeys: isNeeded }).run();
+  const own = source === null ? api : api.forSource(source);
+  await new DemoShow(new Narrator(own, terminal, { source, wantsKeys: isNeeded })).run();
 }
 
 /** The usual settings, but with a free port if the usual one is taken, and without the log lines of everyday. */
