@@ -108,6 +108,6 @@ function mountPages(app: NestExpressApplication, config: Config): void {
   if (config.QUEUE_ACTIONS === 'allow') app.use(DASHBOARD_PATH, auditQueueActions(app.get(AuditLog)));
   mountQueueDashboard(app, Object.values(SYNC_QUEUES), config.QUEUE_ACTIONS === 'allow');
   const names = resources.map(({ definition }) => definition.name);
-  const tags = [...names, 'changes', 'sync jobs', 'webhooks', 'audit', 'operations'];
+  const tags = [...names, 'changes', 'sync jobs', 'webhooks', 'accounts', 'audit', 'operations'];
   documentApi(app, tags, app.get(Routes).list());
 }

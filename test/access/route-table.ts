@@ -40,4 +40,12 @@ export const ROUTES: [method: string, path: string, want: Want][] = [
   ['POST', '/webhooks/:id/test', 'submit'],
   ['GET', '/webhooks/:id/deliveries', 'read'],
   ['POST', '/webhooks/:id/deliveries/:deliveryId/replay', 'submit'],
+  ['POST', '/api/accounts/create', 'submit'],
+  ['POST', '/api/accounts/:number/deposit', 'submit'],
+  ['PUT', '/api/accounts/:number/deposit', 'submit'],
+  ['POST', '/api/accounts/:number/withdraw', 'submit'],
+  ['PUT', '/api/accounts/:number/withdraw', 'submit'],
+  ['GET', '/api/accounts/:number/balance', 'read'],
+  ['GET', '/api/accounts/:number/entries', 'read'],
+  ['POST', '/api/transfers', 'submit'],
 ];
