@@ -40,7 +40,7 @@ export class StatementEntry {
   id!: string;
 
   @ApiProperty({ format: 'date-time' })
-  at!: Date;
+  at!: string;
 
   @ApiProperty({ enum: ['deposit', 'withdrawal', 'transfer'] })
   kind!: TransferKind;

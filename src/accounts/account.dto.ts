@@ -5,7 +5,7 @@ import { MOST_CENTS } from './posting.js';
 /** Unlike `IsOptional` this takes null for a value, and a wrong one. */
 const IfGiven = () => ValidateIf((_, value: unknown) => value !== undefined);
 
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+const INSTANT = /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 const AN_INSTANT = { message: 'must be an instant such as 2026-11-21T10:00:00.000Z' };
 
 /** How an account is to be opened. */

@@ -24,7 +24,7 @@ export interface AccountOrder {
 
 interface EntryRow {
   id: string;
-  at: Date;
+  at: string;
   seq: string;
   kind: TransferKind;
   amount: string;
@@ -73,14 +73,14 @@ export class Accounts {
     const [at, seq] = readPlace(cursor, scope);
     const em = this.em.fork();
     const rows = await em.execute<EntryRow[]>(
-      `select t.id, t.at, e.seq, t.kind, e.amount, e.balance
+      `select t.id, to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at, e.seq, t.kind, e.amount, e.balance
          from ledger_entry e join ledger_transfer t on t.source_id = e.source_id and t.id = e.transfer_id
         where e.source_id = ? and e.account = ?::bigint and (e.at, e.seq) < (?::timestamptz, ?::bigint)
         order by e.at desc, e.seq desc limit ?`,
       [sourceId, number, at, seq, limit + 1],
     );
     if (rows.length === 0) await this.balance(sourceId, number, undefined);
-    const page = toPage(rows, limit, scope, (row) => [row.at.toISOString(), row.seq]);
+    const page = toPage(rows, limit, scope, (row) => [row.at, row.seq]);
     return { ...page, items: page.items.map(toEntry) };
   }
 

@@ -43,7 +43,7 @@ export class RequestCleaner implements OnApplicationBootstrap, OnApplicationShut
               cross join lateral (
                 select source_id, key from ledger_request
                  where source_id = s.id and created < now() - make_interval(days => ?)
-                 order by created limit ? for update skip locked) r),
+                 order by created limit ?) r),
            deleted as (
              delete from ledger_request r using old where r.source_id = old.source_id and r.key = old.key returning 1)
            select count(*)::int as deleted from deleted`,
