@@ -7,6 +7,8 @@ export interface CallerOrder {
   callers: number;
   seconds: number;
   accounts: string[];
+  /** Whether all of it is about the first account. */
+  hot: boolean;
   /** Their postings in turn. */
   kinds: ('deposit' | 'withdraw' | 'transfer')[];
 }
@@ -62,12 +64,11 @@ class Caller {
   }
 }
 
-function requestOf({ url, accounts, kinds }: CallerOrder, turn: number): string {
+function requestOf({ url, accounts, hot, kinds }: CallerOrder, turn: number): string {
   const kind = kinds[turn % kinds.length] ?? 'deposit';
   const pick = (): string => accounts[Math.floor(Math.random() * accounts.length)] ?? '';
   const host = new URL(url).host;
-  // On one hot account transfers go to one of the others, which are behind it in the list.
-  const from = accounts[0] !== undefined && kinds.length > 1 ? accounts[0] : pick();
+  const from = hot ? (accounts[0] ?? '') : pick();
   if (kind !== 'transfer') {
     return `POST /api/accounts/${from}/${kind}?sum=1 HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`;
   }

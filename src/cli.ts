@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Command } from 'commander';
 import type { Application } from './cli/application.js';
+import { accountsCommand } from './cli/accounts.js';
 import { auditCommand } from './cli/audit.js';
 import { approveCommand, cancelCommand, rejectCommand, revertCommand } from './cli/decisions.js';
 import { demoCommand } from './cli/demo.js';
@@ -15,6 +16,7 @@ const app: Application = {
   resourceNames: async () => (await import('./resources.js')).resources.map(({ definition }) => definition.name),
   startServer: async (config, options) => (await import('./server.js')).startServer(config, options),
   migrationOptions: async (url) => (await import('./app.module.js')).migrationOptions(url),
+  verifyAccounts: async (url) => (await import('./accounts/verify-accounts.js')).verifyAccounts(url),
   verifyAudit: async (url, expected) => (await import('./audit/verify-audit.js')).verifyAudit(url, expected),
 };
 
@@ -30,6 +32,7 @@ const commands = [
   keysCommand,
   migrateCommand,
   auditCommand,
+  accountsCommand,
   demoCommand,
 ];
 
