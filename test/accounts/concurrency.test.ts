@@ -31,7 +31,8 @@ afterAll(async () => {
 });
 
 const either = (n: number): AccountOwner => owners[n % 2] as AccountOwner;
-const statuses = (answers: Answer[]): number[] => [...new Set(answers.map(({ status }) => status))].toSorted();
+const statuses = (answers: Answer[]): number[] =>
+  [...new Set(answers.map(({ status }) => status))].toSorted((a, b) => a - b);
 
 describe('many at once, over two instances', () => {
   it('on one account come to exactly what was acknowledged, however often each is sent', async () => {
