@@ -11,7 +11,7 @@ const MAX_BATCH = 256;
 const MAX_BOUNCES = 2;
 
 /** How long a posting may wait for its accounts. Whoever has one for longer is no other posting. */
-const MAX_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 5_000;
 
 /** Posts a batch of one source. `waits` are the accounts that it waits for. */
 export type Post = (

@@ -32,9 +32,12 @@ function refuseUnreadable({ headers }: Request): void {
 }
 
 async function bytesOf(request: Request): Promise<Buffer> {
+  const announced = Number(request.headers['content-length']);
   // A small body mostly comes with its head: then there is nothing to wait for, which would cost more than all else here.
-  if (request.complete && request.readableLength <= MAX_BYTES) {
-    return (request.read() as Buffer | null) ?? Buffer.alloc(0);
+  if (announced <= MAX_BYTES && request.readableLength === announced) {
+    const bytes = request.read() as Buffer | null;
+    request.resume();
+    return bytes ?? Buffer.alloc(0);
   }
   const chunks: Buffer[] = [];
   let bytes = 0;
