@@ -2,12 +2,9 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
-import { v7 as uuidv7 } from 'uuid';
-import { postBatch } from '../../src/accounts/post-batch.js';
-import { CASH, type Posting } from '../../src/accounts/posting.js';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
 import { withinSource } from '../../src/platform/walls.js';
-import { createDatabase, startTestServer, type TestServer, until } from '../setup/test-server.js';
+import { createDatabase, startTestServer, type TestServer } from '../setup/test-server.js';
 import { AccountOwner, type Answer, newKey } from './account-owner.js';
 
 /** Two instances on one database. */
@@ -136,55 +133,6 @@ describe('an account that somebody holds on to', () => {
     await holder.end();
     expect(await owners[0].balance(account)).toBe(0);
   }, 40_000);
-});
-
-describe('the connection that is lost', () => {
-  it('in the midst of postings has none of them lost or posted twice', async () => {
-    const account = await owners[0].open();
-    const cut = () =>
-      servers[0].query(
-        `select pg_terminate_backend(pid) from pg_stat_activity
-          where datname = current_database() and query like '%ledger_post%' and pid <> pg_backend_pid()`,
-      );
-    let isOver = false;
-    const answers: Answer[] = [];
-    const posting = Promise.all(
-      Array.from({ length: 8 }, async (_, n) => {
-        while (!isOver) answers.push(await either(n).deposit(account, 1));
-      }),
-    );
-
-    let lost = 0;
-    await until('ten connections are lost', async () => (lost += (await cut()).length) >= 10);
-    isOver = true;
-    await posting;
-
-    expect(statuses(answers)).toEqual([200]);
-    expect(await owners[0].balance(account)).toBe(answers.length);
-  });
-
-  it('after the commit leaves what may be sent again', async () => {
-    const accounts = await owners[0].openMany(2, 10);
-    const [payer = '', payee = ''] = accounts;
-    const [row] = await servers[0].query('select source_id as id from ledger_account where number = $1', [payer]);
-    const common = { sumCents: 4, idempotencyKey: null, by: 'somebody' };
-    const postings: Posting[] = [
-      { id: uuidv7(), kind: 'transfer', payer, payee, ...common },
-      { id: uuidv7(), kind: 'deposit', payer: CASH, payee, ...common },
-      { id: uuidv7(), kind: 'withdrawal', payer, payee: CASH, ...common, sumCents: 7 },
-    ];
-    const post = (isRepeated: boolean) =>
-      withinSource(row.id, () =>
-        postBatch(servers[0].app.get(EntityManager), { sourceId: row.id, postings, waits: [], isRepeated }),
-      );
-
-    const { verdicts } = await post(false);
-    const again = await post(true);
-
-    expect(again.verdicts).toEqual(verdicts);
-    expect(verdicts.map(({ outcome }) => outcome)).toEqual(['posted', 'posted', 'insufficient_funds']);
-    expect(await Promise.all(accounts.map((account) => owners[0].balance(account)))).toEqual([-4, 8]);
-  });
 });
 
 describe('the ledger', () => {
