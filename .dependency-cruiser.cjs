@@ -97,6 +97,18 @@ module.exports = {
       to: { path: '^src/audit/' },
     },
     {
+      name: 'accounts-see-the-engine-alone',
+      severity: 'error',
+      from: { path: '^src/accounts/' },
+      to: { path: '^src/', pathNot: '^src/(accounts|sync|platform)/' },
+    },
+    {
+      name: 'nobody-but-the-application-knows-of-accounts',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(accounts/|app\\.module\\.ts$|cli\\.ts$)' },
+      to: { path: '^src/accounts/' },
+    },
+    {
       name: 'limits-see-the-ground-alone',
       severity: 'error',
       from: { path: '^src/limits/' },

@@ -44,7 +44,7 @@ const PROBLEM = {
 /** Whatever goes wrong has one shape, the same for every operation. */
 function describeProblems(document: OpenAPIObject): void {
   for (const path of Object.values(document.paths)) {
-    for (const operation of [path.get, path.post, path.patch, path.delete]) {
+    for (const operation of [path.get, path.post, path.put, path.patch, path.delete]) {
       if (operation) operation.responses['default'] = problem('a problem (RFC 9457)');
     }
   }

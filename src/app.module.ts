@@ -4,6 +4,7 @@ import { BullModule } from '@nestjs/bullmq';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { LoggerModule } from 'nestjs-pino';
+import { AccountsModule } from './accounts/accounts.module.js';
 import { AccessGuard } from './access/access.guard.js';
 import { AccessModule } from './access/access.module.js';
 import { Registry } from 'prom-client';
@@ -72,6 +73,7 @@ export class AppModule {
         SyncModule.forRole(config.ROLE, definitions),
         WebhooksModule.forRole(config.ROLE),
         ClaimPaymentsModule.forRole(config.ROLE),
+        AccountsModule.forRole(config.ROLE),
         AuditModule.forRole(config.ROLE),
         LimitsModule.forRole(config.ROLE),
         OpsModule,

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Command } from 'commander';
 import type { Application } from './cli/application.js';
+import { accountsCommand } from './cli/accounts.js';
 import { auditCommand } from './cli/audit.js';
 import { withPaymentCommands } from './cli/claim-payments.js';
 import { claimsCommand } from './cli/claims.js';
@@ -17,6 +18,7 @@ const app: Application = {
   resourceNames: async () => (await import('./resources.js')).resources.map(({ definition }) => definition.name),
   startServer: async (config, options) => (await import('./server.js')).startServer(config, options),
   migrationOptions: async (url) => (await import('./app.module.js')).migrationOptions(url),
+  verifyAccounts: async (url) => (await import('./accounts/verify-accounts.js')).verifyAccounts(url),
   verifyAudit: async (url, expected) => (await import('./audit/verify-audit.js')).verifyAudit(url, expected),
   verifyTotals: async (url, source) => (await import('./claims/totals-check.js')).verifyTotals(url, source),
   rebuildTotals: async (url, source) => (await import('./claims/totals-check.js')).rebuildTotals(url, source),
@@ -35,6 +37,7 @@ const commands = [
   migrateCommand,
   auditCommand,
   (application: Application) => withPaymentCommands(application, claimsCommand(application)),
+  accountsCommand,
   demoCommand,
 ];
 

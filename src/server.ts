@@ -120,6 +120,7 @@ function mountPages(app: NestExpressApplication, config: Config): void {
     'changes',
     'sync jobs',
     'webhooks',
+    'accounts',
     'audit',
     'operations',
   ];

@@ -1,4 +1,5 @@
 import type { Options } from '@mikro-orm/postgresql';
+import type { AccountsVerdict } from '../platform/accounts-verdict.js';
 import type { AuditHead, AuditVerdict } from '../platform/audit-verdict.js';
 import type { Config } from '../platform/config.js';
 import type { TotalsVerdict } from '../platform/totals-verdict.js';
@@ -19,6 +20,7 @@ export interface Application {
   /** @param options.operatorKey a key that may do everything there, for this process alone */
   startServer(config: Config, options: { operatorKey: string }): Promise<LocalServer>;
   migrationOptions(databaseUrl: string): Promise<Options>;
+  verifyAccounts(databaseUrl: string): Promise<AccountsVerdict>;
   verifyAudit(databaseUrl: string, expected: AuditHead | null): Promise<AuditVerdict>;
   /** @param source its name, or null: all of them */
   verifyTotals(databaseUrl: string, source: string | null): Promise<TotalsVerdict>;

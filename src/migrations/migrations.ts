@@ -1,4 +1,5 @@
 import { Migration20261121AccessKeys } from './migration-20261121-access-keys.js';
+import { Migration20261121Accounts } from './migration-20261121-accounts.js';
 import { Migration20261121Audit } from './migration-20261121-audit.js';
 import { Migration20261121Changes } from './migration-20261121-changes.js';
 import { Migration20261121Claims } from './migration-20261121-claims.js';
@@ -23,4 +24,5 @@ export const migrations = [
   { name: 'Migration20261121Limits', class: Migration20261121Limits },
   { name: 'Migration20261121Claims', class: Migration20261121Claims },
   { name: 'Migration20261121ClaimPayments', class: Migration20261121ClaimPayments },
+  { name: 'Migration20261121Accounts', class: Migration20261121Accounts },
 ];

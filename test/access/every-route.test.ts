@@ -16,6 +16,7 @@ interface Belongings {
   claim: string;
   webhook: string;
   delivery: string;
+  account: string;
 }
 
 /** The headers of those who have no key, or a wrong one, or none at all. */
@@ -34,6 +35,8 @@ const BODIES: Record<string, unknown> = {
   'POST /claims': [aLine()],
   'POST /webhooks': { url: 'http://127.0.0.1:9/hook' },
   'PATCH /webhooks/:id': { description: 'changed' },
+  // Refused for its sum, by whoever lets the caller in.
+  'POST /api/transfers': { from: 'one', to: 'another', sum: 0 },
 };
 
 const QUERIES: Record<string, string> = {
@@ -41,6 +44,10 @@ const QUERIES: Record<string, string> = {
   'POST /payments': '?mode=partial',
   'POST /sync/jobs/:id/revert': '?dryRun=true',
   'POST /webhooks/:id/replay': '?since=2026-01-01T00:00:00Z',
+  'POST /api/accounts/:number/deposit': '?sum=2',
+  'PUT /api/accounts/:number/deposit': '?sum=2',
+  'POST /api/accounts/:number/withdraw': '?sum=1',
+  'PUT /api/accounts/:number/withdraw': '?sum=1',
 };
 
 let server: TestServer;
@@ -110,7 +117,7 @@ describe.each(GUARDED)('%s %s', (method, path, want) => {
 });
 
 it.each(WITH_IDS)('%s %s is a 404 for what is of another source, as for what is not there', async (method, path) => {
-  const nothing = { job: '01a1fcbd-5545-72d2-aa2d-85cb579978a1', row: 'nothing' };
+  const nothing = { job: '01a1fcbd-5545-72d2-aa2d-85cb579978a1', row: 'nothing', account: '1234567890123459' };
   const answers = await Promise.all(
     [others, { ...nothing, claim: nothing.job, webhook: nothing.job, delivery: nothing.job }].map(async (belongings) =>
       whole(await ask(method, path, belongings, bearer(key))),
@@ -174,9 +181,13 @@ describe('the keys', () => {
 });
 
 function ask(method: string, path: string, of: Belongings, headers: Record<string, string> = {}): Promise<Response> {
-  const { job, row, claim, webhook, delivery } = of;
+  const { job, row, claim, webhook, delivery, account } = of;
   const id = path.startsWith('/sync') ? job : path.startsWith('/claims') ? claim : webhook;
-  const filled = path.replace(':externalId', row).replace(':deliveryId', delivery).replace(':id', id);
+  const filled = path
+    .replace(':number', account)
+    .replace(':externalId', row)
+    .replace(':deliveryId', delivery)
+    .replace(':id', id);
   const body = BODIES[`${method} ${path}`];
   const query = QUERIES[`${method} ${path}`] ?? '';
   return server.fetch(filled + query, {
@@ -195,7 +206,8 @@ async function whole(response: Response): Promise<Record<string, unknown>> {
 async function belongingsOf(of: string, row: string): Promise<Belongings> {
   const job = await server.mirror('/patients?mode=partial', [aPatient({ externalId: row })], bearer(of));
   await server.mirror('/payments?mode=partial', [aPayment({ externalId: row, patientId: row })], bearer(of));
-  return { job: job.id, row, claim: await newClaim(of), ...(await newWebhook(of)) };
+  const opened = await server.get('/api/accounts/create', { method: 'POST', headers: bearer(of) });
+  return { job: job.id, row, claim: await newClaim(of), account: opened.account_number, ...(await newWebhook(of)) };
 }
 
 async function newClaim(of: string): Promise<string> {

@@ -49,4 +49,12 @@ export const ROUTES: [method: string, path: string, want: Want][] = [
   ['GET', '/claim-payments/notifications', 'read'],
   ['POST', '/claim-payments/retry', 'submit'],
   ['POST', '/claims/:id/payment/retry', 'submit'],
+  ['POST', '/api/accounts/create', 'submit'],
+  ['POST', '/api/accounts/:number/deposit', 'submit'],
+  ['PUT', '/api/accounts/:number/deposit', 'submit'],
+  ['POST', '/api/accounts/:number/withdraw', 'submit'],
+  ['PUT', '/api/accounts/:number/withdraw', 'submit'],
+  ['GET', '/api/accounts/:number/balance', 'read'],
+  ['GET', '/api/accounts/:number/entries', 'read'],
+  ['POST', '/api/transfers', 'submit'],
 ];

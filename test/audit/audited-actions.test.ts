@@ -25,6 +25,12 @@ class GuardedController {
 @Module({ controllers: [GuardedController] })
 class Guarded {}
 
+/**
+ * The ledger is a log itself, which nobody can change, and names who posted what. The audit log is one chain for everything:
+ * with an entry in it for each deposit it would be what all deposits wait for.
+ */
+const LOGGED_ELSEWHERE = /^\/api\/(accounts|transfers)\b/;
+
 /** What must be in no line: names, amounts, dates of birth, searches. */
 const PLANTED = ['Pheasant', 'Quill', '1977-07-07', '987.65', 'pheas', 'hooks.example', 'for the planted'];
 
@@ -220,9 +226,10 @@ describe('a change', () => {
     ]);
   });
 
-  it('is audited whatever it is: every route that is no read leaves a line', async () => {
+  it('is audited whatever it is: every route that is no read leaves a line, but for those of the ledger', async () => {
     const { paths } = await server.get<{ paths: Record<string, object> }>('/openapi.json');
-    const routes = Object.entries(paths).flatMap(([path, verbs]) =>
+    const audited = Object.entries(paths).filter(([path]) => !LOGGED_ELSEWHERE.test(path));
+    const routes = audited.flatMap(([path, verbs]) =>
       Object.keys(verbs)
         .filter((verb) => verb !== 'get')
         .map((verb) => [verb, path.replaceAll(/\{\w+\}/g, 'x')] as const),

@@ -42,6 +42,8 @@ beforeAll(async () => {
   const senders = [new Sender(server), new Sender(server)];
   for (const from of senders) {
     await from.post('/webhooks', { url: 'https://receiver.example/' });
+    const account = await (await from.post('/api/accounts/create', {}, { 'Idempotency-Key': 'account' })).json();
+    await from.post(`/api/accounts/${(account as { account_number: string }).account_number}/deposit?sum=1`, '');
     await from.mirror('/patients', [...somePatients(3), { externalId: '' }], { 'Idempotency-Key': 'first' });
     await from.mirror('/payments', [aPayment()]);
     await from.mirror('/patients?deletes=apply', somePatients(2).toReversed());

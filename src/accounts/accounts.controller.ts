@@ -1,0 +1,149 @@
+import { Body, Controller, Get, HttpCode, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
+import { ApiHeader, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { CallerSource } from '../platform/caller-source.js';
+import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
+import { withinSource } from '../platform/walls.js';
+import { Wants } from '../platform/wants.js';
+import { Sources } from '../sync/sources.js';
+import { BalanceQuery, OpenAccount, SumQuery } from './account.dto.js';
+import { Balance, OpenedAccount, type StatementEntry } from './account-view.js';
+import { Accounts } from './accounts.js';
+import { Ledger } from './ledger.js';
+import { accountNumber, askedBy, orderPosting, readSum, settled } from './money-order.js';
+import { CASH, type Posting } from './posting.js';
+
+/** How the API's description tells of idempotency, for every change. */
+export const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  required: false,
+  description: 'up to 255 characters: the same request again under it has no second effect and gets the first answer',
+};
+
+/** Accounts of the caller's source, in whole cents. */
+@ApiTags('accounts')
+@Controller('api/accounts')
+export class AccountsController {
+  constructor(
+    private readonly accounts: Accounts,
+    private readonly ledger: Ledger,
+    private readonly sources: Sources,
+  ) {}
+
+  @Post('create')
+  @Wants('submit')
+  @ApiOperation({ summary: 'Open an account' })
+  @ApiHeader(IDEMPOTENCY_KEY)
+  @ApiResponse({ status: 201, type: OpenedAccount })
+  async create(
+    @CallerSource() source: string,
+    @Body() order: OpenAccount,
+    @Req() request: Request,
+  ): Promise<OpenedAccount> {
+    const asked = { overdraftLimitCents: order.overdraftLimit ?? 0, ...askedBy(request) };
+    const sourceId = await this.sources.ensure(source);
+    const number = await withinSource(sourceId, () => this.accounts.open({ sourceId, ...asked }));
+    return { account_number: number, balance: 0 };
+  }
+
+  @Post(':number/deposit')
+  @Wants('submit')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Pay in' })
+  @ApiHeader(IDEMPOTENCY_KEY)
+  @ApiResponse({ status: 200, type: Balance })
+  deposit(
+    @CallerSource() source: string,
+    @Param('number') number: string,
+    @Query() { sum }: SumQuery,
+    @Req() request: Request,
+  ): Promise<Balance> {
+    return this.post(source, payIn(request, sum, number));
+  }
+
+  @Put(':number/deposit')
+  @Wants('submit')
+  @ApiOperation({ summary: 'Pay in' })
+  @ApiHeader(IDEMPOTENCY_KEY)
+  @ApiResponse({ status: 200, type: Balance })
+  putDeposit(
+    @CallerSource() source: string,
+    @Param('number') number: string,
+    @Query() { sum }: SumQuery,
+    @Req() request: Request,
+  ): Promise<Balance> {
+    return this.post(source, payIn(request, sum, number));
+  }
+
+  @Post(':number/withdraw')
+  @Wants('submit')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Pay out' })
+  @ApiHeader(IDEMPOTENCY_KEY)
+  @ApiResponse({ status: 200, type: Balance })
+  withdraw(
+    @CallerSource() source: string,
+    @Param('number') number: string,
+    @Query() { sum }: SumQuery,
+    @Req() request: Request,
+  ): Promise<Balance> {
+    return this.post(source, payOut(request, sum, number));
+  }
+
+  @Put(':number/withdraw')
+  @Wants('submit')
+  @ApiOperation({ summary: 'Pay out' })
+  @ApiHeader(IDEMPOTENCY_KEY)
+  @ApiResponse({ status: 200, type: Balance })
+  putWithdraw(
+    @CallerSource() source: string,
+    @Param('number') number: string,
+    @Query() { sum }: SumQuery,
+    @Req() request: Request,
+  ): Promise<Balance> {
+    return this.post(source, payOut(request, sum, number));
+  }
+
+  @Get(':number/balance')
+  @Wants('read')
+  @ApiOperation({ summary: 'The balance, now or as of an instant' })
+  @ApiResponse({ status: 200, type: Balance })
+  async balance(
+    @CallerSource() source: string,
+    @Param('number') number: string,
+    @Query() { asOf }: BalanceQuery,
+  ): Promise<Balance> {
+    return { balance: await this.accounts.balance(await this.sources.find(source), number, asOf) };
+  }
+
+  @Get(':number/entries')
+  @Wants('read')
+  @ApiOperation({ summary: 'The statement, newest first' })
+  async entries(
+    @CallerSource() source: string,
+    @Param('number') number: string,
+    @Query() query: PageQuery,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Page<StatementEntry>> {
+    const page = await this.accounts.statement(await this.sources.find(source), number, query);
+    linkNextPage(request, response, page);
+    return page;
+  }
+
+  private async post(source: string, posting: Posting): Promise<Balance> {
+    const { balance } = settled(await this.ledger.post(await this.sources.find(source), posting));
+    return { balance };
+  }
+}
+
+/** The sum is looked at before the account. */
+function payIn(request: Request, sum: unknown, number: string): Posting {
+  const sumCents = readSum(sum);
+  return orderPosting(request, { kind: 'deposit', payer: CASH, payee: accountNumber(number), sumCents });
+}
+
+function payOut(request: Request, sum: unknown, number: string): Posting {
+  const sumCents = readSum(sum);
+  return orderPosting(request, { kind: 'withdrawal', payer: accountNumber(number), payee: CASH, sumCents });
+}

@@ -1,0 +1,126 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { sqlState } from '../platform/outage.js';
+import { type Page, type PageQuery, readCursor, toPage } from '../platform/paging.js';
+import { Refusal } from '../platform/refusal.js';
+import { isAccountNumber, newAccountNumber } from './account-number.js';
+import { keyUsedOtherwise, unknownAccount } from './account-refusal.js';
+import type { StatementEntry } from './account-view.js';
+import type { TransferKind } from './posting.js';
+
+/** A number is taken once in a trillion; a key twice at the same moment by whoever is impatient. */
+const MAX_ATTEMPTS = 5;
+
+const UNIQUE_VIOLATION = '23505';
+
+/** What somebody wants who opens an account. */
+export interface AccountOrder {
+  sourceId: number;
+  overdraftLimitCents: number;
+  idempotencyKey: string | null;
+  /** The name of the key with which it was asked for. */
+  by: string;
+}
+
+interface EntryRow {
+  id: string;
+  at: string;
+  seq: string;
+  kind: TransferKind;
+  amount: string;
+  balance: string;
+}
+
+/** Opens accounts, and tells what is on them. Those of other sources are as if they did not exist. */
+@Injectable()
+export class Accounts {
+  constructor(private readonly em: EntityManager) {}
+
+  /** @returns its number; under a known key that of the account that was opened first @throws Refusal 422 */
+  async open(order: AccountOrder): Promise<string> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.tryToOpen(order);
+      } catch (error) {
+        // The number is taken, or somebody else came first with the same key.
+        if (sqlState(error) !== UNIQUE_VIOLATION || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /**
+   * The balance in cents, or what it was at an instant: 0 before the first entry, also before the account was opened.
+   * @throws Refusal 404
+   */
+  async balance(sourceId: number, number: string, asOf: string | undefined): Promise<number> {
+    if (!isAccountNumber(number)) throw unknownAccount();
+    const [row] = await this.em.fork().execute<{ balance: string; then: string | null }[]>(
+      `select a.balance,
+              (select e.balance from ledger_entry e
+                where e.source_id = a.source_id and e.account = a.number and e.at <= ?::timestamptz
+                order by e.at desc, e.seq desc limit 1) as then
+         from ledger_account a where a.source_id = ? and a.number = ?::bigint`,
+      [asOf ?? null, sourceId, number],
+    );
+    if (!row) throw unknownAccount();
+    return Number(asOf === undefined ? row.balance : (row.then ?? 0));
+  }
+
+  /** Newest first. @throws Refusal 400, 404 */
+  async statement(sourceId: number, number: string, { limit, cursor }: PageQuery): Promise<Page<StatementEntry>> {
+    if (!isAccountNumber(number)) throw unknownAccount();
+    const scope = `entries ${number}`;
+    const [at, seq] = readPlace(cursor, scope);
+    const em = this.em.fork();
+    const rows = await em.execute<EntryRow[]>(
+      `select t.id, to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at, e.seq, t.kind, e.amount, e.balance
+         from ledger_entry e join ledger_transfer t on t.source_id = e.source_id and t.id = e.transfer_id
+        where e.source_id = ? and e.account = ?::bigint and (e.at, e.seq) < (?::timestamptz, ?::bigint)
+        order by e.at desc, e.seq desc limit ?`,
+      [sourceId, number, at, seq, limit + 1],
+    );
+    if (rows.length === 0) await this.balance(sourceId, number, undefined);
+    const page = toPage(rows, limit, scope, (row) => [row.at, row.seq]);
+    return { ...page, items: page.items.map(toEntry) };
+  }
+
+  /** One statement: the account and what is remembered of the request are there together, or neither is. */
+  private async tryToOpen({ sourceId, overdraftLimitCents, idempotencyKey, by }: AccountOrder): Promise<string> {
+    const request = `create ${overdraftLimitCents}`;
+    const [row] = await this.em.fork().execute<{ request: string; account: string }[]>(
+      `with given (source_id, key, request, number, overdraft_limit, created_by) as (
+         values (?::int, ?::text collate "C", ?::text, ?::bigint, ?::bigint, ?::text)),
+       known as (
+         select r.request, r.account from ledger_request r join given using (source_id, key)),
+       opened as (
+         insert into ledger_account (source_id, number, overdraft_limit, posted_at, created, created_by)
+         select source_id, number, overdraft_limit, date_trunc('milliseconds', now()), now(), created_by
+           from given where not exists (select from known)
+         returning number),
+       kept as (
+         insert into ledger_request (source_id, key, request, outcome, account, created)
+         select given.source_id, given.key, given.request, 'posted', given.number, now()
+           from given join opened using (number) where given.key is not null)
+       select request, account from known union all select given.request, number from given join opened using (number)`,
+      [sourceId, idempotencyKey, request, newAccountNumber(), overdraftLimitCents, by],
+    );
+    if (!row) throw new Error('an account was neither opened nor known');
+    if (row.request !== request) throw keyUsedOtherwise();
+    return row.account;
+  }
+}
+
+/** The place behind which a page begins; without a cursor, that before all entries. */
+function readPlace(cursor: string | undefined, scope: string): [at: string, seq: string] {
+  const key = readCursor(cursor, scope, 2);
+  if (key === null) return ['infinity', '0'];
+  const [at = '', seq = ''] = key;
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(at) || Number.isNaN(Date.parse(at)))
+    throw Refusal.foreignCursor();
+  if (!/^\d{1,15}$/.test(seq)) throw Refusal.foreignCursor();
+  return [at, seq];
+}
+
+function toEntry({ id, at, kind, amount, balance }: EntryRow): StatementEntry {
+  return { id, at, kind, amount: Number(amount), balance: Number(balance) };
+}

@@ -1,0 +1,33 @@
+import { Command } from 'commander';
+import type { AccountsVerdict } from '../platform/accounts-verdict.js';
+import { loadConfig } from '../platform/config.js';
+import type { Application } from './application.js';
+import { withDatabase } from './database.js';
+import { EXIT } from './exit-codes.js';
+import { runCommand } from './run-command.js';
+import type { Terminal } from './terminal.js';
+
+/** `accounts verify`: whether the ledger adds up. Works on the database directly, beside servers that post. */
+export function accountsCommand(app: Application): Command {
+  const verify = new Command('verify')
+    .description('add up the ledger in the database of DATABASE_URL, or the embedded one')
+    .option('--json', 'print JSON for programs')
+    .action((options: { json?: boolean }) =>
+      runCommand(options, async (terminal) => {
+        const verdict = await withDatabase(loadConfig(), (url) => app.verifyAccounts(url));
+        if (options.json) terminal.json(verdict);
+        else report(terminal, verdict);
+        return verdict.faults.length === 0 ? EXIT.ok : EXIT.failed;
+      }),
+    );
+  return new Command('accounts').description('the ledger').addCommand(verify);
+}
+
+function report(terminal: Terminal, { accounts, transfers, entries, faults }: AccountsVerdict): void {
+  for (const { source, subject, what } of faults) {
+    terminal.line(`${terminal.style('red', '✗')} ${source} ${subject}: ${what}.`);
+  }
+  const looked = `${accounts} accounts, ${transfers} transfers and ${entries} entries`;
+  if (faults.length > 0) terminal.line(`  Of ${looked} these do not agree; of each kind 20 at most are shown.`);
+  else terminal.line(`${terminal.style('green', '✓')} ${looked} agree.`);
+}

@@ -1,0 +1,342 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
+import { RequestCleaner } from '../../src/accounts/request-cleaner.js';
+import { startTestServer, type TestServer } from '../setup/test-server.js';
+import { AccountOwner, newKey } from './account-owner.js';
+
+const MOST = Number.MAX_SAFE_INTEGER;
+
+/** Right by its check digit, and nobody's. */
+const NOBODYS = '1234567890123459';
+
+const NO_ACCOUNT = { status: 404, body: { error: 'account does not exist', status: 404 } };
+const NO_SUM = { status: 400, body: { error: 'transaction sum is invalid', status: 400 } };
+const NO_FUNDS = { status: 409, body: { error: 'insufficient funds', status: 409 } };
+
+let server: TestServer;
+let owner: AccountOwner;
+
+beforeAll(async () => {
+  server = await startTestServer();
+});
+
+beforeEach(() => {
+  owner = new AccountOwner(server);
+});
+
+afterAll(async () => {
+  expect((await verifyAccounts(server.databaseUrl)).faults).toEqual([]);
+  await server.close();
+});
+
+describe('an account', () => {
+  it('is opened with nothing on it, with a body or without', async () => {
+    for (const body of [undefined, {}, { overdraftLimit: 100 }]) {
+      expect(await owner.ask('POST', '/api/accounts/create', body)).toEqual({
+        status: 201,
+        body: { account_number: expect.stringMatching(/^\d{16}$/), balance: 0 },
+      });
+    }
+  });
+
+  it.each([-1, 0.5, '5', null, MOST + 1, 1e300])('is not opened with an overdraft of %j', async (overdraftLimit) => {
+    const answer = await owner.ask('POST', '/api/accounts/create', { overdraftLimit });
+
+    expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_field' } });
+    expect(answer.body.errors[0]).toMatchObject({ pointer: '/overdraftLimit' });
+  });
+
+  it('is not opened with what nobody knows', async () => {
+    expect(await owner.ask('POST', '/api/accounts/create', { balance: 5 })).toMatchObject({
+      status: 400,
+      body: { code: 'unknown_field' },
+    });
+  });
+
+  it('takes deposits and gives withdrawals, by PUT and by POST', async () => {
+    const account = await owner.open();
+
+    for (const [method, what, balance] of [
+      ['PUT', 'deposit?sum=250', 250],
+      ['POST', 'withdraw?sum=5', 245],
+      ['POST', 'deposit?sum=10', 255],
+      ['PUT', 'withdraw?sum=255', 0],
+    ] as const) {
+      const answer = await owner.ask(method, `/api/accounts/${account}/${what}`);
+      expect(answer).toEqual({ status: 200, body: { balance } });
+    }
+    expect(await owner.balance(account)).toBe(0);
+  });
+
+  it.each(['', '0', '-1', '+5', '1.5', '1e3', '05', '5 ', '٥', 'five', '9007199254740992', '99999999999999999999'])(
+    'refuses the sum "%s", before it is looked for',
+    async (sum) => {
+      const account = await owner.open();
+
+      for (const number of [account, NOBODYS, 'x']) {
+        for (const verb of ['deposit', 'withdraw']) {
+          const path = `/api/accounts/${number}/${verb}?sum=${encodeURIComponent(sum)}`;
+          expect(await owner.ask('POST', path)).toMatchObject(NO_SUM);
+        }
+      }
+      expect(await owner.balance(account)).toBe(0);
+    },
+  );
+
+  it.each(['deposit', 'withdraw', 'deposit?sum=1&sum=1', 'withdraw?sum=1&sum=2', 'deposit?SUM=1'])(
+    'refuses %s, which has no one sum',
+    async (what) => {
+      const answer = await owner.ask('PUT', `/api/accounts/${NOBODYS}/${what}`);
+
+      expect(answer).toMatchObject({ status: 400 });
+      if (!what.includes('SUM')) expect(answer).toMatchObject(NO_SUM);
+    },
+  );
+
+  it('refuses a parameter that nobody knows', async () => {
+    const account = await owner.open();
+
+    const answer = await owner.ask('POST', `/api/accounts/${account}/deposit?sum=1&times=2`);
+
+    expect(answer).toMatchObject({ status: 400, body: { code: 'unknown_parameter' } });
+    expect(await owner.balance(account)).toBe(0);
+  });
+
+  it('that is nobody’s, misspelt, the cash or another source’s does not exist', async () => {
+    const others = await new AccountOwner(server).open();
+    const own = await owner.open(100);
+
+    for (const number of [NOBODYS, '1234567890123456', '0', '-1', 'x', '%00', others]) {
+      for (const [method, what] of [
+        ['POST', 'deposit?sum=1'],
+        ['PUT', 'withdraw?sum=1'],
+        ['GET', 'balance'],
+        ['GET', 'balance?asOf=2026-01-01T00:00:00Z'],
+        ['GET', 'entries'],
+      ] as const) {
+        expect(await owner.ask(method, `/api/accounts/${number}/${what}`)).toMatchObject(NO_ACCOUNT);
+      }
+      expect(await owner.transfer(own, number, 1)).toMatchObject(NO_ACCOUNT);
+      expect(await owner.transfer(number, own, 1)).toMatchObject(NO_ACCOUNT);
+    }
+    expect(await owner.balance(own)).toBe(0);
+  });
+
+  it('gives no more than there is and its limit', async () => {
+    const [plain, overdrawn] = [await owner.open(), await owner.open(100)];
+    await owner.deposit(plain, 10);
+
+    expect(await owner.withdraw(plain, 11)).toMatchObject(NO_FUNDS);
+    expect(await owner.withdraw(overdrawn, 100)).toEqual({ status: 200, body: { balance: -100 } });
+    expect(await owner.withdraw(overdrawn, 1)).toMatchObject(NO_FUNDS);
+    expect(await owner.transfer(plain, overdrawn, 11)).toMatchObject(NO_FUNDS);
+    expect([await owner.balance(plain), await owner.balance(overdrawn)]).toEqual([10, -100]);
+  });
+
+  it('holds no more than every reader of JSON takes exactly', async () => {
+    const [full, deep] = [await owner.open(), await owner.open(MOST)];
+
+    expect(await owner.deposit(full, MOST)).toEqual({ status: 200, body: { balance: MOST } });
+    expect(await owner.deposit(full, 1)).toMatchObject(NO_SUM);
+    expect(await owner.withdraw(deep, MOST)).toEqual({ status: 200, body: { balance: -MOST } });
+    expect(await owner.withdraw(deep, 1)).toMatchObject(NO_FUNDS);
+    expect(await owner.transfer(full, deep, MOST)).toMatchObject({ status: 201 });
+    expect([await owner.balance(full), await owner.balance(deep)]).toEqual([0, 0]);
+  });
+});
+
+describe('a transfer', () => {
+  it('moves a sum from one account to another', async () => {
+    const [from, to] = (await owner.openMany(2)) as [string, string];
+    await owner.deposit(from, 10);
+
+    const answer = await owner.transfer(from, to, 4);
+
+    expect(answer).toEqual({ status: 201, body: { id: expect.any(String), from, to, sum: 4, balance: 6 } });
+    expect([await owner.balance(from), await owner.balance(to)]).toEqual([6, 4]);
+    const [out, into] = [(await owner.entries(from)).items[0], (await owner.entries(to)).items[0]];
+    expect(out).toMatchObject({ id: answer.body.id, kind: 'transfer', amount: -4, balance: 6 });
+    expect(into).toMatchObject({ id: answer.body.id, kind: 'transfer', amount: 4, balance: 4 });
+  });
+
+  it.each([undefined, null, 0, -1, 1.5, '5', [5], {}, MOST + 1])('of %j is refused first of all', async (sum) => {
+    expect(await owner.ask('POST', '/api/transfers', { from: 'x', to: 'y', sum })).toMatchObject(NO_SUM);
+  });
+
+  it('to itself, from no text, or with what nobody knows is refused', async () => {
+    const account = await owner.open(100);
+
+    for (const [order, code] of [
+      [{ from: account, to: account, sum: 1 }, 'same_account'],
+      [{ from: account, sum: 1 }, 'invalid_field'],
+      [{ from: 5, to: account, sum: 1 }, 'invalid_field'],
+      [{ from: account, to: NOBODYS, sum: 1, kind: 'x' }, 'unknown_field'],
+    ] as const) {
+      expect(await owner.ask('POST', '/api/transfers', order)).toMatchObject({ status: 400, body: { code } });
+    }
+  });
+});
+
+describe('under an Idempotency-Key', () => {
+  it('everything has one effect and one answer, refusals for want of money too', async () => {
+    const [a, b] = (await owner.openMany(2)) as [string, string];
+    const asked = [
+      () => owner.deposit(a, 10, 'in'),
+      () => owner.withdraw(a, 3, 'out'),
+      () => owner.withdraw(a, 100, 'too much'),
+      () => owner.deposit(a, MOST, 'beyond'),
+      () => owner.transfer(a, b, 2, 'over'),
+      () => owner.ask('POST', '/api/accounts/create', { overdraftLimit: 5 }, 'open'),
+    ];
+    const first = [];
+    for (const ask of asked) first.push(await ask());
+    await owner.deposit(a, 1_000);
+
+    const again = await Promise.all(asked.map((ask) => ask()));
+
+    expect(again).toEqual(first);
+    expect(first.map(({ status }) => status)).toEqual([200, 200, 409, 400, 201, 201]);
+    expect([await owner.balance(a), await owner.balance(b)]).toEqual([1_005, 2]);
+  });
+
+  it('another request is refused', async () => {
+    const [a, b] = (await owner.openMany(2, 100)) as [string, string];
+    await owner.deposit(a, 10, 'key');
+
+    for (const other of [
+      owner.deposit(a, 11, 'key'),
+      owner.deposit(b, 10, 'key'),
+      owner.withdraw(a, 10, 'key'),
+      owner.transfer(a, b, 10, 'key'),
+      owner.ask('POST', '/api/accounts/create', undefined, 'key'),
+    ]) {
+      expect(await other).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
+    }
+    expect(await owner.balance(a)).toBe(10);
+  });
+
+  it('of another source, or after what was no valid request, nothing is known', async () => {
+    const [account, other] = [await owner.open(), new AccountOwner(server)];
+    const theirs = await other.open();
+
+    expect((await owner.deposit(account, 0, 'key')).status).toBe(400);
+    expect((await owner.deposit(NOBODYS, 1, 'key')).status).toBe(404);
+    expect((await owner.deposit(account, 1, 'key')).status).toBe(200);
+    expect((await other.deposit(theirs, 2, 'key')).status).toBe(200);
+  });
+
+  it('of 256 characters nothing is done', async () => {
+    const account = await owner.open();
+
+    expect((await owner.deposit(account, 1, 'k'.repeat(255))).status).toBe(200);
+    expect(await owner.deposit(account, 1, 'k'.repeat(256))).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_idempotency_key' },
+    });
+  });
+
+  it('many at once have one effect', async () => {
+    const [account, other] = (await owner.openMany(2)) as [string, string];
+
+    const same = await Promise.all(Array.from({ length: 20 }, () => owner.deposit(account, 5, 'same')));
+    const opened = await Promise.all(
+      Array.from({ length: 5 }, () => owner.ask('POST', '/api/accounts/create', undefined, 'open')),
+    );
+    const mixed = await Promise.all([account, other, account, other].map((of) => owner.deposit(of, 7, 'mixed')));
+
+    expect(new Set(same.map((answer) => JSON.stringify(answer)))).toEqual(
+      new Set(['{"status":200,"body":{"balance":5}}']),
+    );
+    expect(new Set(opened.map(({ body }) => body.account_number)).size).toBe(1);
+    expect(mixed.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 200, 422, 422]);
+    expect((await owner.balance(account)) + (await owner.balance(other))).toBe(12);
+  });
+
+  it('a week later nobody remembers', async () => {
+    const account = await owner.open();
+    await owner.deposit(account, 1, 'old');
+    await owner.deposit(account, 1, 'new');
+    await server.query(`update ledger_request set created = created - interval '8 days' where key = 'old'`);
+
+    await server.app.get(RequestCleaner).clean();
+
+    await owner.deposit(account, 1, 'old');
+    await owner.deposit(account, 1, 'new');
+    expect(await owner.balance(account)).toBe(3);
+  });
+});
+
+describe('the past', () => {
+  it('is told as of an instant: 0 before the account was there', async () => {
+    const account = await owner.open();
+    await owner.deposit(account, 10);
+    await owner.withdraw(account, 3);
+    const { items } = await owner.entries(account);
+
+    expect(await owner.balance(account, '2000-01-01T00:00:00Z')).toBe(0);
+    expect(await owner.balance(account, items[1].at)).toBe(items[1].at === items[0].at ? 7 : 10);
+    expect(await owner.balance(account, items[0].at)).toBe(7);
+    expect(await owner.balance(account, '2999-12-31T23:59:59.999+02:00')).toBe(7);
+  });
+
+  it.each(['', 'now', '2026-01-01', '2026-02-30T00:00:00Z', '2026-01-01T00:00:00', '0000-01-01T00:00:00Z', '1'])(
+    'is not told as of "%s"',
+    async (asOf) => {
+      const answer = await owner.ask('GET', `/api/accounts/${await owner.open()}/balance?asOf=${asOf}`);
+
+      expect(answer).toMatchObject({
+        status: 400,
+        body: { code: 'invalid_parameter', detail: expect.stringMatching(/^asOf/) },
+      });
+    },
+  );
+
+  it('is listed newest first, page by page, while more is posted', async () => {
+    const account = await owner.open();
+    for (let sum = 1; sum <= 7; sum += 1) await owner.deposit(account, sum);
+    const seen: any[] = [];
+
+    let path: string | null = '?limit=3';
+    while (path !== null) {
+      const page: any = await owner.entries(account, path);
+      seen.push(...page.items);
+      await owner.deposit(account, 100);
+      path = page.nextCursor === null ? null : `?limit=3&cursor=${page.nextCursor}`;
+    }
+
+    expect(seen.map(({ amount, balance }) => [amount, balance])).toEqual(
+      [7, 6, 5, 4, 3, 2, 1].map((sum) => [sum, (sum * (sum + 1)) / 2]),
+    );
+    expect(seen[0]).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      kind: 'deposit',
+      amount: 7,
+      balance: 28,
+    });
+  });
+
+  it('has a place for each cursor alone', async () => {
+    const [a, b] = (await owner.openMany(2)) as [string, string];
+    await owner.deposit(a, 1);
+    await owner.deposit(a, 1);
+    const { nextCursor } = await owner.entries(a, '?limit=1');
+
+    const answer = await owner.ask('GET', `/api/accounts/${b}/entries?cursor=${nextCursor}`);
+
+    expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_cursor' } });
+  });
+});
+
+it('who posted it is written down', async () => {
+  const account = await owner.open();
+  await owner.deposit(account, 1, newKey());
+
+  const [row] = await server.query(
+    `select a.created_by, t.posted_by from ledger_account a join ledger_entry e on e.account = a.number
+       join ledger_transfer t on t.id = e.transfer_id where a.number = $1`,
+    [account],
+  );
+
+  expect(row).toEqual({ created_by: 'anybody', posted_by: 'anybody' });
+});
