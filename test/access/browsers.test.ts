@@ -146,7 +146,8 @@ describe('the queue dashboard', () => {
   it('offers no actions then', async () => {
     const { queues } = await server.get('/admin/queues/api/queues');
 
-    expect(queues.map(({ readOnlyMode }: { readOnlyMode: boolean }) => readOnlyMode)).toEqual([true, true]);
+    expect(queues.length).toBeGreaterThan(0);
+    expect(queues.filter(({ readOnlyMode }: { readOnlyMode: boolean }) => !readOnlyMode)).toEqual([]);
   });
 });
 
