@@ -29,19 +29,33 @@ const INFLATERS = new Map<string, Inflate>([
 
 const ENCODINGS = [...INFLATERS.keys()].join(', ');
 
-/**
- * Reads the claim that a request brings, at most `maxBytes` of it after decompression.
- * @throws Refusal 400, 408, 413, 415 or 422
- */
-export async function readClaim(request: Request, maxBytes: number): Promise<SentClaim> {
-  const read = readerOf(request.headers['content-type'] ?? '');
-  const inflate = inflaterOf(request.headers['content-encoding']);
-  const bytes = await inflate(await wholeBody(request, maxBytes, PACE), maxBytes);
-  if (bytes.length === 0) throw new Refusal(400, 'empty', 'The body is empty.');
-  return read(decode(bytes));
+/** A claim that has come in, and is not looked at yet. */
+export interface ClaimBody {
+  /** How many bytes it may come to. */
+  mostBytes: number;
+  /** @throws Refusal 400, 413 or 422 */
+  read: (maxLines: number) => Promise<SentClaim>;
 }
 
-function readerOf(contentType: string): (text: string) => SentClaim {
+/**
+ * Takes the body of a request in, at most `maxBytes` of it, also after decompression.
+ * @throws Refusal 408, 413 or 415
+ */
+export async function takeClaim(request: Request, maxBytes: number): Promise<ClaimBody> {
+  const read = readerOf(request.headers['content-type'] ?? '');
+  const inflate = inflaterOf(request.headers['content-encoding']);
+  const body = await wholeBody(request, maxBytes, PACE);
+  return {
+    mostBytes: inflate === null ? body.length : maxBytes,
+    read: async (maxLines) => {
+      const bytes = inflate === null ? body : await inflate(body, maxBytes);
+      if (bytes.length === 0) throw new Refusal(400, 'empty', 'The body is empty.');
+      return read(decode(bytes), maxLines);
+    },
+  };
+}
+
+function readerOf(contentType: string): (text: string, maxLines: number) => SentClaim {
   const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
   const read = READERS.get(type);
   const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.replace(/^charset="?|"$/g, '');
@@ -50,9 +64,9 @@ function readerOf(contentType: string): (text: string) => SentClaim {
   throw new Refusal(415, 'unsupported_media_type', detail, { headers: { Accept: TYPES } });
 }
 
-function inflaterOf(header: string | undefined): Inflate {
+function inflaterOf(header: string | undefined): Inflate | null {
   const encoding = header?.trim().toLowerCase() ?? '';
-  if (encoding === 'identity' || encoding === '') return (bytes) => Promise.resolve(bytes);
+  if (encoding === 'identity' || encoding === '') return null;
   const inflate = INFLATERS.get(encoding);
   if (!inflate) {
     const detail = `A claim's Content-Encoding is one of ${ENCODINGS}, or none.`;

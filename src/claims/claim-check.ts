@@ -15,6 +15,9 @@ const MAX_ID_CHARACTERS = 250;
 /** Digits of a number without a point that is meant as a text; and those of the largest amount, with its cents. */
 const MAX_DIGITS = 250;
 
+/** Names that are looked up once for each claim; more of them are somebody's invention. */
+const MAX_REMEMBERED_NAMES = 100;
+
 const DETAILS = {
   no_lines: 'A claim has at least one line.',
   not_a_line: 'A line is an object with fields.',
@@ -33,6 +36,8 @@ type FaultCode = keyof typeof DETAILS;
 export class ClaimCheck {
   private readonly faults: ProblemDetail[] = [];
   private externalId: string | null = null;
+  /** The lines of a claim all use the same names. */
+  private readonly names = new Map<string, ClaimField | null>();
 
   private constructor(
     private readonly sent: SentClaim,
@@ -40,11 +45,7 @@ export class ClaimCheck {
   ) {}
 
   /** @throws Refusal 422 with every fault of the claim */
-  static check(sent: SentClaim, rules: readonly ClaimRule[], maxLines: number): CheckedClaim {
-    if (sent.lines.length > maxLines) {
-      const detail = `A claim has at most ${maxLines} lines.`;
-      throw refusal([{ pointer: sent.linesAt, code: 'too_many_lines', detail }]);
-    }
+  static check(sent: SentClaim, rules: readonly ClaimRule[]): CheckedClaim {
     const byField = LINE_FIELDS.map((field) => [field, rules.filter(({ fields }) => fields.includes(field))] as const);
     return new ClaimCheck(sent, new Map(byField)).checked();
   }
@@ -76,7 +77,7 @@ export class ClaimCheck {
     const values = new Map<ClaimField, string>();
     const twice = new Set<ClaimField>();
     for (const [name, value] of fields) {
-      const field = fieldNamed(name);
+      const field = this.fieldNamed(name);
       if (field === null) continue;
       if (values.has(field)) twice.add(field);
       const text = textOf(value);
@@ -86,6 +87,15 @@ export class ClaimCheck {
     }
     for (const field of twice) this.tellField('duplicate_field', field, at);
     return values;
+  }
+
+  private fieldNamed(name: string): ClaimField | null {
+    let field = this.names.get(name);
+    if (field === undefined) {
+      field = fieldNamed(name);
+      if (this.names.size < MAX_REMEMBERED_NAMES) this.names.set(name, field);
+    }
+    return field;
   }
 
   private judge(field: LineField, value: string | undefined, at: string): void {

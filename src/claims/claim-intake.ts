@@ -3,17 +3,23 @@ import type { Request } from 'express';
 import { CONFIG, type Config } from '../platform/config.js';
 import { withinSource } from '../platform/walls.js';
 import { Sources } from '../sync/sources.js';
-import { readClaim } from './claim-body.js';
+import { takeClaim } from './claim-body.js';
+import type { CheckedClaim } from './checked-claim.js';
 import { ClaimCheck } from './claim-check.js';
 import { ClaimQueries } from './claim-queries.js';
 import { type ClaimRule, rulesOf } from './claim-rules.js';
 import { ClaimStore } from './claim-store.js';
 import type { StoredClaim } from './claim-view.js';
+import { WorkingMemory } from './working-memory.js';
+
+/** Claims of the largest size that are worked on at once: of 10,000 lines each takes some 100 MiB of memory for a moment. */
+const LARGEST_AT_ONCE = 1;
 
 /** Takes claims in: reads, checks and stores one, or refuses it as a whole. */
 @Injectable()
 export class ClaimIntake {
   private readonly rules: readonly ClaimRule[];
+  private readonly memory: WorkingMemory;
 
   constructor(
     private readonly store: ClaimStore,
@@ -22,17 +28,29 @@ export class ClaimIntake {
     @Inject(CONFIG) private readonly config: Config,
   ) {
     this.rules = rulesOf(config.CLAIM_RULES);
+    this.memory = new WorkingMemory(LARGEST_AT_ONCE * config.MAX_CLAIM_BYTES);
   }
 
   /** @throws Refusal 400, 408, 409, 413, 415 or 422; then nothing is stored */
   async accept(request: Request, source: string): Promise<StoredClaim> {
     const { MAX_CLAIM_BYTES, MAX_CLAIM_LINES } = this.config;
-    const sent = await readClaim(request, MAX_CLAIM_BYTES);
-    const claim = ClaimCheck.check(sent, this.rules, MAX_CLAIM_LINES);
-    const sourceId = await this.sources.ensure(source);
-    return withinSource(sourceId, async () => {
-      const id = await this.store.add(sourceId, claim);
-      return this.queries.getStored(sourceId, id);
+    const body = await takeClaim(request, MAX_CLAIM_BYTES);
+    return this.memory.within(body.mostBytes, async () => {
+      const claim = ClaimCheck.check(await body.read(MAX_CLAIM_LINES), this.rules);
+      const sourceId = await this.sources.ensure(source);
+      return withinSource(sourceId, () => this.keep(sourceId, claim));
     });
   }
+
+  private async keep(sourceId: number, claim: CheckedClaim): Promise<StoredClaim> {
+    const { id, created } = await this.store.add(sourceId, claim);
+    // What was there already may have been paid since; what is new is told without asking again.
+    return created === null ? this.queries.getStored(sourceId, id) : newlyStored(claim, id, created);
+  }
+}
+
+function newlyStored({ externalClaimId, netFee, lines }: CheckedClaim, id: string, created: Date): StoredClaim {
+  const payment = { status: 'pending' as const, attempts: 0, reason: null, updated: created };
+  const fees = lines.map(({ providerNpi, netFee: fee }, line) => ({ line, providerNpi, netFee: fee }));
+  return { id, externalClaimId, netFee, lineCount: lines.length, created, payment, lines: fees };
 }

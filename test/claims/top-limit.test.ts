@@ -61,7 +61,7 @@ describe('the limit of calls for the top providers', () => {
   it('is of a key, and counts whatever is answered to it', async () => {
     const server = await start({ AUTH: 'keys' });
     const [one, other] = [bearer(await makeKey(server)), bearer(await makeKey(server))];
-    const ask = (path: string, headers = one) => server.fetch(path, { headers });
+    const ask = (path: string, headers: Record<string, string> = one) => server.fetch(path, { headers });
 
     expect(await statusesOf(5, () => ask('/providers/top?limit=0'))).toEqual([400, 400, 400, 400, 400]);
     expect(await statusesOf(3, (call) => ask('/providers/top', { ...one, 'X-Source': `s${call}` }))).toEqual([

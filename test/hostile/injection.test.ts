@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { aLine } from '../claims/biller.js';
 import { aPatient, aPayment, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { Asker, type Answer, complaintAbout, type Question } from './asker.js';
@@ -28,7 +29,11 @@ let operations: Operation[];
 let before: unknown;
 
 beforeAll(async () => {
-  server = await startTestServer({ WEBHOOK_TARGETS: 'any', WEBHOOK_MAX_ENDPOINTS: 1000 });
+  server = await startTestServer({
+    WEBHOOK_TARGETS: 'any',
+    WEBHOOK_MAX_ENDPOINTS: 1000,
+    TOP_PROVIDERS_PER_MINUTE: 1_000_000,
+  });
   asker = new Asker(server);
   bystander = new Sender(server);
   await bystander.mirror('/patients', [aPatient()]);
@@ -39,7 +44,8 @@ beforeAll(async () => {
   const webhook = await (
     await attacked.post('/webhooks', { url: 'http://127.0.0.1:9/', events: ['job.failed'] })
   ).json();
-  operations = await describedOperations(job.id, (webhook as { id: string }).id);
+  const claim: any = await (await attacked.post('/claims', [aLine()])).json();
+  operations = await describedOperations(job.id, (webhook as { id: string }).id, claim.id);
   before = await state();
 });
 
@@ -48,7 +54,7 @@ afterAll(async () => {
   await server.close();
 });
 
-async function describedOperations(jobId: string, webhookId: string): Promise<Operation[]> {
+async function describedOperations(jobId: string, webhookId: string, claimId: string): Promise<Operation[]> {
   const document = await server.get('/openapi.json');
   return Object.entries<any>(document.paths).flatMap(([route, item]) =>
     Object.entries<any>(item)
@@ -59,7 +65,7 @@ async function describedOperations(jobId: string, webhookId: string): Promise<Op
         path: route
           .replace('{externalId}', '1')
           .replace('{deliveryId}', NOBODY)
-          .replace('{id}', route.startsWith('/webhooks') ? webhookId : jobId)
+          .replace('{id}', route.startsWith('/webhooks') ? webhookId : route.startsWith('/claims') ? claimId : jobId)
           .replace(/\{\w+\}/g, '1'),
         parameters: operation.parameters ?? [],
         fields: fieldsOf(document, operation.requestBody?.content?.['application/json']?.schema),

@@ -6,6 +6,7 @@ import { Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { digestOf, newKey } from '../../src/access/key-text.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
+import { aLine } from '../claims/biller.js';
 import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { type Backend, BACKENDS, createDatabase, query, REDIS_URL, until } from '../setup/test-server.js';
 import { Receiver } from '../webhooks/receiver.js';
@@ -104,6 +105,10 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       'access_key',
       'audit_entry',
       'rate_limit',
+      'payment_notification',
+      'claim_payment',
+      'claim_provider',
+      'provider_total',
     ]) {
       evidence.add(`table ${table}`, await tableText(databaseUrl, table));
     }
@@ -144,11 +149,20 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     await tell(`/sync/jobs/${held.id}/revert?deletes=apply`, { method: 'POST' }, 'reverted');
     await tell(`/sync/jobs/${first.id}/replay?`, { method: 'POST' }, 'replayed');
     await submit('/patients', [patient('1')], {}, '?dryRun=true&deletes=apply');
+    const claim = await tell(
+      '/claims',
+      { method: 'POST', body: { lines: [claimLine()], external_claim_id: CANARY } },
+      'quiet',
+    );
+    const { id } = JSON.parse(claim.text) as { id: string };
+    await until('the claim is paid', async () => (await ask('/claims?payment_status=settled')).text.includes(id));
     // What the owner asks for holds it, which shows that it was there to be found.
     for (const path of [
       `/patients?q=${CANARY}`,
       '/patients/1',
       '/patients/1/history',
+      '/claims',
+      `/claims/${id}`,
       '/changes',
       `/sync/jobs/${first.id}/errors`,
       `/sync/jobs/${first.id}/snapshot`,
@@ -214,6 +228,14 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
         },
       ],
       ['/patients/none', { headers: { 'X-Request-Id': `${CANARY}!` } }],
+      ['/claims', { method: 'POST', body: [claimLine({ [`x${CANARY}`]: CANARY, provider_npi: CANARY })] }],
+      ['/claims', { method: 'POST', body: [claimLine({ service_date: CANARY, provider_fees: CANARY })] }],
+      ['/claims', { method: 'POST', body: [CANARY, { submitted_procedure: CANARY }] }],
+      ['/claims', { method: 'POST', body: `[{"${CANARY}"` }],
+      ['/claims', { method: 'POST', body: `${CANARY},"${CANARY}`, headers: { 'Content-Type': 'text/csv' } }],
+      ['/claims', { method: 'POST', body: { lines: [claimLine({ quadrant: 'UL' })], external_claim_id: CANARY } }],
+      [`/claims?provider_npi=${CANARY}&payment_status=${CANARY}`, {}],
+      [`/providers/top?limit=${CANARY}`, {}],
       ['/webhooks', { method: 'POST', body: { url: `ftp://${CANARY}/` } }],
       ['/webhooks', { method: 'POST', body: { url: CANARY, unknown: CANARY, events: [CANARY] } }],
       ['/webhooks', { method: 'POST', body: `{"url": "${CANARY}` }],
@@ -230,6 +252,12 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     const broken = await tell(`/patients?q=${CANARY}`, {}, 'a query that fails');
     expect(broken.status).toBe(500);
     await query(databaseUrl, 'alter view elsewhere rename to patient_of_source');
+    await query(
+      databaseUrl,
+      `alter table claim_line add constraint no_such_quadrant check (quadrant <> '${CANARY} 8')`,
+    );
+    const body = [claimLine({ quadrant: `${CANARY} 8` })];
+    expect((await tell('/claims', { method: 'POST', body }, 'a claim that fails')).status).toBe(500);
   }
 
   /** So does what it says of a payment. The message waits in the dead-letter queue from then on. */
@@ -316,6 +344,10 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   }
 });
 
+function claimLine(fields = {}) {
+  return aLine({ plan_group_number: CANARY, subscriber_number: CANARY.toUpperCase(), quadrant: CANARY, ...fields });
+}
+
 function patient(externalId: string, fields = {}) {
   return {
     externalId,
@@ -368,7 +400,7 @@ async function tableText(databaseUrl: string, table: string): Promise<string> {
   if (!known.known) throw new Error(`there is no table ${table}`);
   const [row] = await query(
     databaseUrl,
-    `select coalesce(string_agg((to_jsonb(t) - 'warnings')::text, ' '), '') as text from ${table} t`,
+    `select coalesce(string_agg((to_jsonb(t) - '{warnings,net_fee}'::text[])::text, ' '), '') as text from ${table} t`,
   );
   return row.text;
 }
