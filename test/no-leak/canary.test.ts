@@ -397,7 +397,7 @@ async function tableText(databaseUrl: string, table: string): Promise<string> {
   if (!known.known) throw new Error(`there is no table ${table}`);
   const [row] = await query(
     databaseUrl,
-    `select coalesce(string_agg((to_jsonb(t) - 'warnings')::text, ' '), '') as text from ${table} t`,
+    `select coalesce(string_agg((to_jsonb(t) - '{warnings,net_fee}'::text[])::text, ' '), '') as text from ${table} t`,
   );
   return row.text;
 }
