@@ -48,6 +48,18 @@ async function depositWithoutAnswer(account: string): Promise<{ answer: Promise<
 }
 
 describe('the connection that is lost', () => {
+  it('for too long is told to callers as what it is: nobody knows', async () => {
+    const account = await owner.open();
+
+    const { answer } = await depositWithoutAnswer(account);
+
+    expect(await answer).toMatchObject({ status: 503, body: { code: 'outcome_unknown' } });
+
+    await proxy.mend();
+    await until('the database is back', async () => (await server.fetch('/health')).ok);
+    expect(await owner.balance(account)).toBe(5);
+  });
+
   it('in the midst of postings has none of them lost or posted twice', async () => {
     const account = await owner.open();
     const cut = () =>
@@ -103,18 +115,6 @@ describe('the connection that is lost', () => {
     await proxy.mend();
 
     expect(await answer).toEqual({ status: 200, body: { balance: 5 } });
-    expect(await owner.balance(account)).toBe(5);
-  });
-
-  it('for too long is told to callers as what it is: nobody knows', async () => {
-    const account = await owner.open();
-
-    const { answer } = await depositWithoutAnswer(account);
-
-    expect(await answer).toMatchObject({ status: 503, body: { code: 'outcome_unknown' } });
-
-    await proxy.mend();
-    await until('the database is back', async () => (await server.fetch('/health')).ok);
     expect(await owner.balance(account)).toBe(5);
   });
 });
