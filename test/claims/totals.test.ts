@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { claimPageStatement } from '../../src/claims/claim-page.js';
 import { TOP_PROVIDERS } from '../../src/claims/provider-totals.js';
 import { rebuildTotals, verifyTotals } from '../../src/claims/totals-check.js';
@@ -10,6 +14,8 @@ import { aLine, Biller } from './biller.js';
 
 const NPIS = ['1234567893', '1245319599', '0000000001', '9999999999', '1000000004'];
 
+const CLI = join(import.meta.dirname, '../../dist/cli.js');
+
 let server: TestServer;
 
 beforeAll(async () => {
@@ -17,6 +23,13 @@ beforeAll(async () => {
 });
 
 afterAll(() => server.close());
+
+async function command(...words: string[]): Promise<{ code: number; out: string }> {
+  const env = { ...process.env, DATABASE_URL: server.databaseUrl, NO_COLOR: '1' };
+  const child = spawn(process.execPath, [CLI, 'claims', ...words], { env });
+  const [out, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
+  return { code: code as number, out };
+}
 
 /** Claims on few providers, in ever other orders, so that they get in each other's way. */
 function someClaims(count: number): Record<string, unknown>[][] {
@@ -107,6 +120,24 @@ describe('the totals of providers', () => {
     expect(await rebuildTotals(server.databaseUrl, null)).toMatchObject({ different: 1 });
     expect(await verifyTotals(server.databaseUrl, null)).toMatchObject({ different: 0 });
     expect((await one.top()).map(({ netFee, claims }) => [netFee, claims])).toEqual(NPIS.map(() => ['55.00', 1]));
+  });
+
+  it('are compared and put right by command', async () => {
+    const biller = new Biller(server);
+    await biller.submit(aLine());
+    const of = ['--source', biller.source];
+    await server.query(
+      `update provider_total set claims = 2 where source_id = (select id from source where name = $1)`,
+      [biller.source],
+    );
+
+    const found = `✗ 1 of 1 totals are not what their lines say.\n  ${biller.source} 1234567893: kept 55.00 of 2 claims, counted 55.00 of 1 claims\n`;
+    expect(await command('verify', ...of)).toEqual({ code: 1, out: found });
+    expect(await command('rebuild', ...of)).toEqual({ code: 0, out: `${found}They are right now.\n` });
+    expect(await command('verify', ...of)).toEqual({
+      code: 0,
+      out: '✓ The totals of 1 providers are what their lines say.\n',
+    });
   });
 
   it('stay right while they are put right under claims that come in', async () => {

@@ -242,7 +242,9 @@ describe('the pages of operators', () => {
 
     expect(status).toBe(200);
     expect(body.toString()).toContain('counterpart');
-    expect(queues.queues).toMatchObject([{ name: 'sync' }, { name: 'sync-long' }]);
+    expect(queues.queues.map(({ name }: { name: string }) => name)).toEqual(
+      expect.arrayContaining(['sync', 'sync-long', 'claim-payments', 'claim-payments-dead-letter']),
+    );
   });
 });
 
@@ -341,13 +343,21 @@ describe('the OpenAPI description', () => {
   });
 
   it('has examples that can be posted', async () => {
-    const uploads = operations.filter(
-      ({ path, operation }) => operation.requestBody?.content['application/json'] && !path.startsWith('/webhooks'),
-    );
-    expect(uploads.map(({ path }) => path).toSorted()).toEqual(['/patients', '/payments']);
+    const uploads = operations
+      .toSorted((one, other) => (one.path < other.path ? -1 : 1))
+      .filter(
+        ({ path, operation }) => operation.requestBody?.content['application/json'] && !path.startsWith('/webhooks'),
+      );
+    expect(uploads.map(({ path }) => path).toSorted()).toEqual(['/claims', '/patients', '/payments']);
     const from = new Sender(server);
 
-    for (const { path, operation } of uploads.toSorted((one, other) => (one.path < other.path ? -1 : 1))) {
+    const claim = uploads.shift()?.operation.requestBody.content;
+    for (const type of ['application/json', 'text/csv']) {
+      const { example } = claim[type].schema;
+      const body = typeof example === 'string' ? example : JSON.stringify(example);
+      expect((await from.post('/claims', body, { 'Content-Type': type })).status).toBe(200);
+    }
+    for (const { path, operation } of uploads) {
       const { schema, example = schema.example } = operation.requestBody.content['application/json'];
       expect(await from.mirror(path, example)).toMatchObject({
         status: 'completed',

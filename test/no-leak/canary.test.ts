@@ -105,10 +105,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       'access_key',
       'audit_entry',
       'rate_limit',
-      'payment_notification',
-      'claim_payment',
       'claim_provider',
-      'provider_total',
     ]) {
       evidence.add(`table ${table}`, await tableText(databaseUrl, table));
     }
