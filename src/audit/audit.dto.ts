@@ -19,7 +19,7 @@ export class ListAudit extends PageQuery {
 
   @ApiPropertyOptional({ example: 'job.approved' })
   @IsOptional()
-  @Matches(/^[a-z_]+(\.[a-z_]+)*$/)
+  @Matches(/^[a-z_-]+(\.[a-z_-]+)*$/)
   @MaxLength(100)
   action?: string;
 

@@ -7,14 +7,22 @@ import { safeError } from '../platform/safe-error.js';
 import { type DeadLetter, PAYMENT_QUEUES, type PaymentMessage } from './payment-queues.js';
 import { RETRY_SCHEDULE } from './retry-delay.js';
 
+/** A question may have got lost with its connection. */
+const ASK_AGAIN_MS = 10_000;
+
 /** One message to the payments service, by what its id is made of. */
 export type MessageKey = Pick<PaymentMessage, 'claimId' | 'round'>;
+
+interface Question {
+  askedAt: number;
+  answer: Promise<unknown>;
+}
 
 /** The two queues between claims and the payments service. A message that is in its queue already is not added again. */
 @Injectable()
 export class PaymentQueue {
   private readonly logger = new Logger(PaymentQueue.name);
-  private answer: Promise<unknown> | null = null;
+  private question: Question | null = null;
 
   constructor(
     @InjectQueue(PAYMENT_QUEUES.notifications) private readonly notifications: Queue<PaymentMessage>,
@@ -28,12 +36,13 @@ export class PaymentQueue {
   }
 
   /**
-   * Fails unless the queue answers. One question is enough however long it is away: what is asked of a Redis that is away
-   * is kept in memory until it is back.
+   * Fails unless the queue answers. A question that waits for its answer is not asked again and again: what is asked of a
+   * Redis that is away is kept in memory until it is back.
    */
   async mustAnswer(): Promise<void> {
-    this.answer ??= this.notifications.getWaitingCount().finally(() => (this.answer = null));
-    await within(QUEUE_TIMEOUT_MS, this.answer);
+    const asked =
+      this.question !== null && Date.now() - this.question.askedAt < ASK_AGAIN_MS ? this.question : this.ask();
+    await within(QUEUE_TIMEOUT_MS, asked.answer);
   }
 
   async tell(messages: PaymentMessage[]): Promise<void> {
@@ -67,6 +76,16 @@ export class PaymentQueue {
   /** Those that should lie aside and do not. */
   async findUnburied<Key extends MessageKey>(keys: Key[]): Promise<Key[]> {
     return this.unless(keys, this.deadLetters, ON_THE_WAY);
+  }
+
+  private ask(): Question {
+    const question: Question = { askedAt: Date.now(), answer: this.notifications.getWaitingCount() };
+    const forget = () => {
+      if (this.question === question) this.question = null;
+    };
+    question.answer.then(forget, forget);
+    this.question = question;
+    return question;
   }
 
   private async unless<Key extends MessageKey>(keys: Key[], queue: Queue, expected: string[]): Promise<Key[]> {

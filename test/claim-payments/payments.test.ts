@@ -141,6 +141,8 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
       await clinic.allAre('settled', 1);
       expect(await clinic.paid()).toEqual([claimId]);
       expect(await lettersOf(clinic, 0)).toEqual([]);
+      const { items } = await api.get(`/audit?action=claim-payment.retried&subject=claim:${claimId}`);
+      expect(items).toMatchObject([{ source: clinic.from.source, outcome: 'allowed', status: 202 }]);
     });
 
     it('as the database is away tries for as long as that takes, and counts no attempt', async () => {
