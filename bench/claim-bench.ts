@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 
@@ -36,6 +37,23 @@ export class ClaimBench {
   async settle(): Promise<void> {
     await this.client.query('vacuum (analyze) claim, claim_line, claim_provider, provider_total, payment_notification');
     await this.client.query('checkpoint');
+  }
+
+  /** Seconds that the payments service takes for a backlog of claims, of which it is told at once. */
+  async settleBacklog(source: string, claims: number): Promise<number> {
+    const start = performance.now();
+    await this.client.query(
+      `insert into payment_notification (source_id, claim_id, net_fee)
+       select s.id, uuidv7(), 1 from source s, generate_series(1, $2::int) where s.name = $1`,
+      [source, claims],
+    );
+    for (let left = claims; left > 0; await delay(50)) {
+      const { rows } = await this.client.query(
+        `select count(*)::int as left from payment_notification where status in ('pending', 'notified')`,
+      );
+      left = (rows[0] as { left: number }).left;
+    }
+    return (performance.now() - start) / 1000;
   }
 
   /** Seconds that COPY takes for lines into a table without keys, indexes and walls. */

@@ -16,11 +16,18 @@ const READS = 1_000;
 const SENDERS = 16;
 const LINES = 100;
 
+/** Claims of which the payments service is told at once. */
+const BACKLOG = 20_000;
+
 /** Bodies that the senders take in turn: making them would take their time from the server. */
 const BODIES = 64;
 
 const { values } = parseArgs({
-  options: { claims: { type: 'string', default: '1000000' }, seconds: { type: 'string', default: '20' } },
+  options: {
+    claims: { type: 'string', default: '1000000' },
+    seconds: { type: 'string', default: '20' },
+    redis: { type: 'string' },
+  },
 });
 const claims = Number(values.claims);
 const seconds = Number(values.seconds);
@@ -33,6 +40,7 @@ let bench: ClaimBench | null = null;
 try {
   server = await ServerProcess.start({
     DATABASE_URL: postgres.url,
+    REDIS_URL: values.redis,
     PORT: '0',
     LOG_LEVEL: 'warn',
     RATE_LIMIT_PER_MINUTE: '0',
@@ -48,6 +56,7 @@ try {
   console.log(`${claims} claims of ${providers} providers, seeded in ${since(seeding, rebuilding)}`);
   const top = await rankings(server.url);
   const [taken, lines] = await ingest(server.url);
+  const settled = await bench.settleBacklog(SOURCE, BACKLOG);
   const copied = await bench.copyLines(lines);
   const verifying = performance.now();
   const verdict = await verifyTotals(postgres.url, null);
@@ -58,6 +67,11 @@ try {
     ['`GET /providers/top?limit=10`', told(top.ten), 'p95 < 10 ms'],
     ['`GET /providers/top?limit=1000`', told(top.thousand), ''],
     [`claims of ${LINES} lines, ${SENDERS} at once`, `${Math.round(rate)} lines/s, ${told(taken)}`, '≥ 2,000 lines/s'],
+    [
+      `payments settled, queue in ${values.redis ? 'Redis' : 'PostgreSQL'}`,
+      `${Math.round(BACKLOG / settled)} claims/s`,
+      '',
+    ],
     ['the same lines by COPY', `${Math.round(lines.length / copied)} lines/s`, ''],
     ['HTTP against COPY', `${(rate / (lines.length / copied)).toFixed(3)} ×`, ''],
     ['`claims rebuild` of all totals', since(rebuilding, rebuilt), ''],
