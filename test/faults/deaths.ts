@@ -10,6 +10,9 @@ import { NOTHING_LEFT, Stage } from './stage.js';
 /** More statements than any job sends: a test that gets here has found one that never ends. */
 const MAX_STATEMENTS = 300;
 
+/** A walk takes a minute where nothing else runs. */
+const LIMIT_MS = 600_000;
+
 const AT_REST = ['completed', 'failed', 'awaiting_approval'];
 
 /** How the statements are walked through: from which one on, and how many at a step. */
@@ -35,7 +38,7 @@ export function describeDeaths(backend: Backend, walks: [Scenario, Walk][]): voi
     afterAll(() => stage.strike());
 
     it.each(walks.map(([scenario, walk]) => ({ name: scenario.name, scenario, walk })))(
-      'over $name, leaves nothing half done',
+      'over $name, leaves nothing half done (from statement $walk.first on)',
       async ({ scenario, walk: { first, stride } }) => {
         const [twin, from = stage.sender()] = await prepareTwins(stage, scenario);
         const before = await stage.accountOf(from.source);
@@ -56,7 +59,7 @@ export function describeDeaths(backend: Backend, walks: [Scenario, Walk][]): voi
         expect(await stage.accountOf(from.source)).toEqual(after);
         expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
       },
-      400_000,
+      LIMIT_MS,
     );
   });
 }

@@ -1,13 +1,16 @@
 // Loaded before the server (`node --import`): ends or pauses the process where the environment says.
 //
-//   FAULT_FROM       the step from which on statements are counted; without it, SIGUSR2 is waited for
+//   FAULT_FROM       the step from which on statements are counted, of what begins there alone and not of what goes on
+//                    beside it; without it, all of them from SIGUSR2 on
 //   FAULT_STATEMENT  N: dies in place of the N-th statement that the application sends to PostgreSQL
 //   FAULT_DIE_AT     dies at this step        (all steps: src/platform/steps.ts)
 //   FAULT_PAUSE_AT   stops at this step, once, until SIGCONT
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import pg from 'pg';
 
 const { FAULT_FROM, FAULT_STATEMENT, FAULT_DIE_AT, FAULT_PAUSE_AT } = process.env;
+const counted = new AsyncLocalStorage();
 let isCounting = false;
 let statements = 0;
 let hasPaused = false;
@@ -15,7 +18,7 @@ let hasPaused = false;
 process.on('SIGUSR2', () => (isCounting = true));
 
 subscribe('counterpart:step', (step) => {
-  if (step === FAULT_FROM) isCounting = true;
+  if (step === FAULT_FROM) counted.enterWith(true);
   if (step === FAULT_DIE_AT) die();
   if (step === FAULT_PAUSE_AT && !hasPaused) {
     hasPaused = true;
@@ -26,7 +29,7 @@ subscribe('counterpart:step', (step) => {
 const query = pg.Client.prototype.query;
 pg.Client.prototype.query = function (...args) {
   const isOurs = /^counterpart [0-9a-f]{8}-/.test(this.connectionParameters.application_name ?? '');
-  if (isCounting && isOurs && ++statements === Number(FAULT_STATEMENT)) die();
+  if ((isCounting || counted.getStore()) && isOurs && ++statements === Number(FAULT_STATEMENT)) die();
   return query.apply(this, args);
 };
 
