@@ -6,7 +6,7 @@ import type { CheckedClaim, ClaimLine } from './checked-claim.js';
 import type { ClaimRule } from './claim-rules.js';
 import { decimalOf, readCents } from './fees.js';
 import { type ClaimField, EXTERNAL_ID, fieldNamed, LINE_FIELDS, type LineField } from './line-fields.js';
-import type { SentClaim, SentLine } from './sent-claim.js';
+import type { SentClaim, SentFields, SentLine } from './sent-claim.js';
 import { readServiceDate } from './service-date.js';
 
 /** As long as the external ids of everything else. */
@@ -18,12 +18,18 @@ const MAX_DIGITS = 250;
 /** Names that are looked up once for each claim; more of them are somebody's invention. */
 const MAX_REMEMBERED_NAMES = 100;
 
+/**
+ * As many as the largest claim has lines, where no setting says otherwise: room for a fault in each of them. A body can
+ * hold nine times as many, and its answer would be larger than itself.
+ */
+export const MAX_TOLD_FAULTS = 10_000;
+
 const DETAILS = {
   no_lines: 'A claim has at least one line.',
   not_a_line: 'A line is an object with fields.',
   wrong_number_of_cells: 'The row has more or fewer cells than the header.',
   missing_field: 'is required',
-  duplicate_field: 'is there twice, under two spellings of its name',
+  duplicate_field: 'is there twice',
   not_text: 'must be text or a number',
   unstorable_text: 'holds a NUL or half a surrogate pair, which is no text',
   id_too_long: `must have at most ${MAX_ID_CHARACTERS} characters`,
@@ -32,9 +38,10 @@ const DETAILS = {
 
 type FaultCode = keyof typeof DETAILS;
 
-/** Checks one claim against the rules and finds every fault in it. Nothing is told of the values. */
+/** Checks one claim against the rules and finds every fault in it; beyond `MAX_TOLD_FAULTS` they are only counted. Nothing is told of the values. */
 export class ClaimCheck {
-  private readonly faults: ProblemDetail[] = [];
+  private readonly told: ProblemDetail[] = [];
+  private faults = 0;
   private externalId: string | null = null;
   /** The lines of a claim all use the same names. */
   private readonly names = new Map<string, ClaimField | null>();
@@ -44,7 +51,7 @@ export class ClaimCheck {
     private readonly rules: ReadonlyMap<LineField, readonly ClaimRule[]>,
   ) {}
 
-  /** @throws Refusal 422 with every fault of the claim */
+  /** @throws Refusal 422 with the faults of the claim */
   static check(sent: SentClaim, rules: readonly ClaimRule[]): CheckedClaim {
     const byField = LINE_FIELDS.map((field) => [field, rules.filter(({ fields }) => fields.includes(field))] as const);
     return new ClaimCheck(sent, new Map(byField)).checked();
@@ -55,7 +62,7 @@ export class ClaimCheck {
     this.takeExternalId(this.read(sent.fields, '').get(EXTERNAL_ID), '');
     const lines = sent.lines.map((line, index) => this.readLine(line, index));
     if (lines.length === 0) this.tell('no_lines', sent.linesAt);
-    if (this.faults.length > 0) throw refusal(this.faults);
+    if (this.faults > 0) throw refusal(this.told, this.faults);
     const [checked, netFee] = totalled(lines);
     return { externalClaimId: this.externalId, netFee, lines: checked };
   }
@@ -73,7 +80,7 @@ export class ClaimCheck {
   }
 
   /** The known fields as text without blanks around it; what cannot be read as text is told, and empty. */
-  private read(fields: [name: string, value: unknown][], at: string): Map<ClaimField, string> {
+  private read(fields: SentFields, at: string): Map<ClaimField, string> {
     const values = new Map<ClaimField, string>();
     const twice = new Set<ClaimField>();
     for (const [name, value] of fields) {
@@ -105,7 +112,7 @@ export class ClaimCheck {
       return;
     }
     for (const { name, check, message } of this.rules.get(field) ?? []) {
-      if (!check(value)) this.faults.push({ pointer: `${at}/${field}`, code: name, detail: `${field} ${message}` });
+      if (!check(value)) this.tellBreach(name, field, at, message);
     }
   }
 
@@ -118,11 +125,20 @@ export class ClaimCheck {
   }
 
   private tellField(code: FaultCode, field: ClaimField, at: string): void {
-    this.faults.push({ pointer: `${at}/${field}`, code, detail: `${field} ${DETAILS[code]}` });
+    this.tellBreach(code, field, at, DETAILS[code]);
+  }
+
+  private tellBreach(code: string, field: ClaimField, at: string, message: string): void {
+    this.count(() => ({ pointer: `${at}/${field}`, code, detail: `${field} ${message}` }));
   }
 
   private tell(code: FaultCode, pointer: string): void {
-    this.faults.push({ pointer, code, detail: DETAILS[code] });
+    this.count(() => ({ pointer, code, detail: DETAILS[code] }));
+  }
+
+  private count(told: () => ProblemDetail): void {
+    this.faults += 1;
+    if (this.told.length < MAX_TOLD_FAULTS) this.told.push(told());
   }
 }
 
@@ -133,6 +149,8 @@ const UNREADABLE = '\0';
 function textOf(value: unknown): string | null {
   if (value === null || value === undefined) return '';
   if (typeof value === 'string') return value.trim();
+  // As text it is `0`, but whoever sent it wrote a sign.
+  if (Object.is(value, -0)) return '-0';
   const literal = typeof value === 'number' ? String(value) : rawNumber(value);
   // Without an exponent, as neither ids nor amounts have one.
   return literal === null ? null : (parseDecimal(literal, MAX_DIGITS, MAX_DIGITS) ?? literal);
@@ -170,7 +188,8 @@ function lineFrom(value: (field: LineField) => string): [ClaimLine, bigint] {
   return [line, net];
 }
 
-function refusal(errors: ProblemDetail[]): Refusal {
-  const detail = `Nothing of the claim is stored: ${errors.length === 1 ? 'there is one fault' : `there are ${errors.length} faults`} in it.`;
-  return new Refusal(422, 'invalid_claim', detail, { errors });
+function refusal(errors: ProblemDetail[], faults: number): Refusal {
+  const found = faults === 1 ? 'there is one fault in it' : `there are ${faults} faults in it`;
+  const beyond = faults > errors.length ? `, of which the first ${errors.length} are told` : '';
+  return new Refusal(422, 'invalid_claim', `Nothing of the claim is stored: ${found}${beyond}.`, { errors });
 }

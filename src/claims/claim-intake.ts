@@ -12,7 +12,7 @@ import { ClaimStore } from './claim-store.js';
 import type { StoredClaim } from './claim-view.js';
 import { WorkingMemory } from './working-memory.js';
 
-/** Claims of the largest size that are worked on at once: of 10,000 lines each takes some 100 MiB of memory for a moment. */
+/** Claims of the largest size that are worked on at once: each takes up to some 100 MiB of memory for a moment. */
 const LARGEST_AT_ONCE = 1;
 
 /** Takes claims in: reads, checks and stores one, or refuses it as a whole. */

@@ -1,0 +1,69 @@
+import { describe, expect, it } from '@jest/globals';
+import { Refusal } from '../platform/refusal.js';
+import { ClaimCheck, MAX_TOLD_FAULTS } from './claim-check.js';
+import { rulesOf } from './claim-rules.js';
+import { readCsvClaim, readJsonClaim, type SentClaim } from './sent-claim.js';
+
+const MAX_LINES = 10_000;
+
+function refusalOf(read: () => SentClaim): Refusal {
+  try {
+    ClaimCheck.check(read(), rulesOf('basic'));
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+describe('the faults of a claim', () => {
+  // 90,000 of them, of 24 claims at once, took all the memory that a process had.
+  it('are told up to a number, and counted beyond it', () => {
+    const { detail, errors } = refusalOf(() => readJsonClaim(`[${'{},'.repeat(MAX_LINES - 1)}{}]`, MAX_LINES));
+
+    expect(detail).toBe(
+      'Nothing of the claim is stored: there are 90000 faults in it, of which the first 10000 are told.',
+    );
+    expect(errors).toHaveLength(MAX_TOLD_FAULTS);
+    expect(errors.at(-1)).toEqual({
+      pointer: '/1111/service_date',
+      code: 'missing_field',
+      detail: 'service_date is required',
+    });
+  });
+
+  it('are all told where there are fewer', () => {
+    const { detail, errors } = refusalOf(() => readJsonClaim('[{}]', MAX_LINES));
+
+    expect(detail).toBe('Nothing of the claim is stored: there are 9 faults in it.');
+    expect(errors).toHaveLength(9);
+  });
+});
+
+describe('the columns of a table', () => {
+  // Five million cells that nobody knows were kept until the end.
+  it('that nobody knows are dropped row by row', () => {
+    const empty = ','.repeat(500);
+    const { lines } = readCsvClaim(`quadrant${empty}\n${`UR${empty}\n`.repeat(3)}`, MAX_LINES);
+
+    expect(lines).toEqual(Array.from({ length: 3 }, () => ({ fields: [['quadrant', 'UR']] })));
+  });
+
+  it('of one field are a fault, however many there are', () => {
+    const { errors } = refusalOf(() => readCsvClaim('quadrant,Quadrant,QUADRANT\nUR,UL,LR\n', MAX_LINES));
+
+    expect(errors).toContainEqual({
+      pointer: '/0/quadrant',
+      code: 'duplicate_field',
+      detail: 'quadrant is there twice',
+    });
+    expect(errors).toHaveLength(10);
+  });
+
+  it('are of rows that have something in them: others are neither lines nor too many', () => {
+    const { lines } = readCsvClaim(`\n,\nquadrant,x\n${',\n'.repeat(9)}UR,\n`, 1);
+
+    expect(lines).toHaveLength(1);
+    expect(refusalOf(() => readCsvClaim('quadrant\nUR\nUR\n', 1)).errors).toMatchObject([{ code: 'too_many_lines' }]);
+  });
+});
