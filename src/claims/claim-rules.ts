@@ -22,7 +22,7 @@ const BASIC: readonly ClaimRule[] = [
     name: 'invalid_service_date',
     fields: ['service_date'],
     check: (value) => readServiceDate(value) !== null,
-    message: 'must be a day and time such as 3/28/18 0:00 or 2018-03-28T00:00:00, and one that there was',
+    message: 'must be a day and time such as 3/28/18 0:00 or 2018-03-28T00:00:00, from 1900 to the end of next year',
   },
   {
     name: 'invalid_procedure',

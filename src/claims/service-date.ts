@@ -2,35 +2,49 @@
 const AMERICAN = /^(\d{1,2})\/(\d{1,2})\/(\d{2})\s+(\d{1,2}):(\d{2})$/;
 
 /** ISO 8601 with a time or without. */
-const ISO = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
+const ISO = /^(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?([Zz]|[+-]\d{2}:?\d{2})?)?$/;
+
+/** PostgreSQL keeps microseconds. What is finer would be rounded, so it is none. */
+const MAX_FRACTION_DIGITS = 6;
 
 /** No dentist before has any claims left. */
 const FIRST_YEAR = 1900;
 
+/** Claims are of the past; one for next year is planned, and one for a later year is a slip. */
+const YEARS_AHEAD = 1;
+
 /**
  * Reads the day and time of a service, without blanks around it.
- * @param today decides about years of two digits: they are at most a year ahead
+ * @param today years are at most one ahead of it, which also decides about those of two digits
  * @returns the time as it was on the clock at the place of the service, `2018-03-28T00:00:00`; null for what is none. An
  * offset is not kept, as counting it in could move the service to another day.
  */
 export function readServiceDate(text: string, today = new Date()): string | null {
+  const latestYear = today.getUTCFullYear() + YEARS_AHEAD;
   const american = AMERICAN.exec(text);
   if (american) {
     const [, month = '', day = '', year = '', hour = '', minute = ''] = american;
-    return clockTime([fullYear(Number(year), today), month, day, hour, minute, '0'].map(Number));
+    return clockTime([fullYear(Number(year), latestYear), month, day, hour, minute, '0'].map(Number));
   }
   const [, year = '', month = '', day = '', hour = '0', minute = '0', second = '0', fraction = '', offset = 'Z'] =
     ISO.exec(text) ?? [];
-  if (year === '' || !isOffset(offset)) return null;
+  if (year === '' || Number(year) > latestYear || !isOffset(offset)) return null;
   const time = clockTime([year, month, day, hour, minute, second].map(Number));
-  const digits = fraction.replace(/0+$/, '');
+  const digits = significant(fraction);
+  if (digits.length > MAX_FRACTION_DIGITS) return null;
   return time === null || digits === '' ? time : `${time}.${digits}`;
 }
 
-/** The latest year with these last two digits that is not more than a year ahead: claims are of the past. */
-function fullYear(lastDigits: number, today: Date): number {
-  const latest = today.getUTCFullYear() + 1;
+/** The latest year with these last two digits that may be. */
+function fullYear(lastDigits: number, latest: number): number {
   return latest - ((((latest - lastDigits) % 100) + 100) % 100);
+}
+
+/** Without zeros at the end. A loop, as `/0+$/` takes quadratic time. */
+function significant(fraction: string): string {
+  let end = fraction.length;
+  while (fraction[end - 1] === '0') end -= 1;
+  return fraction.slice(0, end);
 }
 
 function clockTime(parts: number[]): string | null {
