@@ -87,6 +87,9 @@ async function retryFailed({ api, terminal, options }: Session<RetryOptions>): P
     retried += page.retried;
   }
   if (options.json) terminal.json({ retried });
-  else terminal.line(`${terminal.style('green', '✓')} The payments service is told of ${retried} claims again.`);
+  else {
+    const claims = retried === 1 ? '1 claim' : `${retried} claims`;
+    terminal.line(`${terminal.style('green', '✓')} The payments service is told of ${claims} again.`);
+  }
   return EXIT.ok;
 }
