@@ -1,6 +1,8 @@
 import type { Request } from 'express';
+import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliDecompress, constants, gunzip, zstdDecompress } from 'node:zlib';
+import { announcedDigest, mustBeAnnounced } from '../platform/content-digest.js';
 import { bodyTooLarge, wholeBody } from '../platform/whole-body.js';
 import { Refusal } from '../platform/refusal.js';
 import { readCsvClaim, readJsonClaim, type SentClaim } from './sent-claim.js';
@@ -38,13 +40,16 @@ export interface ClaimBody {
 }
 
 /**
- * Takes the body of a request in, at most `maxBytes` of it, also after decompression.
- * @throws Refusal 408, 413 or 415
+ * Takes the body of a request in, at most `maxBytes` of it, also after decompression. Bytes other than those that its
+ * `Content-Digest` describes have been changed on their way.
+ * @throws Refusal 400, 408, 413 or 415
  */
 export async function takeClaim(request: Request, maxBytes: number): Promise<ClaimBody> {
   const read = readerOf(request.headers['content-type'] ?? '');
   const inflate = inflaterOf(request.headers['content-encoding']);
+  const announced = announcedDigest(request);
   const body = await wholeBody(request, maxBytes, PACE);
+  if (announced !== null) mustBeAnnounced(createHash('sha256').update(body).digest(), announced);
   return {
     mostBytes: inflate === null ? body.length : maxBytes,
     read: async (maxLines) => {

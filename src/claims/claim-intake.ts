@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
 import { CONFIG, type Config } from '../platform/config.js';
+import { idempotencyKeyOf } from '../platform/idempotency-key.js';
 import { withinSource } from '../platform/walls.js';
 import { Sources } from '../sync/sources.js';
 import { takeClaim } from './claim-body.js';
@@ -34,16 +35,17 @@ export class ClaimIntake {
   /** @throws Refusal 400, 408, 409, 413, 415 or 422; then nothing is stored */
   async accept(request: Request, source: string): Promise<StoredClaim> {
     const { MAX_CLAIM_BYTES, MAX_CLAIM_LINES } = this.config;
+    const key = idempotencyKeyOf(request);
     const body = await takeClaim(request, MAX_CLAIM_BYTES);
     return this.memory.within(body.mostBytes, async () => {
       const claim = ClaimCheck.check(await body.read(MAX_CLAIM_LINES), this.rules);
       const sourceId = await this.sources.ensure(source);
-      return withinSource(sourceId, () => this.keep(sourceId, claim));
+      return withinSource(sourceId, () => this.keep(sourceId, claim, key));
     });
   }
 
-  private async keep(sourceId: number, claim: CheckedClaim): Promise<StoredClaim> {
-    const { id, created } = await this.store.add(sourceId, claim);
+  private async keep(sourceId: number, claim: CheckedClaim, key: string | null): Promise<StoredClaim> {
+    const { id, created } = await this.store.add(sourceId, claim, key);
     // What was there already may have been paid since; what is new is told without asking again.
     return created === null ? this.queries.getStored(sourceId, id) : newlyStored(claim, id, created);
   }

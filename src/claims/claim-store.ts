@@ -15,35 +15,34 @@ export class ClaimStore {
   ) {}
 
   /**
-   * Stores a claim; one with the same external id and content that is there already is taken for it.
+   * Stores a claim; one with the same external id or idempotency key, and the same content, that is there already is taken
+   * for it.
    * @returns the id of the stored claim, and the time at which it was stored, null if it was there already
-   * @throws Refusal 409 if the external id stands for another claim
+   * @throws Refusal 409 if the external id stands for another claim, 422 if the key was used for another one
    */
-  async add(sourceId: number, claim: CheckedClaim): Promise<{ id: string; created: Date | null }> {
-    const id = uuidv7();
+  async add(sourceId: number, claim: CheckedClaim, key: string | null): Promise<{ id: string; created: Date | null }> {
     const lines = JSON.stringify(claim.lines);
     // A digest of what the lines say, however it was spelled.
     const content = createHash('sha256').update(lines).digest('hex');
+    const sent = { id: uuidv7(), sourceId, claim, key, lines, content };
     const created = await this.em.fork().transactional(async (em) => {
-      const stored = await insertClaim(em, { id, sourceId, claim, lines, content });
+      const stored = await insertClaim(em, sent);
       if (stored === null) return null;
-      await this.outbox.add(em, { id, sourceId, netFee: claim.netFee });
+      await this.outbox.add(em, { id: sent.id, sourceId, netFee: claim.netFee });
       // The last thing before the commit, as others wait for the rows of the providers that they share with this claim.
-      await em.execute(ADD_TO_TOTALS, [sourceId, id]);
+      await em.execute(ADD_TO_TOTALS, [sourceId, sent.id]);
       return stored;
     });
-    if (created === null) return { id: await this.getSame(sourceId, claim, content), created };
+    if (created === null) return { id: await this.getSame(sent), created };
     this.outbox.announce();
-    return { id, created };
+    return { id: sent.id, created };
   }
 
-  private async getSame(sourceId: number, { externalClaimId }: CheckedClaim, content: string): Promise<string> {
-    const [stored] = await this.em
-      .fork()
-      .execute<{ id: string; content: string }[]>(
-        `select id, encode(content, 'hex') as content from claim where source_id = ? and external_claim_id = ?`,
-        [sourceId, externalClaimId],
-      );
+  private async getSame({ sourceId, claim: { externalClaimId }, key, content }: NewClaim): Promise<string> {
+    const [ofKey] = await this.find(sourceId, 'idempotency_key', key);
+    if (ofKey?.content === content && ofKey.external_claim_id === externalClaimId) return ofKey.id;
+    if (ofKey) throw keyUsedOtherwise();
+    const [stored] = await this.find(sourceId, 'external_claim_id', externalClaimId);
     if (!stored) throw new Error('a claim was in the way, and is gone');
     if (stored.content === content) return stored.id;
     const detail = 'There is a claim with this external_claim_id already, and its content is another.';
@@ -51,25 +50,57 @@ export class ClaimStore {
       errors: [{ pointer: '/external_claim_id', code: 'claim_conflict', detail }],
     });
   }
+
+  private async find(
+    sourceId: number,
+    column: 'idempotency_key' | 'external_claim_id',
+    value: string | null,
+  ): Promise<StoredName[]> {
+    if (value === null) return [];
+    return this.em
+      .fork()
+      .execute<StoredName[]>(
+        `select id, external_claim_id, encode(content, 'hex') as content from claim where source_id = ? and ${column} = ?`,
+        [sourceId, value],
+      );
+  }
+}
+
+/** A stored claim, as it is known by. */
+interface StoredName {
+  id: string;
+  external_claim_id: string | null;
+  content: string;
+}
+
+function keyUsedOtherwise(): Refusal {
+  const detail = 'This Idempotency-Key was used for another claim: with other lines or another external_claim_id.';
+  return new Refusal(422, 'idempotency_key_reused', detail);
 }
 
 interface NewClaim {
   id: string;
   sourceId: number;
   claim: CheckedClaim;
+  /** Its `Idempotency-Key`. */
+  key: string | null;
   /** As JSON. */
   lines: string;
   content: string;
 }
 
 /**
- * @returns the time, or null if there is a claim with that external id. One that somebody else is storing is waited for.
+ * @returns the time, or null if there is a claim with that external id or key. One that somebody else is storing is waited for.
  */
-async function insertClaim(em: EntityManager, { id, sourceId, claim, lines, content }: NewClaim): Promise<Date | null> {
+async function insertClaim(
+  em: EntityManager,
+  { id, sourceId, claim, key, lines, content }: NewClaim,
+): Promise<Date | null> {
   const [inserted] = await em.execute<{ created: number }[]>(INSERT, [
     sourceId,
     id,
     claim.externalClaimId,
+    key,
     content,
     claim.netFee,
     claim.lines.length,
@@ -81,9 +112,9 @@ async function insertClaim(em: EntityManager, { id, sourceId, claim, lines, cont
 /** One statement, so one round trip, for the claim and all of its lines. */
 const INSERT = `
   with stored as (
-    insert into claim (source_id, id, external_claim_id, content, net_fee, line_count)
-    values (?, ?, ?, decode(?, 'hex'), ?, ?)
-    on conflict (source_id, external_claim_id) where external_claim_id is not null do nothing
+    insert into claim (source_id, id, external_claim_id, idempotency_key, content, net_fee, line_count)
+    values (?, ?, ?, ?, decode(?, 'hex'), ?, ?)
+    on conflict do nothing
     returning source_id, id, created
   ), line as materialized (
     select stored.source_id, stored.id, given.*

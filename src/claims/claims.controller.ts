@@ -1,5 +1,5 @@
 import { Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
-import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiHeader, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Audited, newSubject, subjectOf } from '../platform/audited.js';
 import { CallerSource } from '../platform/caller-source.js';
@@ -29,12 +29,25 @@ export class ClaimsController {
   @ApiOperation({
     summary: 'Submit a claim',
     description:
-      'A list of lines, an object with lines, a single line, or a table. With an external_claim_id the same claim can be sent again.',
+      'A list of lines, an object with lines, a single line, or a table. With an external_claim_id or an Idempotency-Key the same claim can be sent again.',
     requestBody: { required: true, content: CLAIM_BODIES },
   })
+  @ApiHeader({
+    name: 'Idempotency-Key',
+    required: false,
+    schema: { type: 'string', maxLength: 255 },
+    description: 'the same key and claim: the stored claim again',
+  })
+  @ApiHeader({ name: 'Content-Digest', required: false, description: 'sha-256=:base64: of the body (RFC 9530)' })
   @ApiResponse({ status: 200, description: 'stored, or stored already', type: StoredClaim })
+  @ApiResponse({ status: 400, description: 'it cannot be read, or a header cannot be taken' })
   @ApiResponse({ status: 409, description: 'another claim has this external_claim_id' })
-  @ApiResponse({ status: 422, description: 'nothing is stored; every fault is told' })
+  @ApiResponse({ status: 413, description: 'too many bytes' })
+  @ApiResponse({ status: 415, description: 'another Content-Type or Content-Encoding' })
+  @ApiResponse({
+    status: 422,
+    description: 'nothing is stored, and every fault is told; or the Idempotency-Key was used for another claim',
+  })
   submit(@CallerSource() source: string, @Req() request: Request): Promise<StoredClaim> {
     return this.intake.accept(request, source);
   }

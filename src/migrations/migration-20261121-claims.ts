@@ -13,12 +13,14 @@ const tables = [
      source_id int not null references source,
      id uuid not null,
      external_claim_id text collate "C",
+     idempotency_key text collate "C",
      content bytea not null,
      net_fee numeric(22,2) not null,
      line_count int not null,
      created timestamptz not null default now(),
      primary key (source_id, id))`,
   `create unique index claim_of_external_id on claim (source_id, external_claim_id) where external_claim_id is not null`,
+  `create unique index claim_of_idempotency_key on claim (source_id, idempotency_key) where idempotency_key is not null`,
   // The day and time as on the clock at the place of the service, so without a zone.
   `create table claim_line (
      source_id int not null,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { rawRequest } from '../http/raw-http.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { aLine, Biller } from './biller.js';
 
@@ -246,6 +247,12 @@ describe('every fault of a claim is told at once', () => {
     ['an amount too large', aLine({ provider_fees: '$10000000000000' }), ['/provider_fees invalid_amount']],
     ['half a cent', aLine({ provider_fees: 1.005 }), ['/provider_fees invalid_amount']],
     ['a negative number', aLine({ provider_fees: -5 }), ['/provider_fees negative_amount']],
+    [
+      'a negative nothing, as a text or a number',
+      `[${['"-0"', '-0', '-0.00'].map((nothing) => JSON.stringify(aLine({ provider_fees: 'X' })).replace('"X"', nothing)).join()}]`,
+      [0, 1, 2].map((line) => `/${line}/provider_fees negative_amount`),
+    ],
+    ['a service in a year to come', aLine({ service_date: '9999-12-31' }), ['/service_date invalid_service_date']],
     ['digits of another script', aLine({ provider_npi: '１２３４５６７８９０' }), ['/provider_npi invalid_npi']],
   ])('of %s', async (_, body, expected) => {
     expect(await biller.faultsOf(body)).toEqual(expected);
@@ -327,6 +334,100 @@ describe('an external_claim_id', () => {
       '/external_claim_id id_too_long',
     ]);
     expect(await biller.submit(lines.slice(0, 2))).toMatchObject({ externalClaimId: 'a' });
+  });
+});
+
+describe('an Idempotency-Key', () => {
+  const keyed = (key: string) => ({ 'Idempotency-Key': key });
+
+  // It was ignored: two posts were two claims.
+  it('makes one claim of two that say the same', async () => {
+    const { payment: _, ...first } = await biller.submit(FOUR, keyed('k'));
+
+    expect(await biller.submit(table(FOUR), { ...keyed('k'), 'Content-Type': 'text/csv' })).toMatchObject(first);
+    expect(await new Biller(server).submit(FOUR, keyed('k'))).not.toMatchObject({ id: first.id });
+    expect(await biller.submit(FOUR, keyed('K'))).not.toMatchObject({ id: first.id });
+    expect(await biller.top()).toMatchObject([{ netFee: '233.70', claims: 2 }]);
+  });
+
+  it('makes one claim of many that come at once', async () => {
+    const body = { external_claim_id: 'same', lines: FOUR };
+    const answers = await Promise.all(Array.from({ length: 12 }, () => biller.submit(body, keyed('k'))));
+
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
+    expect(await biller.top()).toMatchObject([{ netFee: '116.85', claims: 1 }]);
+  });
+
+  it('is refused for another claim, be it in its lines or its external_claim_id', async () => {
+    await biller.submit({ external_claim_id: 'a', lines: [aLine()] }, keyed('k'));
+
+    for (const other of [
+      { external_claim_id: 'a', lines: [aLine({ quadrant: 'UL' })] },
+      { external_claim_id: 'b', lines: [aLine()] },
+      [aLine()],
+    ]) {
+      const response = await biller.post(other, keyed('k'));
+      expect(response.status).toBe(422);
+      expect(await response.json()).toMatchObject({ code: 'idempotency_key_reused' });
+    }
+    expect(await biller.top()).toMatchObject([{ claims: 1 }]);
+  });
+
+  it('is not used up by a claim that is refused', async () => {
+    await biller.submit({ external_claim_id: 'a', lines: [aLine()] });
+    expect((await biller.post([], keyed('k'))).status).toBe(422);
+    expect((await biller.post({ external_claim_id: 'a', lines: FOUR }, keyed('k'))).status).toBe(409);
+
+    expect(await biller.submit(FOUR, keyed('k'))).toMatchObject({ netFee: '116.85' });
+  });
+
+  it('leaves an external_claim_id what it is', async () => {
+    const claim = { external_claim_id: 'a', lines: [aLine()] };
+    const { id } = await biller.submit(claim, keyed('one'));
+
+    expect(await biller.submit(claim, keyed('two'))).toMatchObject({ id });
+    expect(await biller.submit(claim)).toMatchObject({ id });
+    expect((await biller.post({ ...claim, lines: FOUR }, keyed('two'))).status).toBe(409);
+  });
+
+  it('has 1 to 255 characters, and is one', async () => {
+    for (const key of ['', 'k'.repeat(256)]) {
+      const response = await biller.post(FOUR, keyed(key));
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({ code: 'invalid_idempotency_key' });
+    }
+    const headers = {
+      'Content-Type': 'application/json',
+      'X-Source': biller.source,
+      'Idempotency-Key': ['one', 'two'],
+    };
+    const { status } = await rawRequest(server, 'POST', '/claims', { headers, body: [JSON.stringify(FOUR)] });
+    expect(status).toBe(400);
+    expect(await biller.submit(FOUR, keyed('k'.repeat(255)))).toMatchObject({ netFee: '116.85' });
+    expect((await biller.get('/claims')).items).toHaveLength(1);
+  });
+});
+
+describe('a Content-Digest', () => {
+  const digestOf = (body: string | Uint8Array) => ({
+    'Content-Digest': `sha-256=:${createHash('sha256').update(body).digest('base64')}:`,
+  });
+
+  // It was ignored: a body that had been changed on its way was stored.
+  it('is of the bytes that are sent, or nothing is kept', async () => {
+    const [text, other] = [JSON.stringify(FOUR), JSON.stringify([aLine()])];
+    const zipped = gzipSync(text);
+
+    for (const headers of [digestOf(other), { 'Content-Digest': 'x' }]) {
+      const response = await biller.post(text, headers);
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({ errors: [{ parameter: 'Content-Digest' }] });
+    }
+    expect((await biller.get('/claims')).items).toEqual([]);
+    expect(await biller.submit(text, digestOf(text))).toMatchObject({ netFee: '116.85' });
+    expect(await biller.submit(zipped, { ...digestOf(zipped), 'Content-Encoding': 'gzip' })).toMatchObject({
+      netFee: '116.85',
+    });
   });
 });
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { mustBeAnnounced } from '../../platform/content-digest.js';
 import { Refusal } from '../../platform/refusal.js';
 import { inspectStart } from '../read/first-byte.js';
 import type { IncomingSnapshot } from './incoming-snapshot.js';
@@ -47,13 +48,7 @@ export class BodyCheck {
     await this.inflation?.end();
     if (this.head) this.judge(this.head, true);
     const digest = this.hash.digest();
-    if (this.incoming.digest !== null && this.incoming.digest !== digest.toString('base64')) {
-      throw Refusal.parameter(
-        'Content-Digest',
-        'The body is not the one that Content-Digest describes.',
-        'digest_mismatch',
-      );
-    }
+    mustBeAnnounced(digest, this.incoming.digest);
     return digest.toString('hex');
   }
 

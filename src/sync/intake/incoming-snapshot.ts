@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { type Pace, paced } from '../../platform/body-pace.js';
 import type { Config } from '../../platform/config.js';
+import { announcedDigest } from '../../platform/content-digest.js';
+import { idempotencyKeyOf } from '../../platform/idempotency-key.js';
 import { Refusal } from '../../platform/refusal.js';
 import type { DeletePolicy, Mode } from '../jobs/sync-job.entity.js';
 import type { MirroredResource } from '../mirrored-resource.js';
@@ -16,9 +18,6 @@ const FORMATS = new Map<string, SnapshotFormat>([
 const TYPES = [...FORMATS.keys()].join(', ');
 
 const ENCODINGS = ['gzip', 'br', 'zstd'];
-
-/** The longest `Idempotency-Key` that is taken. */
-const MAX_KEY_CHARACTERS = 255;
 
 /** What a sender wants done with a snapshot. */
 export interface SnapshotOptions {
@@ -67,8 +66,8 @@ export function incomingSnapshot(
     format: formatOf(contentType),
     contentType,
     contentEncoding: encodingOf(headers['content-encoding']),
-    digest: digestOf(headers['content-digest']),
-    idempotencyKey: keyOf(headers['idempotency-key']),
+    digest: announcedDigest(request),
+    idempotencyKey: idempotencyKeyOf(request),
     contentLength: length === undefined ? null : Number(length),
     body: bodyOf(request, pace),
   };
@@ -101,24 +100,4 @@ function encodingOf(header: string | undefined): string | null {
   if (ENCODINGS.includes(encoding)) return encoding;
   const detail = `A snapshot's Content-Encoding is one of ${ENCODINGS.join(', ')}, or none.`;
   throw new Refusal(415, 'unsupported_encoding', detail, { headers: { 'Accept-Encoding': ENCODINGS.join(', ') } });
-}
-
-/** The sha-256 member of a `Content-Digest` (RFC 9530, a dictionary of RFC 8941 byte sequences); others are ignored. */
-function digestOf(header: string | string[] | undefined): string | null {
-  if (header === undefined) return null;
-  const members = String(header)
-    .split(',')
-    .map((member) => /^\s*([a-z0-9-]+)=:([A-Za-z0-9+/]*={0,2}):\s*$/.exec(member));
-  if (members.some((member) => member === null)) {
-    throw Refusal.parameter('Content-Digest', 'Content-Digest must look like sha-256=:base64:.', 'malformed_digest');
-  }
-  return members.find((member) => member?.[1] === 'sha-256')?.[2] ?? null;
-}
-
-function keyOf(header: string | string[] | undefined): string | null {
-  if (header === undefined) return null;
-  const key = String(header);
-  if (key.length > 0 && key.length <= MAX_KEY_CHARACTERS) return key;
-  const detail = `Idempotency-Key must have 1 to ${MAX_KEY_CHARACTERS} characters.`;
-  throw Refusal.parameter('Idempotency-Key', detail, 'invalid_idempotency_key');
 }
