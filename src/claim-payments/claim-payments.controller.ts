@@ -71,6 +71,7 @@ export class ClaimPaymentsController {
   @HttpCode(202)
   @ApiOperation({ summary: 'Tell the payments service again of claims that have failed, 500 at most' })
   @ApiResponse({ status: 202, type: RetriedPayments })
+  @ApiResponse({ status: 503, description: 'the queue is away, and dead letters have to be taken out of it' })
   async retryFailed(@CallerSource() source: string): Promise<RetriedPayments> {
     return { retried: await this.retries.retryFailed(await this.sources.find(source)) };
   }
@@ -81,6 +82,9 @@ export class ClaimPaymentsController {
   @HttpCode(202)
   @ApiOperation({ summary: 'Tell the payments service again of a claim' })
   @ApiResponse({ status: 202, type: PaymentStateView })
+  @ApiResponse({ status: 404, description: 'there is no such claim' })
+  @ApiResponse({ status: 409, description: 'it is settled' })
+  @ApiResponse({ status: 503, description: 'the queue is away, and a dead letter has to be taken out of it' })
   async retry(@CallerSource() source: string, @Param('id') id: string): Promise<PaymentStateView> {
     return paymentStateView(await this.retries.retry(await this.sources.find(source), id));
   }

@@ -1,3 +1,5 @@
+import { LINE_FIELDS } from './line-fields.js';
+
 /** A claim that keeps all rules, for whoever tries the API out. */
 const LINE = {
   service_date: '6/4/26 9:30',
@@ -14,10 +16,55 @@ const LINE = {
 
 const TABLE = [Object.keys(LINE), Object.values(LINE).map((cell) => (cell.includes(',') ? `"${cell}"` : cell))];
 
-const line = { type: 'object', additionalProperties: true };
+const amount = {
+  oneOf: [{ type: 'string' }, { type: 'number' }],
+  description:
+    'at most 13 digits before the point and 2 behind it, not negative; $, blanks and commas between thousands',
+};
+const name = { oneOf: [{ type: 'string', maxLength: 250 }, { type: 'number' }] };
+const externalClaimId = { ...name, description: 'your own name for the claim, under which it may be sent again' };
+
+const line = {
+  type: 'object',
+  description: 'names are taken in other spellings too (Plan/Group #, planGroupNumber); unknown fields are ignored',
+  properties: {
+    service_date: {
+      type: 'string',
+      description: 'M/D/YY H:MM or ISO 8601, on the clock at the place of the service, to the end of next year',
+    },
+    submitted_procedure: { type: 'string', maxLength: 250, description: 'begins with D' },
+    quadrant: { ...name, nullable: true },
+    plan_group_number: name,
+    subscriber_number: name,
+    provider_npi: { ...name, description: 'exactly 10 digits' },
+    provider_fees: amount,
+    allowed_fees: amount,
+    member_coinsurance: amount,
+    member_copay: amount,
+    external_claim_id: externalClaimId,
+  },
+  required: LINE_FIELDS.filter((field) => field !== 'quadrant'),
+  additionalProperties: true,
+};
+
+const lines = { type: 'array', items: line, minItems: 1 };
+
+const claim = {
+  type: 'object',
+  properties: { lines, external_claim_id: externalClaimId },
+  required: ['lines'],
+  additionalProperties: true,
+};
 
 /** What a body may be, each with an example that works. */
 export const CLAIM_BODIES = {
-  'application/json': { schema: { type: 'array', items: line, example: [LINE] } },
+  'application/json': {
+    schema: { oneOf: [lines, claim, line], example: [LINE] },
+    examples: {
+      list: { summary: 'a list of lines', value: [LINE] },
+      object: { summary: 'an object with lines', value: { external_claim_id: 'A-1001', lines: [LINE] } },
+      line: { summary: 'a single line', value: LINE },
+    },
+  },
   'text/csv': { schema: { type: 'string', example: TABLE.map((cells) => `${cells.join(',')}\n`).join('') } },
 };

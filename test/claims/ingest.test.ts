@@ -431,6 +431,16 @@ describe('a Content-Digest', () => {
   });
 });
 
+describe('the description of the API', () => {
+  it('has an example of each form of a claim that can be posted', async () => {
+    const { paths } = await biller.get('/openapi.json');
+    const examples = Object.values<any>(paths['/claims'].post.requestBody.content['application/json'].examples);
+
+    for (const { value } of examples) expect(await biller.submit(value)).toMatchObject({ netFee: '110.00' });
+    expect(examples).toHaveLength(3);
+  });
+});
+
 describe('the list of claims', () => {
   it('is newest first, by provider and by how far the payment is, paged by cursor and by Link', async () => {
     const ids: string[] = [];
