@@ -3,6 +3,7 @@ import { ApiHeader, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Audited, newSubject, subjectOf } from '../platform/audited.js';
 import { CallerSource } from '../platform/caller-source.js';
+import { MAX_KEY_CHARACTERS } from '../platform/idempotency-key.js';
 import { linkNextPage, type Page } from '../platform/paging.js';
 import { Wants } from '../platform/wants.js';
 import { Sources } from '../sync/sources.js';
@@ -35,7 +36,7 @@ export class ClaimsController {
   @ApiHeader({
     name: 'Idempotency-Key',
     required: false,
-    schema: { type: 'string', maxLength: 255 },
+    schema: { type: 'string', maxLength: MAX_KEY_CHARACTERS },
     description: 'the same key and claim: the stored claim again',
   })
   @ApiHeader({ name: 'Content-Digest', required: false, description: 'sha-256=:base64: of the body (RFC 9530)' })
