@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
 import { RequestCleaner } from '../../src/accounts/request-cleaner.js';
+import { rawRequest } from '../http/raw-http.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { AccountOwner, newKey } from './account-owner.js';
 
@@ -44,6 +45,38 @@ describe('an account', () => {
 
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_field' } });
     expect(answer.body.errors[0]).toMatchObject({ pointer: '/overdraftLimit' });
+  });
+
+  // They were rounded to the number next to them, which may be taken.
+  it.each(['9007199254740991.4', '1e-400', '4.9999999999999999999', '5e-9999', '9007199254740990.99999'])(
+    'is not opened with an overdraft of %s, which no double holds',
+    async (limit) => {
+      const answer = await owner.send('POST', '/api/accounts/create', `{"overdraftLimit":${limit}}`);
+
+      expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_field' } });
+      expect(answer.body.errors[0]).toMatchObject({ pointer: '/overdraftLimit' });
+    },
+  );
+
+  it.each([{}, { 'Content-Type': 'application/json' }, { 'Content-Type': 'text/plain' }])(
+    'is opened with chunks that hold nothing, as some clients send no body: %j',
+    async (headers) => {
+      const chunks = { headers: { 'Transfer-Encoding': 'chunked', ...headers }, body: [] };
+
+      expect(await rawRequest(server, 'POST', '/api/accounts/create', chunks)).toMatchObject({ status: 201 });
+      const answer = await rawRequest(server, 'POST', '/api/transfers', chunks);
+      expect(JSON.parse(answer.body.toString())).toMatchObject(NO_SUM.body);
+    },
+  );
+
+  it('is not opened with chunks of something else, or with too much', async () => {
+    const sent = (type: string, body: string) =>
+      rawRequest(server, 'POST', '/api/accounts/create', { headers: { 'Content-Type': type }, body: [body] });
+
+    expect(await sent('text/plain', '{}')).toMatchObject({ status: 415 });
+    expect(await sent('application/json', '')).toMatchObject({ status: 201 });
+    expect(await sent('application/json', ' ')).toMatchObject({ status: 400 });
+    expect(await sent('application/json', ' '.repeat(64 * 1024 + 1))).toMatchObject({ status: 413 });
   });
 
   it('is not opened with what nobody knows', async () => {
@@ -161,6 +194,32 @@ describe('a transfer', () => {
 
   it.each([undefined, null, 0, -1, 1.5, '5', [5], {}, MOST + 1])('of %j is refused first of all', async (sum) => {
     expect(await owner.ask('POST', '/api/transfers', { from: 'x', to: 'y', sum })).toMatchObject(NO_SUM);
+  });
+
+  // They were posted as 5, 1 and 4503599627370498.
+  it.each(['4.9999999999999999999', '1.00000000000000000001', '4503599627370497.5', '1e-400'])(
+    'of %s, which no double holds, is refused',
+    async (sum) => {
+      const [from, to] = (await owner.openMany(2, MOST)) as [string, string];
+
+      const answer = await owner.send('POST', '/api/transfers', `{"from":"${from}","to":"${to}","sum":${sum}}`);
+
+      expect(answer).toMatchObject(NO_SUM);
+      expect([await owner.balance(from), await owner.balance(to)]).toEqual([0, 0]);
+    },
+  );
+
+  it.each([
+    ['5.0', 5],
+    ['1e2', 100],
+    ['9007199254740991', MOST],
+    ['0.0000000000000000000005e22', 5],
+  ])('of %s moves %d, as it is the same number', async (sum, cents) => {
+    const [from, to] = (await owner.openMany(2, MOST)) as [string, string];
+
+    const answer = await owner.send('POST', '/api/transfers', `{"from":"${from}","to":"${to}","sum":${sum}}`);
+
+    expect(answer).toMatchObject({ status: 201, body: { sum: cents, balance: -cents } });
   });
 
   it('to itself, from no text, or with what nobody knows is refused', async () => {
