@@ -294,6 +294,18 @@ describe('under an Idempotency-Key', () => {
     });
   });
 
+  it('of two, or of none in the header, nothing is done', async () => {
+    const account = await owner.open();
+
+    for (const key of [['one', 'two'], ['one', 'one'], '']) {
+      const headers = { 'X-Source': owner.source, 'Idempotency-Key': key };
+      const answer = await rawRequest(server, 'POST', `/api/accounts/${account}/deposit?sum=1`, { headers });
+      expect(JSON.parse(answer.body.toString())).toMatchObject({ status: 400, code: 'invalid_idempotency_key' });
+    }
+    expect((await owner.deposit(account, 1, 'one, two')).status).toBe(200);
+    expect(await owner.balance(account)).toBe(1);
+  });
+
   it('many at once have one effect', async () => {
     const [account, other] = (await owner.openMany(2)) as [string, string];
 
