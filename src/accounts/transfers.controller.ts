@@ -1,13 +1,12 @@
 import { Body, Controller, Post, Req } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiTags } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { CallerSource } from '../platform/caller-source.js';
 import { Refusal } from '../platform/refusal.js';
-import { Wants } from '../platform/wants.js';
 import { Sources } from '../sync/sources.js';
 import { TransferOrder } from './account.dto.js';
+import { ChangesLedger } from './account-routes.js';
 import { PostedTransfer } from './account-view.js';
-import { IDEMPOTENCY_KEY } from './accounts.controller.js';
 import { Ledger } from './ledger.js';
 import { accountNumber, orderPosting, readCents, settled } from './money-order.js';
 
@@ -21,10 +20,11 @@ export class TransfersController {
   ) {}
 
   @Post()
-  @Wants('submit')
-  @ApiOperation({ summary: 'Transfer between two accounts' })
-  @ApiHeader(IDEMPOTENCY_KEY)
-  @ApiResponse({ status: 201, type: PostedTransfer })
+  @ChangesLedger('Transfer between two accounts', {
+    status: 201,
+    type: PostedTransfer,
+    problems: [400, 404, 409, 422, 503],
+  })
   async transfer(
     @CallerSource() source: string,
     @Body() order: TransferOrder,

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Refusal } from './refusal.js';
 
 /** The longest `Idempotency-Key` that is taken. Node reads headers as Latin-1: a character is a byte of what was sent. */
-const MAX_KEY_CHARACTERS = 255;
+export const MAX_KEY_CHARACTERS = 255;
 
 /** What a request is known by if it is sent again, or null. @throws Refusal 400, also for two of them */
 export function idempotencyKeyOf(request: IncomingMessage): string | null {

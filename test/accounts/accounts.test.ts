@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { readFile } from 'node:fs/promises';
+import { isAccountNumber } from '../../src/accounts/account-number.js';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
 import { RequestCleaner } from '../../src/accounts/request-cleaner.js';
 import { rawRequest } from '../http/raw-http.js';
@@ -396,6 +398,63 @@ describe('the past', () => {
     const answer = await owner.ask('GET', `/api/accounts/${b}/entries?cursor=${nextCursor}`);
 
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_cursor' } });
+  });
+});
+
+describe('the description of the API', () => {
+  let routes: { name: string; operation: any }[];
+  let text: string;
+
+  beforeAll(async () => {
+    text = await (await server.fetch('/openapi.json')).text();
+    routes = Object.entries<any>(JSON.parse(text).paths)
+      .filter(([path]) => path.startsWith('/api/'))
+      .flatMap(([path, item]) =>
+        Object.entries<any>(item).map(([method, operation]) => ({ name: `${method} ${path}`, operation })),
+      );
+  });
+
+  // The check digits of the examples were wrong: who tried them got a 404 that no account could mend.
+  it.each(['docs/accounts.md', null])('and the text have examples that can be numbers: %s', async (file) => {
+    const numbers = (file === null ? text : await readFile(file, 'utf8')).match(/\b\d{16}\b/g) ?? [];
+
+    expect(numbers.filter((number) => !isAccountNumber(number) && number !== String(MOST))).toEqual([]);
+    expect(numbers.filter(isAccountNumber)).not.toEqual([]);
+  });
+
+  it('tells the problems of each route', () => {
+    const problems = routes.map(({ name, operation }) => [
+      name,
+      Object.keys(operation.responses).filter((status) => /^[45]/.test(status) && !['401', '403'].includes(status)),
+    ]);
+
+    expect(Object.fromEntries(problems)).toEqual({
+      'post /api/accounts/create': ['400', '422', '503'],
+      'put /api/accounts/{number}/deposit': ['400', '404', '422', '503'],
+      'post /api/accounts/{number}/deposit': ['400', '404', '422', '503'],
+      'put /api/accounts/{number}/withdraw': ['400', '404', '409', '422', '503'],
+      'post /api/accounts/{number}/withdraw': ['400', '404', '409', '422', '503'],
+      'get /api/accounts/{number}/balance': ['400', '404', '503'],
+      'get /api/accounts/{number}/entries': ['400', '404', '503'],
+      'post /api/transfers': ['400', '404', '409', '422', '503'],
+    });
+  });
+
+  it('has a schema for each answer, and asks no body of who opens an account', () => {
+    for (const { operation } of routes) {
+      const [, answer] = Object.entries<any>(operation.responses).find(([status]) => status.startsWith('2')) ?? [];
+      expect(answer.content['application/json'].schema).toEqual(expect.any(Object));
+    }
+    const bodyOf = (name: string) => routes.find((route) => route.name === name)?.operation.requestBody;
+    expect(bodyOf('post /api/accounts/create').required ?? false).toBe(false);
+    expect(bodyOf('post /api/transfers').required).toBe(true);
+  });
+
+  it('bounds the Idempotency-Key of each change', () => {
+    for (const { name, operation } of routes) {
+      const key = operation.parameters.find((parameter: any) => parameter.name === 'Idempotency-Key');
+      expect({ name, most: key?.schema.maxLength }).toEqual({ name, most: name.startsWith('get') ? undefined : 255 });
+    }
   });
 });
 
