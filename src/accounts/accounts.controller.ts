@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Put, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiBody, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { CallerSource } from '../platform/caller-source.js';
@@ -13,9 +13,12 @@ import { Accounts } from './accounts.js';
 import { Ledger } from './ledger.js';
 import { accountNumber, askedBy, orderPosting, readSum, settled } from './money-order.js';
 import { CASH, type Posting } from './posting.js';
+import { SumGuard } from './sum-guard.js';
 
 const PAYS_IN = { status: 200, type: Balance, problems: [400, 404, 422, 503] } as const;
 const PAYS_OUT = { status: 200, type: Balance, problems: [400, 404, 409, 422, 503] } as const;
+
+const sumFirst = new SumGuard(({ query }) => readSum(query['sum']));
 
 /** Accounts of the caller's source, in whole cents. */
 @ApiTags('accounts')
@@ -43,6 +46,7 @@ export class AccountsController {
 
   @Post(':number/deposit')
   @ChangesLedger('Pay in', PAYS_IN)
+  @UseGuards(sumFirst)
   @HttpCode(200)
   deposit(
     @CallerSource() source: string,
@@ -55,6 +59,7 @@ export class AccountsController {
 
   @Put(':number/deposit')
   @ChangesLedger('Pay in', PAYS_IN)
+  @UseGuards(sumFirst)
   putDeposit(
     @CallerSource() source: string,
     @Param('number') number: string,
@@ -66,6 +71,7 @@ export class AccountsController {
 
   @Post(':number/withdraw')
   @ChangesLedger('Pay out', PAYS_OUT)
+  @UseGuards(sumFirst)
   @HttpCode(200)
   withdraw(
     @CallerSource() source: string,
@@ -78,6 +84,7 @@ export class AccountsController {
 
   @Put(':number/withdraw')
   @ChangesLedger('Pay out', PAYS_OUT)
+  @UseGuards(sumFirst)
   putWithdraw(
     @CallerSource() source: string,
     @Param('number') number: string,

@@ -118,15 +118,21 @@ describe('an account', () => {
     },
   );
 
-  it.each(['deposit', 'withdraw', 'deposit?sum=1&sum=1', 'withdraw?sum=1&sum=2', 'deposit?SUM=1'])(
-    'refuses %s, which has no one sum',
-    async (what) => {
-      const answer = await owner.ask('PUT', `/api/accounts/${NOBODYS}/${what}`);
-
-      expect(answer).toMatchObject({ status: 400 });
-      if (!what.includes('SUM')) expect(answer).toMatchObject(NO_SUM);
-    },
-  );
+  // A sum under another name was told as an unknown parameter, without `error`.
+  it.each([
+    'deposit',
+    'withdraw',
+    'deposit?sum=1&sum=1',
+    'withdraw?sum=1&sum=2',
+    'deposit?SUM=1',
+    'withdraw?amount=5',
+    'deposit?sum=0&amount=5',
+    'withdraw?sum[]=1',
+  ])('refuses %s, which has no one sum', async (what) => {
+    for (const method of ['PUT', 'POST']) {
+      expect(await owner.ask(method, `/api/accounts/${NOBODYS}/${what}`)).toMatchObject(NO_SUM);
+    }
+  });
 
   it('refuses a parameter that nobody knows', async () => {
     const account = await owner.open();
@@ -196,7 +202,28 @@ describe('a transfer', () => {
 
   it.each([undefined, null, 0, -1, 1.5, '5', [5], {}, MOST + 1])('of %j is refused first of all', async (sum) => {
     expect(await owner.ask('POST', '/api/transfers', { from: 'x', to: 'y', sum })).toMatchObject(NO_SUM);
+    expect(await owner.ask('POST', '/api/transfers', { from: 5, amount: 5, sum })).toMatchObject(NO_SUM);
   });
+
+  it('without a body has no sum', async () => {
+    expect(await owner.ask('POST', '/api/transfers')).toMatchObject(NO_SUM);
+  });
+
+  it.each([{ to: NOBODYS }, { from: NOBODYS, to: 5 }, { from: NOBODYS, to: null }])(
+    'that names no two accounts is told which it lacks: %j',
+    async (sides) => {
+      const name = 'from' in sides ? 'to' : 'from';
+
+      expect(await owner.ask('POST', '/api/transfers', { ...sides, sum: 1 })).toMatchObject({
+        status: 400,
+        body: {
+          code: 'invalid_field',
+          detail: `${name}: must be the number of an account, as text`,
+          errors: [{ pointer: `/${name}`, detail: 'must be the number of an account, as text' }],
+        },
+      });
+    },
+  );
 
   // They were posted as 5, 1 and 4503599627370498.
   it.each(['4.9999999999999999999', '1.00000000000000000001', '4503599627370497.5', '1e-400'])(
