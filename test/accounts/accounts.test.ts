@@ -323,6 +323,27 @@ describe('under an Idempotency-Key', () => {
     });
   });
 
+  it('what is wrong is looked for in the order of the page', async () => {
+    const [account, other] = (await owner.openMany(2)) as [string, string];
+    await owner.deposit(account, 1, 'used');
+    const tooLong = 'k'.repeat(256);
+    const order = (from: string, to: string, more = {}) => ({ from, to, sum: 1, ...more });
+
+    for (const [body, key, answer] of [
+      [order('x', 'x', { kind: 'x', sum: 0 }), tooLong, { code: 'invalid_sum' }],
+      [order('x', 'x', { kind: 'x' }), tooLong, { code: 'unknown_field' }],
+      [order('x', 'x'), tooLong, { code: 'same_account' }],
+      [order('1234567890123456', account), tooLong, { code: 'unknown_account' }],
+      [order(NOBODYS, account), tooLong, { code: 'invalid_idempotency_key' }],
+      [order(NOBODYS, account), 'used', { code: 'idempotency_key_reused' }],
+      [order(NOBODYS, account), 'free', { code: 'unknown_account' }],
+      [order(other, account), 'free', { code: 'insufficient_funds' }],
+      [order(account, other), 'free', { code: 'idempotency_key_reused' }],
+    ] as const) {
+      expect((await owner.ask('POST', '/api/transfers', body, key)).body).toMatchObject(answer);
+    }
+  });
+
   it('of two, or of none in the header, nothing is done', async () => {
     const account = await owner.open();
 
@@ -379,17 +400,33 @@ describe('the past', () => {
     expect(await owner.balance(account, '2999-12-31T23:59:59.999+02:00')).toBe(7);
   });
 
-  it.each(['', 'now', '2026-01-01', '2026-02-30T00:00:00Z', '2026-01-01T00:00:00', '0000-01-01T00:00:00Z', '1'])(
-    'is not told as of "%s"',
+  it.each(['2999-12-31T23:59Z', '2999-12-31T23:59:59Z', '2999-12-31T23:59:59.9Z', '2999-12-31T23:59:59.999999-11:30'])(
+    'is told as of "%s"',
     async (asOf) => {
-      const answer = await owner.ask('GET', `/api/accounts/${await owner.open()}/balance?asOf=${asOf}`);
+      const account = await owner.open();
+      await owner.deposit(account, 1);
 
-      expect(answer).toMatchObject({
-        status: 400,
-        body: { code: 'invalid_parameter', detail: expect.stringMatching(/^asOf/) },
-      });
+      expect(await owner.balance(account, asOf)).toBe(1);
     },
   );
+
+  it.each([
+    '',
+    'now',
+    '2026-01-01',
+    '2026-02-30T00:00:00Z',
+    '2026-01-01T00:00:00',
+    '0000-01-01T00:00:00Z',
+    '2026-01-01T00:00:00+02:00',
+    '1',
+  ])('is not told as of "%s"', async (asOf) => {
+    const answer = await owner.ask('GET', `/api/accounts/${await owner.open()}/balance?asOf=${asOf}`);
+
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_parameter', detail: expect.stringMatching(/^asOf/) },
+    });
+  });
 
   it('is listed newest first, page by page, while more is posted', async () => {
     const account = await owner.open();
