@@ -1,6 +1,6 @@
 import { CsvError, parse as parseTable } from 'csv-parse/sync';
 import { Refusal } from '../platform/refusal.js';
-import { parseExact, rawNumber } from '../sync/read/exact-json.js';
+import { parseExact, rawNumber } from '../platform/exact-json.js';
 import { namesLines } from './line-fields.js';
 
 /** A line as it was sent: its fields by whatever names they have, or why it is none. */

@@ -1,4 +1,4 @@
-import { type ClientRequest, type IncomingHttpHeaders, request } from 'node:http';
+import { type ClientRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http';
 
 /** An answer to the byte: `fetch` would inflate the body and forget about it. */
 export interface RawAnswer {
@@ -17,7 +17,7 @@ export function openRequest(
   server: { url: string },
   method: string,
   path: string,
-  headers: Record<string, string> = {},
+  headers: OutgoingHttpHeaders = {},
 ): OpenRequest {
   const { hostname, port } = new URL(server.url);
   const stream = request({ hostname, port, method, path, headers, agent: false });
@@ -42,7 +42,7 @@ export function rawRequest(
   server: { url: string },
   method: string,
   path: string,
-  { headers = {}, body = [] as (string | Buffer)[] } = {},
+  { headers = {}, body = [] }: { headers?: OutgoingHttpHeaders; body?: (string | Buffer)[] } = {},
 ): Promise<RawAnswer> {
   const { stream, answer } = openRequest(server, method, path, headers);
   for (const chunk of body) stream.write(chunk);

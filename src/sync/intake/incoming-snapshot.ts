@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type Pace, paced } from '../../platform/body-pace.js';
 import type { Config } from '../../platform/config.js';
+import { idempotencyKeyOf } from '../../platform/idempotency-key.js';
 import { Refusal } from '../../platform/refusal.js';
 import type { DeletePolicy, Mode } from '../jobs/sync-job.entity.js';
 import type { MirroredResource } from '../mirrored-resource.js';
@@ -16,9 +17,6 @@ const FORMATS = new Map<string, SnapshotFormat>([
 const TYPES = [...FORMATS.keys()].join(', ');
 
 const ENCODINGS = ['gzip', 'br', 'zstd'];
-
-/** The longest `Idempotency-Key` that is taken. */
-const MAX_KEY_CHARACTERS = 255;
 
 /** What a sender wants done with a snapshot. */
 export interface SnapshotOptions {
@@ -68,7 +66,7 @@ export function incomingSnapshot(
     contentType,
     contentEncoding: encodingOf(headers['content-encoding']),
     digest: digestOf(headers['content-digest']),
-    idempotencyKey: keyOf(headers['idempotency-key']),
+    idempotencyKey: idempotencyKeyOf(request),
     contentLength: length === undefined ? null : Number(length),
     body: bodyOf(request, pace),
   };
@@ -113,12 +111,4 @@ function digestOf(header: string | string[] | undefined): string | null {
     throw Refusal.parameter('Content-Digest', 'Content-Digest must look like sha-256=:base64:.', 'malformed_digest');
   }
   return members.find((member) => member?.[1] === 'sha-256')?.[2] ?? null;
-}
-
-function keyOf(header: string | string[] | undefined): string | null {
-  if (header === undefined) return null;
-  const key = String(header);
-  if (key.length > 0 && key.length <= MAX_KEY_CHARACTERS) return key;
-  const detail = `Idempotency-Key must have 1 to ${MAX_KEY_CHARACTERS} characters.`;
-  throw Refusal.parameter('Idempotency-Key', detail, 'invalid_idempotency_key');
 }
