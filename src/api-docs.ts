@@ -7,7 +7,9 @@ export function documentApi(app: INestApplication, tags: string[], routes: Route
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('counterpart')
-    .setDescription('Complete snapshots in, an exact mirror out. Errors are application/problem+json (RFC 9457).')
+    .setDescription(
+      'Complete snapshots in, an exact mirror out; claims with their payments; accounts on a ledger. Errors are application/problem+json (RFC 9457).',
+    )
     .setVersion('0.1.0');
   // The order in which the page shows them.
   for (const tag of tags) builder.addTag(tag);

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { commandEnvironment } from './setup/command-environment.js';
 import { createDatabase, startTestServer, type TestServer, until } from './setup/test-server.js';
 
 // Against the built command line, as a process of its own: exit codes and pipes are what its users see.
@@ -39,9 +40,7 @@ afterAll(async () => {
 });
 
 function start(parameters: string[], env: Record<string, string> = {}): ChildProcess {
-  // Nothing of the test run's own environment: it may name a server or a Redis.
-  const { PATH = '', HOME = '' } = process.env;
-  return spawn(process.execPath, [CLI, ...parameters], { env: { PATH, HOME, ...env }, cwd: folder });
+  return spawn(process.execPath, [CLI, ...parameters], { env: { ...commandEnvironment(), ...env }, cwd: folder });
 }
 
 async function cli(
@@ -395,5 +394,22 @@ describe('claims payments and claims retry', () => {
       code: 1,
       stderr: expect.stringContaining('--failed'),
     });
+  });
+});
+
+describe('what adds up or checks a whole database', () => {
+  it.each([['accounts'], ['claims'], ['audit']])('says that there is none, and makes none: %s verify', async (what) => {
+    const outcome = await cli([what, 'verify'], { DATA_DIR: join(folder, 'nowhere') });
+
+    expect(outcome).toMatchObject({ code: 1, stdout: '' });
+    expect(outcome.stderr).toMatch(/^✗ There is no database in .*nowhere: name it with DATA_DIR or DATABASE_URL\.\n$/);
+    expect(existsSync(join(folder, 'nowhere'))).toBe(false);
+  });
+
+  it('says what to do about one without tables', async () => {
+    const outcome = await cli(['accounts', 'verify'], { DATABASE_URL: await createDatabase() });
+
+    expect(outcome).toMatchObject({ code: 1, stdout: '' });
+    expect(outcome.stderr).toMatch(/^✗ That is no database of counterpart, .* npm run cli -- migrate\n$/);
   });
 });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { commandEnvironment } from './setup/command-environment.js';
 import { createDatabase, startTestServer, until } from './setup/test-server.js';
 
 /** A show takes 3 s on a quiet machine. */
@@ -14,8 +15,7 @@ jest.setTimeout(2 * SHOW_LIMIT_MS);
 const CLI = join(import.meta.dirname, '../dist/cli.js');
 
 function demo(parameters: string[], env: Record<string, string>) {
-  const { PATH = '', HOME = '' } = process.env;
-  return spawn(process.execPath, [CLI, 'demo', ...parameters], { env: { PATH, HOME, ...env } });
+  return spawn(process.execPath, [CLI, 'demo', ...parameters], { env: { ...commandEnvironment(), ...env } });
 }
 
 async function outputOf(child: ReturnType<typeof demo>) {

@@ -1,9 +1,36 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { TransferKind } from './posting.js';
+
+/** What is told of a request that is refused (RFC 9457). */
+export class AccountProblem {
+  @ApiProperty({ example: 'about:blank' })
+  type!: string;
+
+  @ApiProperty({ example: 'Conflict' })
+  title!: string;
+
+  @ApiProperty({ type: 'integer', example: 409 })
+  status!: number;
+
+  @ApiProperty({ example: 'The account has not enough money for that.' })
+  detail!: string;
+
+  @ApiProperty({ example: 'insufficient_funds' })
+  code!: string;
+
+  @ApiPropertyOptional({
+    enum: ['transaction sum is invalid', 'account does not exist', 'insufficient funds'],
+    description: 'of these three alone',
+  })
+  error?: string;
+
+  @ApiPropertyOptional({ type: 'array', items: { type: 'object' }, description: 'where it is, if it is a field' })
+  errors?: object[];
+}
 
 /** An account that was opened. */
 export class OpenedAccount {
-  @ApiProperty({ example: '4929281630274856' })
+  @ApiProperty({ example: '4929281630274857' })
   account_number!: string;
 
   @ApiProperty({ type: 'integer', example: 0, description: 'cents' })
@@ -21,10 +48,10 @@ export class PostedTransfer {
   @ApiProperty({ format: 'uuid' })
   id!: string;
 
-  @ApiProperty({ example: '4929281630274856' })
+  @ApiProperty({ example: '4929281630274857' })
   from!: string;
 
-  @ApiProperty({ example: '7301926455018371' })
+  @ApiProperty({ example: '7301926455018378' })
   to!: string;
 
   @ApiProperty({ type: 'integer', description: 'cents' })

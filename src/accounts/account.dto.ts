@@ -27,11 +27,11 @@ export class SumQuery {
 
 /** What is to be moved between two accounts of the caller's source. */
 export class TransferOrder {
-  @ApiProperty({ type: 'string', example: '4929281630274856' })
+  @ApiProperty({ type: 'string', example: '4929281630274857' })
   @Allow()
   from?: unknown;
 
-  @ApiProperty({ type: 'string', example: '7301926455018371' })
+  @ApiProperty({ type: 'string', example: '7301926455018378' })
   @Allow()
   to?: unknown;
 

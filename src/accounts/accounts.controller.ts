@@ -1,24 +1,24 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Get, HttpCode, Param, Post, Put, Query, Req, Res, UseGuards } from '@nestjs/common';
+import { ApiBody, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { CallerSource } from '../platform/caller-source.js';
 import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
 import { withinSource } from '../platform/walls.js';
-import { Wants } from '../platform/wants.js';
+import { ApiPage } from '../sync/changes/api-page.js';
 import { Sources } from '../sync/sources.js';
 import { BalanceQuery, OpenAccount, SumQuery } from './account.dto.js';
-import { Balance, OpenedAccount, type StatementEntry } from './account-view.js';
+import { ChangesLedger, ReadsLedger } from './account-routes.js';
+import { Balance, OpenedAccount, StatementEntry } from './account-view.js';
 import { Accounts } from './accounts.js';
 import { Ledger } from './ledger.js';
 import { accountNumber, askedBy, orderPosting, readSum, settled } from './money-order.js';
 import { CASH, type Posting } from './posting.js';
+import { SumGuard } from './sum-guard.js';
 
-/** How the API's description tells of idempotency, for every change. */
-export const IDEMPOTENCY_KEY = {
-  name: 'Idempotency-Key',
-  required: false,
-  description: 'up to 255 characters: the same request again under it has no second effect and gets the first answer',
-};
+const PAYS_IN = { status: 200, type: Balance, problems: [400, 404, 422, 503] } as const;
+const PAYS_OUT = { status: 200, type: Balance, problems: [400, 404, 409, 422, 503] } as const;
+
+const sumFirst = new SumGuard(({ query }) => readSum(query['sum']));
 
 /** Accounts of the caller's source, in whole cents. */
 @ApiTags('accounts')
@@ -31,10 +31,8 @@ export class AccountsController {
   ) {}
 
   @Post('create')
-  @Wants('submit')
-  @ApiOperation({ summary: 'Open an account' })
-  @ApiHeader(IDEMPOTENCY_KEY)
-  @ApiResponse({ status: 201, type: OpenedAccount })
+  @ChangesLedger('Open an account', { status: 201, type: OpenedAccount, problems: [400, 422, 503] })
+  @ApiBody({ type: OpenAccount, required: false })
   async create(
     @CallerSource() source: string,
     @Body() order: OpenAccount,
@@ -47,11 +45,9 @@ export class AccountsController {
   }
 
   @Post(':number/deposit')
-  @Wants('submit')
+  @ChangesLedger('Pay in', PAYS_IN)
+  @UseGuards(sumFirst)
   @HttpCode(200)
-  @ApiOperation({ summary: 'Pay in' })
-  @ApiHeader(IDEMPOTENCY_KEY)
-  @ApiResponse({ status: 200, type: Balance })
   deposit(
     @CallerSource() source: string,
     @Param('number') number: string,
@@ -62,10 +58,8 @@ export class AccountsController {
   }
 
   @Put(':number/deposit')
-  @Wants('submit')
-  @ApiOperation({ summary: 'Pay in' })
-  @ApiHeader(IDEMPOTENCY_KEY)
-  @ApiResponse({ status: 200, type: Balance })
+  @ChangesLedger('Pay in', PAYS_IN)
+  @UseGuards(sumFirst)
   putDeposit(
     @CallerSource() source: string,
     @Param('number') number: string,
@@ -76,11 +70,9 @@ export class AccountsController {
   }
 
   @Post(':number/withdraw')
-  @Wants('submit')
+  @ChangesLedger('Pay out', PAYS_OUT)
+  @UseGuards(sumFirst)
   @HttpCode(200)
-  @ApiOperation({ summary: 'Pay out' })
-  @ApiHeader(IDEMPOTENCY_KEY)
-  @ApiResponse({ status: 200, type: Balance })
   withdraw(
     @CallerSource() source: string,
     @Param('number') number: string,
@@ -91,10 +83,8 @@ export class AccountsController {
   }
 
   @Put(':number/withdraw')
-  @Wants('submit')
-  @ApiOperation({ summary: 'Pay out' })
-  @ApiHeader(IDEMPOTENCY_KEY)
-  @ApiResponse({ status: 200, type: Balance })
+  @ChangesLedger('Pay out', PAYS_OUT)
+  @UseGuards(sumFirst)
   putWithdraw(
     @CallerSource() source: string,
     @Param('number') number: string,
@@ -105,8 +95,7 @@ export class AccountsController {
   }
 
   @Get(':number/balance')
-  @Wants('read')
-  @ApiOperation({ summary: 'The balance, now or as of an instant' })
+  @ReadsLedger('The balance, now or as of an instant')
   @ApiResponse({ status: 200, type: Balance })
   async balance(
     @CallerSource() source: string,
@@ -117,8 +106,8 @@ export class AccountsController {
   }
 
   @Get(':number/entries')
-  @Wants('read')
-  @ApiOperation({ summary: 'The statement, newest first' })
+  @ReadsLedger('The statement, newest first')
+  @ApiPage(StatementEntry)
   async entries(
     @CallerSource() source: string,
     @Param('number') number: string,

@@ -1,20 +1,17 @@
 import type { Request } from 'express';
 import { v7 as uuidv7 } from 'uuid';
 import { callerOf } from '../platform/caller.js';
-import { Refusal } from '../platform/refusal.js';
+import { idempotencyKeyOf } from '../platform/idempotency-key.js';
 import { isAccountNumber } from './account-number.js';
 import { insufficientFunds, invalidSum, keyUsedOtherwise, unknownAccount } from './account-refusal.js';
 import { type Decision, MOST_CENTS, type Posting } from './posting.js';
-
-/** The longest `Idempotency-Key` that is taken. */
-const MAX_KEY_CHARACTERS = 255;
 
 /** A sum in a query: digits and nothing else, and no zeros in front, as `010` is eight to some. */
 const SUM = /^[1-9]\d{0,15}$/;
 
 /** The name and the key under which somebody asks. @throws Refusal 400 */
 export function askedBy(request: Request): { by: string; idempotencyKey: string | null } {
-  return { by: callerOf(request).name, idempotencyKey: keyOf(request) };
+  return { by: callerOf(request).name, idempotencyKey: idempotencyKeyOf(request) };
 }
 
 /** What a caller wants moved. @throws Refusal 400 */
@@ -47,13 +44,4 @@ export function settled({ outcome, balanceCents, transferId }: Decision): { bala
   if (outcome === 'insufficient_funds') throw insufficientFunds();
   if (outcome === 'key_used_otherwise') throw keyUsedOtherwise();
   return { balance: balanceCents ?? 0, transferId: transferId ?? '' };
-}
-
-function keyOf({ headers }: Request): string | null {
-  const key = headers['idempotency-key'];
-  if (key === undefined) return null;
-  const text = String(key);
-  if (text.length > 0 && text.length <= MAX_KEY_CHARACTERS) return text;
-  const detail = `Idempotency-Key must have 1 to ${MAX_KEY_CHARACTERS} characters.`;
-  throw Refusal.parameter('Idempotency-Key', detail, 'invalid_idempotency_key');
 }

@@ -1,15 +1,15 @@
-import { Body, Controller, Post, Req } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Post, Req, UseGuards } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { CallerSource } from '../platform/caller-source.js';
-import { Refusal } from '../platform/refusal.js';
-import { Wants } from '../platform/wants.js';
+import { pointerTo, Refusal } from '../platform/refusal.js';
 import { Sources } from '../sync/sources.js';
 import { TransferOrder } from './account.dto.js';
+import { ChangesLedger } from './account-routes.js';
 import { PostedTransfer } from './account-view.js';
-import { IDEMPOTENCY_KEY } from './accounts.controller.js';
 import { Ledger } from './ledger.js';
 import { accountNumber, orderPosting, readCents, settled } from './money-order.js';
+import { SumGuard } from './sum-guard.js';
 
 /** Moves money between accounts of the caller's source: both sides or neither. */
 @ApiTags('accounts')
@@ -21,10 +21,12 @@ export class TransfersController {
   ) {}
 
   @Post()
-  @Wants('submit')
-  @ApiOperation({ summary: 'Transfer between two accounts' })
-  @ApiHeader(IDEMPOTENCY_KEY)
-  @ApiResponse({ status: 201, type: PostedTransfer })
+  @ChangesLedger('Transfer between two accounts', {
+    status: 201,
+    type: PostedTransfer,
+    problems: [400, 404, 409, 422, 503],
+  })
+  @UseGuards(new SumGuard((request) => readCents(sumOf(request.body))))
   async transfer(
     @CallerSource() source: string,
     @Body() order: TransferOrder,
@@ -40,7 +42,13 @@ export class TransfersController {
   }
 }
 
+/** Of no body at all there is no sum either. */
+function sumOf(body: unknown): unknown {
+  return (body as TransferOrder | undefined)?.sum;
+}
+
 function textOf(name: string, value: unknown): string {
   if (typeof value === 'string') return value;
-  throw Refusal.field(name, 'must be the number of an account, as text');
+  const [code, detail] = ['invalid_field', 'must be the number of an account, as text'];
+  throw new Refusal(400, code, `${name}: ${detail}`, { errors: [{ pointer: pointerTo(name), code, detail }] });
 }

@@ -16,6 +16,17 @@ const RULES: { what: string; sql: string }[] = [
            where e.entries is distinct from 2 or e.sum <> 0 or e.most <> t.amount`,
   },
   {
+    what: 'its sides are not those of its kind',
+    sql: `select t.source_id, t.id::text as subject
+            from ledger_transfer t
+            join (select source_id, transfer_id, max(account) filter (where amount < 0) as payer,
+                         max(account) filter (where amount > 0) as payee
+                    from ledger_entry group by 1, 2) e on e.source_id = t.source_id and e.transfer_id = t.id
+           where not case t.kind when 'deposit' then payer = 0 and payee <> 0
+                                 when 'withdrawal' then payer <> 0 and payee = 0
+                                 else payer <> 0 and payee <> 0 and payer <> payee end`,
+  },
+  {
     what: 'an entry belongs to no transfer, or is of another time',
     sql: `select e.source_id, e.transfer_id::text as subject
             from ledger_entry e left join ledger_transfer t on t.source_id = e.source_id and t.id = e.transfer_id

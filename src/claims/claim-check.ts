@@ -1,6 +1,6 @@
 import { parseDecimal } from '../platform/money.js';
 import { type ProblemDetail, Refusal } from '../platform/refusal.js';
-import { rawNumber } from '../sync/read/exact-json.js';
+import { rawNumber } from '../platform/exact-json.js';
 import { isStorable } from '../sync/record-fields.js';
 import type { CheckedClaim, ClaimLine } from './checked-claim.js';
 import type { ClaimRule } from './claim-rules.js';

@@ -1,6 +1,6 @@
 import { CsvError, parse as parseTable } from 'csv-parse/sync';
+import { parseExact, rawNumber } from '../platform/exact-json.js';
 import { Refusal } from '../platform/refusal.js';
-import { parseExact, rawNumber } from '../sync/read/exact-json.js';
 import { fieldNamed, namesLines } from './line-fields.js';
 
 /** Fields by whatever names they have. They are gone through once: a body may hold half a million that nobody knows. */

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { AccountsVerdict } from '../platform/accounts-verdict.js';
 import { loadConfig } from '../platform/config.js';
 import type { Application } from './application.js';
-import { withDatabase } from './database.js';
+import { withExistingDatabase } from './database.js';
 import { EXIT } from './exit-codes.js';
 import { runCommand } from './run-command.js';
 import type { Terminal } from './terminal.js';
@@ -14,7 +14,7 @@ export function accountsCommand(app: Application): Command {
     .option('--json', 'print JSON for programs')
     .action((options: { json?: boolean }) =>
       runCommand(options, async (terminal) => {
-        const verdict = await withDatabase(loadConfig(), (url) => app.verifyAccounts(url));
+        const verdict = await withExistingDatabase(loadConfig(), (url) => app.verifyAccounts(url));
         if (options.json) terminal.json(verdict);
         else report(terminal, verdict);
         return verdict.faults.length === 0 ? EXIT.ok : EXIT.failed;

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { AuditHead, AuditVerdict } from '../platform/audit-verdict.js';
 import { loadConfig } from '../platform/config.js';
 import type { Application } from './application.js';
-import { withDatabase } from './database.js';
+import { withExistingDatabase } from './database.js';
 import { EXIT } from './exit-codes.js';
 import { runCommand } from './run-command.js';
 import type { Terminal } from './terminal.js';
@@ -29,7 +29,7 @@ function knownHead(text: string): AuditHead {
 }
 
 async function verifyLog(app: Application, terminal: Terminal, options: VerifyOptions): Promise<number> {
-  const verdict = await withDatabase(loadConfig(), (url) => app.verifyAudit(url, options.expect ?? null));
+  const verdict = await withExistingDatabase(loadConfig(), (url) => app.verifyAudit(url, options.expect ?? null));
   if (options.json) terminal.json(verdict);
   else report(terminal, verdict);
   return verdict.broken === null ? EXIT.ok : EXIT.failed;

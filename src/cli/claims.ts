@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { loadConfig } from '../platform/config.js';
 import type { TotalDifference, TotalsVerdict } from '../platform/totals-verdict.js';
 import type { Application } from './application.js';
-import { withDatabase } from './database.js';
+import { withExistingDatabase } from './database.js';
 import { EXIT } from './exit-codes.js';
 import { runCommand } from './run-command.js';
 import type { Terminal } from './terminal.js';
@@ -17,7 +17,9 @@ export function claimsCommand(app: Application): Command {
   const verify = withOptions('verify', "compare providers' totals with the lines of their claims").action(
     (options: TotalsOptions) =>
       runCommand(options, async (terminal) => {
-        const verdict = await withDatabase(loadConfig(), (url) => app.verifyTotals(url, options.source ?? null));
+        const verdict = await withExistingDatabase(loadConfig(), (url) =>
+          app.verifyTotals(url, options.source ?? null),
+        );
         if (options.json) terminal.json(verdict);
         else report(terminal, verdict);
         return verdict.different === 0 ? EXIT.ok : EXIT.failed;
@@ -26,7 +28,9 @@ export function claimsCommand(app: Application): Command {
   const rebuild = withOptions('rebuild', "put providers' totals right; claims that come in wait meanwhile").action(
     (options: TotalsOptions) =>
       runCommand(options, async (terminal) => {
-        const before = await withDatabase(loadConfig(), (url) => app.rebuildTotals(url, options.source ?? null));
+        const before = await withExistingDatabase(loadConfig(), (url) =>
+          app.rebuildTotals(url, options.source ?? null),
+        );
         if (options.json) terminal.json(before);
         else report(terminal, before, before.different > 0 ? 'They are right now.' : undefined);
         return EXIT.ok;

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../platform/config.js';
 import { DataDirectoryInUseError } from '../platform/embedded-postgres/data-directory-lock.js';
 import { startEmbeddedPostgres } from '../platform/embedded-postgres/embedded-postgres.js';
+import { Failure } from './failure.js';
 import { findRunningPostgres } from '../platform/embedded-postgres/running-server.js';
 
 /** A server that has just begun to start holds its data directory for seconds before its PostgreSQL answers. */
@@ -21,6 +23,23 @@ export async function withDatabase<T>(config: Config, work: (databaseUrl: string
     return await work(url);
   } finally {
     await stop();
+  }
+}
+
+/** What PostgreSQL says of tables and roles that the migrations make. */
+const NOT_MIGRATED = new Set(['42P01', '42704', '22023', '3F000']);
+
+/** The same for what looks at a database and would make no sense of an empty one: that is neither made nor brought up to date. */
+export async function withExistingDatabase<T>(config: Config, work: (databaseUrl: string) => Promise<T>): Promise<T> {
+  if (!config.DATABASE_URL && !existsSync(config.DATA_DIR)) {
+    throw new Failure(`There is no database in ${config.DATA_DIR}: name it with DATA_DIR or DATABASE_URL.`);
+  }
+  try {
+    return await withDatabase(config, work);
+  } catch (error) {
+    if (!NOT_MIGRATED.has((error as { code?: string }).code ?? '')) throw error;
+    const message = 'That is no database of counterpart, or one that is not up to date: npm run cli -- migrate';
+    throw new Failure(message, { cause: error });
   }
 }
 

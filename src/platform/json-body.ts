@@ -1,4 +1,5 @@
 import type { NextFunction, Request, Response } from 'express';
+import { parseExact, rawNumber } from './exact-json.js';
 import { Refusal } from './refusal.js';
 import { wholeBody } from './whole-body.js';
 
@@ -10,18 +11,28 @@ const PACE = { windowSeconds: 20, bytesPerSecond: MAX_BYTES / 20 };
 
 /**
  * Reads a small JSON object into `request.body`, for routes that are told what to do in one. Snapshots never pass here:
- * they are streamed. A request without a body is left as it is. @throws Refusal 400, 408, 413 or 415
+ * they are streamed. A request without a body, or with one of no bytes, is left as it is.
+ *
+ * A number that a double does not hold exactly becomes a raw number (see {@link parseExact}), which is no number to those
+ * who check the field: it is refused, never rounded to one that nobody sent. @throws Refusal 400, 408, 413 or 415
  */
 export async function readJsonBody(request: Request, _response: Response, next: NextFunction): Promise<void> {
-  if (hasBody(request)) {
+  const bytes = await readBody(request);
+  if (bytes.length > 0) {
     refuseUnreadable(request);
-    request.body = parse(await wholeBody(request, MAX_BYTES, PACE));
+    request.body = parse(bytes);
   }
   next();
 }
 
-function hasBody({ headers }: Request): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+async function readBody(request: Request): Promise<Buffer> {
+  const isChunked = request.headers['transfer-encoding'] !== undefined;
+  if (!isChunked) {
+    if (Number(request.headers['content-length'] ?? 0) === 0) return Buffer.alloc(0);
+    refuseUnreadable(request);
+  }
+  // Some clients send each body in chunks, also that of a request which has none: only its end tells.
+  return wholeBody(request, MAX_BYTES, PACE);
 }
 
 function refuseUnreadable({ headers }: Request): void {
@@ -34,11 +45,11 @@ function refuseUnreadable({ headers }: Request): void {
 function parse(bytes: Buffer): object {
   let body: unknown;
   try {
-    body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    body = parseExact(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     throw new Refusal(400, 'malformed_json', 'The body is no well-formed JSON in UTF-8.');
   }
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+  if (typeof body !== 'object' || body === null || Array.isArray(body) || rawNumber(body) !== null) {
     throw new Refusal(400, 'invalid_body', 'The body must be a JSON object.');
   }
   // Names that every object has, such as `constructor`: the validation of DTOs drops or overlooks them.

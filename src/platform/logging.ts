@@ -50,7 +50,12 @@ export function loggingOptions(config: Config): Params {
       quietReqLogger: true,
       quietResLogger: true,
       customSuccessObject: (req: IncomingMessage, _: ServerResponse, line: object) => ({ ...line, req }),
-      customErrorObject: (req: IncomingMessage, _: ServerResponse, __: Error, line: object) => ({ ...line, req }),
+      // Without the error that pino makes up of the status: its stack is pino's own. What failed has a line of its own.
+      customErrorObject: (req: IncomingMessage, res: ServerResponse, _: Error, line: object) => ({
+        ...line,
+        req,
+        ...(res.errored ? {} : { err: undefined }),
+      }),
       wrapSerializers: false,
       serializers: {
         req: (request: Request) => ({ method: request.method, path: loggedPath(request) }),

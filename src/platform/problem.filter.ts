@@ -18,9 +18,15 @@ export class ProblemFilter implements ExceptionFilter {
     // A caller that went away gets no answer, and is no fault of ours.
     if (response.destroyed || response.closed) return;
     const refusal = refusalFor(thrown, request);
-    if (refusal.status >= 500)
-      this.logger.error({ err: safeError(thrown), path: loggedPath(request) }, 'request failed');
+    if (refusal.status >= 500) this.log(thrown, request);
     sendProblem(response, refusal);
+  }
+
+  /** A refusal is expected, and may come to many at once; where it was made tells nothing. */
+  private log(thrown: unknown, request: Request): void {
+    const path = loggedPath(request);
+    if (thrown instanceof Refusal) this.logger.warn({ reason: thrown.code, path }, 'request refused');
+    else this.logger.error({ err: safeError(thrown), path }, 'request failed');
   }
 }
 

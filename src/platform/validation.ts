@@ -6,6 +6,14 @@ import { pointerTo, Refusal, type ProblemDetail, shownName } from './refusal.js'
 /** What class-validator calls the refusal of a property that the DTO does not have. */
 const UNKNOWN = 'whitelistValidation';
 
+/** What is of the wrong kind breaks every other rule besides: of a property's faults the first of these is told. */
+const FIRST_TOLD = [UNKNOWN, 'isDefined', 'isString', 'isInt', 'isNumber', 'isBoolean', 'isArray', 'isIn', 'matches'];
+
+function rank(rule: string): number {
+  const place = FIRST_TOLD.indexOf(rule);
+  return place === -1 ? FIRST_TOLD.length : place;
+}
+
 /** How a fault is told, by where the property came from. */
 interface Wording {
   /** Where it is, in the terms of RFC 9457. */
@@ -59,14 +67,19 @@ function validationWith(wording: Wording): ValidationPipe {
 }
 
 function toRefusal(errors: ValidationError[], wording: Wording): Refusal {
-  const details = errors.flatMap((error): ProblemDetail[] =>
-    Object.entries(error.constraints ?? {}).map(([rule, message]) => ({
-      ...wording.place(error.property),
-      code: rule === UNKNOWN ? wording.unknown : wording.invalid,
-      // The validator's sentences begin with the name, which is told beside them.
-      detail: rule === UNKNOWN ? wording.unknownDetail : message.replace(`${error.property} `, ''),
-    })),
-  );
+  const details = errors.flatMap((error): ProblemDetail[] => {
+    const [fault] = Object.entries(error.constraints ?? {}).toSorted(([one], [other]) => rank(one) - rank(other));
+    if (!fault) return [];
+    const [rule, message] = fault;
+    return [
+      {
+        ...wording.place(error.property),
+        code: rule === UNKNOWN ? wording.unknown : wording.invalid,
+        // The validator's sentences begin with the name, which is told beside them.
+        detail: rule === UNKNOWN ? wording.unknownDetail : message.replace(`${error.property} `, ''),
+      },
+    ];
+  });
   const [first] = details;
   const detail = first
     ? `${shownName(errors[0]?.property ?? '')}: ${first.detail}`

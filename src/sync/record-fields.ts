@@ -1,6 +1,6 @@
 import { z, type RefinementCtx } from 'zod';
 import { parseDecimal } from '../platform/money.js';
-import { rawNumber } from './read/exact-json.js';
+import { rawNumber } from '../platform/exact-json.js';
 
 /** Longest external id and name, in characters (code points), as the contract has it. */
 const MAX_CHARACTERS = 250;

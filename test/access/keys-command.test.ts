@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { commandEnvironment } from '../setup/command-environment.js';
 import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { bearer, makeKey } from './keys.js';
@@ -28,8 +29,10 @@ afterAll(async () => {
 });
 
 function start(parameters: string[], env: Record<string, string>): ChildProcess {
-  const { PATH = '', HOME = '' } = process.env;
-  return spawn(process.execPath, [join(DIST, 'cli.js'), ...parameters], { env: { PATH, HOME, ...env }, cwd: folder });
+  return spawn(process.execPath, [join(DIST, 'cli.js'), ...parameters], {
+    env: { ...commandEnvironment(), ...env },
+    cwd: folder,
+  });
 }
 
 async function cli(parameters: string[], env: Record<string, string>) {
@@ -207,8 +210,10 @@ describe('a server that wants keys', () => {
 
 /** What a server says until it has started. */
 async function logOf(env: Record<string, string>): Promise<string> {
-  const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [join(DIST, 'main.js')], { env: { PATH, HOME, ...env }, cwd: folder });
+  const child = spawn(process.execPath, [join(DIST, 'main.js')], {
+    env: { ...commandEnvironment(), ...env },
+    cwd: folder,
+  });
   let log = '';
   child.stdout.on('data', (piece) => (log += String(piece)));
   await until('it listens', () => log.includes('listening on'), 60_000);

@@ -50,14 +50,19 @@ export class AccountOwner {
     return this.from.get(`/api/accounts/${account}/entries${query}`);
   }
 
-  async ask(method: string, path: string, body?: unknown, key?: string): Promise<Answer> {
+  ask(method: string, path: string, body?: unknown, key?: string): Promise<Answer> {
+    return this.send(method, path, body === undefined ? undefined : JSON.stringify(body), key);
+  }
+
+  /** As `ask`, with a body as it is written: JSON that `JSON.stringify` would not write. */
+  async send(method: string, path: string, body?: string, key?: string): Promise<Answer> {
     const response = await this.from.fetch(path, {
       method,
       headers: {
         ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
         ...(key === undefined ? {} : { 'Idempotency-Key': key }),
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body }),
     });
     return { status: response.status, body: await response.json() };
   }

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { readFile } from 'node:fs/promises';
+import { isAccountNumber } from '../../src/accounts/account-number.js';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
 import { RequestCleaner } from '../../src/accounts/request-cleaner.js';
+import { rawRequest } from '../http/raw-http.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { AccountOwner, newKey } from './account-owner.js';
 
@@ -46,6 +49,38 @@ describe('an account', () => {
     expect(answer.body.errors[0]).toMatchObject({ pointer: '/overdraftLimit' });
   });
 
+  // They were rounded to the number next to them, which may be taken.
+  it.each(['9007199254740991.4', '1e-400', '4.9999999999999999999', '5e-9999', '9007199254740990.99999'])(
+    'is not opened with an overdraft of %s, which no double holds',
+    async (limit) => {
+      const answer = await owner.send('POST', '/api/accounts/create', `{"overdraftLimit":${limit}}`);
+
+      expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_field' } });
+      expect(answer.body.errors[0]).toMatchObject({ pointer: '/overdraftLimit' });
+    },
+  );
+
+  it.each([{}, { 'Content-Type': 'application/json' }, { 'Content-Type': 'text/plain' }])(
+    'is opened with chunks that hold nothing, as some clients send no body: %j',
+    async (headers) => {
+      const chunks = { headers: { 'Transfer-Encoding': 'chunked', ...headers }, body: [] };
+
+      expect(await rawRequest(server, 'POST', '/api/accounts/create', chunks)).toMatchObject({ status: 201 });
+      const answer = await rawRequest(server, 'POST', '/api/transfers', chunks);
+      expect(JSON.parse(answer.body.toString())).toMatchObject(NO_SUM.body);
+    },
+  );
+
+  it('is not opened with chunks of something else, or with too much', async () => {
+    const sent = (type: string, body: string) =>
+      rawRequest(server, 'POST', '/api/accounts/create', { headers: { 'Content-Type': type }, body: [body] });
+
+    expect(await sent('text/plain', '{}')).toMatchObject({ status: 415 });
+    expect(await sent('application/json', '')).toMatchObject({ status: 201 });
+    expect(await sent('application/json', ' ')).toMatchObject({ status: 400 });
+    expect(await sent('application/json', ' '.repeat(64 * 1024 + 1))).toMatchObject({ status: 413 });
+  });
+
   it('is not opened with what nobody knows', async () => {
     expect(await owner.ask('POST', '/api/accounts/create', { balance: 5 })).toMatchObject({
       status: 400,
@@ -83,15 +118,21 @@ describe('an account', () => {
     },
   );
 
-  it.each(['deposit', 'withdraw', 'deposit?sum=1&sum=1', 'withdraw?sum=1&sum=2', 'deposit?SUM=1'])(
-    'refuses %s, which has no one sum',
-    async (what) => {
-      const answer = await owner.ask('PUT', `/api/accounts/${NOBODYS}/${what}`);
-
-      expect(answer).toMatchObject({ status: 400 });
-      if (!what.includes('SUM')) expect(answer).toMatchObject(NO_SUM);
-    },
-  );
+  // A sum under another name was told as an unknown parameter, without `error`.
+  it.each([
+    'deposit',
+    'withdraw',
+    'deposit?sum=1&sum=1',
+    'withdraw?sum=1&sum=2',
+    'deposit?SUM=1',
+    'withdraw?amount=5',
+    'deposit?sum=0&amount=5',
+    'withdraw?sum[]=1',
+  ])('refuses %s, which has no one sum', async (what) => {
+    for (const method of ['PUT', 'POST']) {
+      expect(await owner.ask(method, `/api/accounts/${NOBODYS}/${what}`)).toMatchObject(NO_SUM);
+    }
+  });
 
   it('refuses a parameter that nobody knows', async () => {
     const account = await owner.open();
@@ -161,6 +202,53 @@ describe('a transfer', () => {
 
   it.each([undefined, null, 0, -1, 1.5, '5', [5], {}, MOST + 1])('of %j is refused first of all', async (sum) => {
     expect(await owner.ask('POST', '/api/transfers', { from: 'x', to: 'y', sum })).toMatchObject(NO_SUM);
+    expect(await owner.ask('POST', '/api/transfers', { from: 5, amount: 5, sum })).toMatchObject(NO_SUM);
+  });
+
+  it('without a body has no sum', async () => {
+    expect(await owner.ask('POST', '/api/transfers')).toMatchObject(NO_SUM);
+  });
+
+  it.each([{ to: NOBODYS }, { from: NOBODYS, to: 5 }, { from: NOBODYS, to: null }])(
+    'that names no two accounts is told which it lacks: %j',
+    async (sides) => {
+      const name = 'from' in sides ? 'to' : 'from';
+
+      expect(await owner.ask('POST', '/api/transfers', { ...sides, sum: 1 })).toMatchObject({
+        status: 400,
+        body: {
+          code: 'invalid_field',
+          detail: `${name}: must be the number of an account, as text`,
+          errors: [{ pointer: `/${name}`, detail: 'must be the number of an account, as text' }],
+        },
+      });
+    },
+  );
+
+  // They were posted as 5, 1 and 4503599627370498.
+  it.each(['4.9999999999999999999', '1.00000000000000000001', '4503599627370497.5', '1e-400'])(
+    'of %s, which no double holds, is refused',
+    async (sum) => {
+      const [from, to] = (await owner.openMany(2, MOST)) as [string, string];
+
+      const answer = await owner.send('POST', '/api/transfers', `{"from":"${from}","to":"${to}","sum":${sum}}`);
+
+      expect(answer).toMatchObject(NO_SUM);
+      expect([await owner.balance(from), await owner.balance(to)]).toEqual([0, 0]);
+    },
+  );
+
+  it.each([
+    ['5.0', 5],
+    ['1e2', 100],
+    ['9007199254740991', MOST],
+    ['0.0000000000000000000005e22', 5],
+  ])('of %s moves %d, as it is the same number', async (sum, cents) => {
+    const [from, to] = (await owner.openMany(2, MOST)) as [string, string];
+
+    const answer = await owner.send('POST', '/api/transfers', `{"from":"${from}","to":"${to}","sum":${sum}}`);
+
+    expect(answer).toMatchObject({ status: 201, body: { sum: cents, balance: -cents } });
   });
 
   it('to itself, from no text, or with what nobody knows is refused', async () => {
@@ -235,6 +323,39 @@ describe('under an Idempotency-Key', () => {
     });
   });
 
+  it('what is wrong is looked for in the order of the page', async () => {
+    const [account, other] = (await owner.openMany(2)) as [string, string];
+    await owner.deposit(account, 1, 'used');
+    const tooLong = 'k'.repeat(256);
+    const order = (from: string, to: string, more = {}) => ({ from, to, sum: 1, ...more });
+
+    for (const [body, key, answer] of [
+      [order('x', 'x', { kind: 'x', sum: 0 }), tooLong, { code: 'invalid_sum' }],
+      [order('x', 'x', { kind: 'x' }), tooLong, { code: 'unknown_field' }],
+      [order('x', 'x'), tooLong, { code: 'same_account' }],
+      [order('1234567890123456', account), tooLong, { code: 'unknown_account' }],
+      [order(NOBODYS, account), tooLong, { code: 'invalid_idempotency_key' }],
+      [order(NOBODYS, account), 'used', { code: 'idempotency_key_reused' }],
+      [order(NOBODYS, account), 'free', { code: 'unknown_account' }],
+      [order(other, account), 'free', { code: 'insufficient_funds' }],
+      [order(account, other), 'free', { code: 'idempotency_key_reused' }],
+    ] as const) {
+      expect((await owner.ask('POST', '/api/transfers', body, key)).body).toMatchObject(answer);
+    }
+  });
+
+  it('of two, or of none in the header, nothing is done', async () => {
+    const account = await owner.open();
+
+    for (const key of [['one', 'two'], ['one', 'one'], '']) {
+      const headers = { 'X-Source': owner.source, 'Idempotency-Key': key };
+      const answer = await rawRequest(server, 'POST', `/api/accounts/${account}/deposit?sum=1`, { headers });
+      expect(JSON.parse(answer.body.toString())).toMatchObject({ status: 400, code: 'invalid_idempotency_key' });
+    }
+    expect((await owner.deposit(account, 1, 'one, two')).status).toBe(200);
+    expect(await owner.balance(account)).toBe(1);
+  });
+
   it('many at once have one effect', async () => {
     const [account, other] = (await owner.openMany(2)) as [string, string];
 
@@ -279,17 +400,33 @@ describe('the past', () => {
     expect(await owner.balance(account, '2999-12-31T23:59:59.999+02:00')).toBe(7);
   });
 
-  it.each(['', 'now', '2026-01-01', '2026-02-30T00:00:00Z', '2026-01-01T00:00:00', '0000-01-01T00:00:00Z', '1'])(
-    'is not told as of "%s"',
+  it.each(['2999-12-31T23:59Z', '2999-12-31T23:59:59Z', '2999-12-31T23:59:59.9Z', '2999-12-31T23:59:59.999999-11:30'])(
+    'is told as of "%s"',
     async (asOf) => {
-      const answer = await owner.ask('GET', `/api/accounts/${await owner.open()}/balance?asOf=${asOf}`);
+      const account = await owner.open();
+      await owner.deposit(account, 1);
 
-      expect(answer).toMatchObject({
-        status: 400,
-        body: { code: 'invalid_parameter', detail: expect.stringMatching(/^asOf/) },
-      });
+      expect(await owner.balance(account, asOf)).toBe(1);
     },
   );
+
+  it.each([
+    '',
+    'now',
+    '2026-01-01',
+    '2026-02-30T00:00:00Z',
+    '2026-01-01T00:00:00',
+    '0000-01-01T00:00:00Z',
+    '2026-01-01T00:00:00+02:00',
+    '1',
+  ])('is not told as of "%s"', async (asOf) => {
+    const answer = await owner.ask('GET', `/api/accounts/${await owner.open()}/balance?asOf=${asOf}`);
+
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_parameter', detail: expect.stringMatching(/^asOf/) },
+    });
+  });
 
   it('is listed newest first, page by page, while more is posted', async () => {
     const account = await owner.open();
@@ -325,6 +462,63 @@ describe('the past', () => {
     const answer = await owner.ask('GET', `/api/accounts/${b}/entries?cursor=${nextCursor}`);
 
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_cursor' } });
+  });
+});
+
+describe('the description of the API', () => {
+  let routes: { name: string; operation: any }[];
+  let text: string;
+
+  beforeAll(async () => {
+    text = await (await server.fetch('/openapi.json')).text();
+    routes = Object.entries<any>(JSON.parse(text).paths)
+      .filter(([path]) => path.startsWith('/api/'))
+      .flatMap(([path, item]) =>
+        Object.entries<any>(item).map(([method, operation]) => ({ name: `${method} ${path}`, operation })),
+      );
+  });
+
+  // The check digits of the examples were wrong: who tried them got a 404 that no account could mend.
+  it.each(['docs/accounts.md', null])('and the text have examples that can be numbers: %s', async (file) => {
+    const numbers = (file === null ? text : await readFile(file, 'utf8')).match(/\b\d{16}\b/g) ?? [];
+
+    expect(numbers.filter((number) => !isAccountNumber(number) && number !== String(MOST))).toEqual([]);
+    expect(numbers.filter(isAccountNumber)).not.toEqual([]);
+  });
+
+  it('tells the problems of each route', () => {
+    const problems = routes.map(({ name, operation }) => [
+      name,
+      Object.keys(operation.responses).filter((status) => /^[45]/.test(status) && !['401', '403'].includes(status)),
+    ]);
+
+    expect(Object.fromEntries(problems)).toEqual({
+      'post /api/accounts/create': ['400', '422', '503'],
+      'put /api/accounts/{number}/deposit': ['400', '404', '422', '503'],
+      'post /api/accounts/{number}/deposit': ['400', '404', '422', '503'],
+      'put /api/accounts/{number}/withdraw': ['400', '404', '409', '422', '503'],
+      'post /api/accounts/{number}/withdraw': ['400', '404', '409', '422', '503'],
+      'get /api/accounts/{number}/balance': ['400', '404', '503'],
+      'get /api/accounts/{number}/entries': ['400', '404', '503'],
+      'post /api/transfers': ['400', '404', '409', '422', '503'],
+    });
+  });
+
+  it('has a schema for each answer, and asks no body of who opens an account', () => {
+    for (const { operation } of routes) {
+      const [, answer] = Object.entries<any>(operation.responses).find(([status]) => status.startsWith('2')) ?? [];
+      expect(answer.content['application/json'].schema).toEqual(expect.any(Object));
+    }
+    const bodyOf = (name: string) => routes.find((route) => route.name === name)?.operation.requestBody;
+    expect(bodyOf('post /api/accounts/create').required ?? false).toBe(false);
+    expect(bodyOf('post /api/transfers').required).toBe(true);
+  });
+
+  it('bounds the Idempotency-Key of each change', () => {
+    for (const { name, operation } of routes) {
+      const key = operation.parameters.find((parameter: any) => parameter.name === 'Idempotency-Key');
+      expect({ name, most: key?.schema.maxLength }).toEqual({ name, most: name.startsWith('get') ? undefined : 255 });
+    }
   });
 });
 

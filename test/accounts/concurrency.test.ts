@@ -194,20 +194,23 @@ describe('the ledger', () => {
     await owners[0].deposit(own, 10);
     await owners[0].deposit(own, 5);
     await owners[0].transfer(own, other, 3);
+    await owners[0].withdraw(own, 2);
     const client = new pg.Client(servers[0].databaseUrl);
     await client.connect();
     const tamper = async (...statements: string[]) => {
       const triggers = (what: string) =>
         `alter table ledger_entry ${what} trigger refuse; alter table ledger_transfer ${what} trigger refuse`;
       await client.query(
-        `create table kept_entry as table ledger_entry; create table kept_account as table ledger_account; ${triggers('disable')}`,
+        `create table kept_entry as table ledger_entry; create table kept_account as table ledger_account;
+         create table kept_transfer as table ledger_transfer; ${triggers('disable')}`,
       );
       for (const statement of statements) await client.query(statement);
       const { faults } = await verifyAccounts(servers[0].databaseUrl);
       await client.query(
         `delete from ledger_entry; insert into ledger_entry table kept_entry;
          delete from ledger_account; insert into ledger_account table kept_account;
-         drop table kept_entry, kept_account; ${triggers('enable')}`,
+         delete from ledger_transfer; insert into ledger_transfer table kept_transfer;
+         drop table kept_entry, kept_account, kept_transfer; ${triggers('enable')}`,
       );
       return faults.map(({ source, what }) => (source === owners[0].source ? what : source));
     };
@@ -227,6 +230,16 @@ describe('the ledger', () => {
     expect(await tamper(`update ledger_entry set balance = -1 where account = ${own} and seq = 2`)).toContain(
       'it is, or was, below its limit',
     );
+    // Nobody looked at the kind: a deposit that was made a withdrawal passed.
+    const ofOwn = `id in (select transfer_id from ledger_entry where account = ${own} and seq = `;
+    for (const change of ['1 withdrawal', '2 transfer', '3 deposit', '3 withdrawal', '4 deposit', '4 transfer']) {
+      const [seq, kind] = change.split(' ');
+      expect(await tamper(`update ledger_transfer set kind = '${kind}' where ${ofOwn}${seq})`)).toEqual([
+        'its sides are not those of its kind',
+      ]);
+    }
+    const toItself = `update ledger_entry set account = ${own}, seq = 5, balance = 12 where account = ${other}`;
+    expect(await tamper(toItself)).toContain('its sides are not those of its kind');
     await client.end();
   });
 });

@@ -9,6 +9,7 @@ import { type Link, LINK_FIELDS, linkHash } from '../../src/audit/audit-chain.js
 import { verifyAudit } from '../../src/audit/verify-audit.js';
 import { appendAudit, type AuditEntry } from '../../src/platform/append-audit.js';
 import { aPatient, Sender } from '../http/sender.js';
+import { commandEnvironment } from '../setup/command-environment.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { keyOf, lastSeq, linesAfter, tamper } from './auditor.js';
 
@@ -404,8 +405,7 @@ describe('GET /audit', () => {
 
 describe('audit verify', () => {
   async function verify(...parameters: string[]) {
-    const { PATH = '' } = process.env;
-    const env = { PATH, DATABASE_URL: server.databaseUrl };
+    const env = { ...commandEnvironment(), DATABASE_URL: server.databaseUrl };
     const child = spawn(process.execPath, [CLI, 'audit', 'verify', ...parameters], { env });
     const [out, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
     return { code: code as number, out, errors };

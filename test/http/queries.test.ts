@@ -611,3 +611,14 @@ describe('an unknown parameter', () => {
     }
   });
 });
+
+it.each(['abc', '', '1e2', '-1.5'])('a limit of "%s" is one fault, of its kind before its size', async (limit) => {
+  const response = await server.fetch(`/patients?limit=${limit}`);
+
+  expect(response.status).toBe(400);
+  const detail = 'must be an integer number';
+  expect(await response.json()).toMatchObject({
+    detail: `limit: ${detail}`,
+    errors: [{ parameter: 'limit', code: 'invalid_parameter', detail }],
+  });
+});

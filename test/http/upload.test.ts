@@ -368,6 +368,17 @@ describe('Idempotency-Key', () => {
     expect((await from.mirror('/patients?mode=full&deletes=auto&dryRun=false', [aPatient()], key)).id).toBe(id);
   });
 
+  // Node joins them to `one, two`, which was taken for a key.
+  it('of two keeps nothing', async () => {
+    const from = sender();
+    const headers = { ...JSON_TYPE, 'X-Source': from.source, 'Idempotency-Key': ['one', 'two'] };
+
+    const answer = await rawRequest(server, 'POST', '/patients', { headers, body: ['[]'] });
+
+    expect(JSON.parse(answer.body.toString())).toMatchObject({ status: 400, code: 'invalid_idempotency_key' });
+    expect(await from.storedSnapshots()).toBe(0);
+  });
+
   it('may have 255 characters, not 256 and not none', async () => {
     const from = sender();
     const post = (length: number) => from.post('/patients', [aPatient()], { 'Idempotency-Key': 'k'.repeat(length) });

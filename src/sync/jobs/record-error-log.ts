@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { type Page, readPosition, toPage } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { LogHorizons } from '../log-horizons.js';
-import { parseExact } from '../read/exact-json.js';
+import { parseExact } from '../../platform/exact-json.js';
 import type { SyncJob } from './sync-job.entity.js';
 
 /** A record that was rejected or is unresolved, as it is reported. */

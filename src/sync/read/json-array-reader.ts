@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { ByteWindow } from './byte-window.js';
-import { parseExact } from './exact-json.js';
+import { parseExact } from '../../platform/exact-json.js';
 import { isAnyDeeperThan } from './json-depth.js';
 import { JsonScanner } from './json-scanner.js';
 import type { ReadLimits } from './read-limits.js';

@@ -1,4 +1,4 @@
-import { rawNumber } from './exact-json.js';
+import { rawNumber } from '../../platform/exact-json.js';
 
 /**
  * Whether one of the parsed `values` nests deeper than `maxDepth`, itself being level 1. Goes down level by level,

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { type ByteFault, ByteWindow } from './byte-window.js';
-import { parseExact } from './exact-json.js';
+import { parseExact } from '../../platform/exact-json.js';
 import { EMPTY_DETAIL } from './first-byte.js';
 import { isAnyDeeperThan } from './json-depth.js';
 import { JsonScanner } from './json-scanner.js';

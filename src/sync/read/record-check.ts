@@ -1,6 +1,6 @@
 import type { MirroredResource, RecordRules, RecordSchema } from '../mirrored-resource.js';
 import { isStorable } from '../record-fields.js';
-import { rawNumber } from './exact-json.js';
+import { rawNumber } from '../../platform/exact-json.js';
 
 /** A record that can be mirrored: the text of each of its columns, in the order of the check's `fields`. */
 export interface ValidRecord {

@@ -1,0 +1,56 @@
+import { applyDecorators, type Type } from '@nestjs/common';
+import { ApiExtraModels, ApiHeader, ApiOperation, ApiResponse, getSchemaPath } from '@nestjs/swagger';
+import { MAX_KEY_CHARACTERS } from '../platform/idempotency-key.js';
+import { Wants } from '../platform/wants.js';
+import { AccountProblem } from './account-view.js';
+
+const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  required: false,
+  description: 'the same request again under it has no second effect and gets the first answer',
+  schema: { type: 'string', minLength: 1, maxLength: MAX_KEY_CHARACTERS },
+};
+
+/** What can be wrong, as the API's description tells it. */
+const PROBLEMS = {
+  400: 'something in the request cannot be taken; of a sum `error` is `transaction sum is invalid`',
+  404: '`error` is `account does not exist`',
+  409: '`error` is `insufficient funds`',
+  422: 'the Idempotency-Key was used for another request',
+  503: 'nothing was done, or with the code `outcome_unknown` nobody knows yet',
+};
+
+type Problem = keyof typeof PROBLEMS;
+
+/** A route that changes the ledger: what it wants, and how the API's description tells of it. */
+export function ChangesLedger(summary: string, answer: { status: number; type: Type; problems: readonly Problem[] }) {
+  const { status, type, problems } = answer;
+  return applyDecorators(
+    Wants('submit'),
+    ApiOperation({ summary }),
+    ApiHeader(IDEMPOTENCY_KEY),
+    ApiResponse({ status, type }),
+    ...problems.map(apiProblem),
+    ApiExtraModels(AccountProblem),
+  );
+}
+
+/** A route that tells what is in the ledger. */
+export function ReadsLedger(summary: string) {
+  const problems: Problem[] = [400, 404, 503];
+  return applyDecorators(
+    Wants('read'),
+    ApiOperation({ summary }),
+    ...problems.map(apiProblem),
+    ApiExtraModels(AccountProblem),
+  );
+}
+
+function apiProblem(status: Problem): MethodDecorator {
+  const schema = { $ref: getSchemaPath(AccountProblem) };
+  return ApiResponse({
+    status,
+    description: PROBLEMS[status],
+    content: { 'application/problem+json': { schema } },
+  });
+}
