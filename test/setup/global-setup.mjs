@@ -2,20 +2,38 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
+import { migrationOptions } from '../../dist/app.module.js';
 // The built one: `npm test` builds first, and Jest would not map the endings of imports in a setup file.
 import { startEmbeddedPostgres } from '../../dist/platform/embedded-postgres/embedded-postgres.js';
+import { migrate } from '../../dist/platform/migrate.js';
 
 /** Durability is tested with databases of their own; here it only costs time. */
 const SETTINGS = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', max_connections: '300' };
+
+/** The database that those of the tests are copies of, and the name of the queue in it. */
+const TEMPLATE = { database: 'counterpart_template', queuePrefix: 'test' };
 
 /** One PostgreSQL of our own for the whole run; each test server makes its database in it. */
 export default async function globalSetup() {
   const dataDir = mkdtempSync(join(tmpdir(), 'counterpart-test-'));
   const postgres = await startEmbeddedPostgres({ dataDir, settings: SETTINGS });
   process.env.TEST_DATABASE_URL = postgres.url;
+  await makeTemplate(postgres.url);
   // Servers in processes of their own start in two thirds of the time, and there are hundreds of them.
   process.env.NODE_COMPILE_CACHE = join(dataDir, 'compile-cache');
   // Most of them are killed, and only a process that ends by itself leaves its cache behind.
   execFileSync(process.execPath, ['--input-type=module', '--eval', "import './dist/server.js'; process.exit()"]);
   globalThis.testPostgres = { postgres, dataDir };
+}
+
+/** Migrates one database, so that the others need not: 0.2 s for each of about 200. */
+async function makeTemplate(serverUrl) {
+  const client = new pg.Client(serverUrl);
+  await client.connect();
+  await client.query(`create database ${TEMPLATE.database}`);
+  await client.end();
+  const url = Object.assign(new URL(serverUrl), { pathname: `/${TEMPLATE.database}` }).href;
+  await migrate(migrationOptions(url), url, { prefix: TEMPLATE.queuePrefix });
+  process.env.TEST_TEMPLATE = JSON.stringify(TEMPLATE);
 }

@@ -10,6 +10,9 @@ export type Backend = 'postgresql' | 'redis';
 /** The database number is ours by agreement; the prefix is each server's own. */
 export const REDIS_URL = 'redis://127.0.0.1:6379/7';
 
+/** See `global-setup.mjs`. */
+const TEMPLATE = JSON.parse(process.env['TEST_TEMPLATE'] ?? '{}') as { database: string; queuePrefix: string };
+
 const hasRedis = await answersRedis();
 if (!hasRedis) {
   if (process.env['CI']) throw new Error('CI wants Redis at 127.0.0.1:6379, and it does not answer');
@@ -98,13 +101,16 @@ export async function query<T extends pg.QueryResultRow = any>(
 }
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { backend = 'postgresql', databaseUrl = await createDatabase(), redisUrl = REDIS_URL, ...settings } = options;
+  const { backend = 'postgresql', redisUrl = REDIS_URL, databaseUrl = await createDatabase(), ...settings } = options;
+  const isMigrated = !options.databaseUrl && (backend === 'redis' || !options.QUEUE_PREFIX);
   const config: Config = {
     ...loadConfig({ NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'silent' }),
     DATABASE_POOL_SIZE: 10,
     // On a fast machine some suites ask for more than a caller may.
     RATE_LIMIT_PER_MINUTE: 0,
-    QUEUE_PREFIX: `t${randomBytes(4).toString('hex')}`,
+    // In a database of its own a queue needs no name of its own.
+    QUEUE_PREFIX: isMigrated && backend === 'postgresql' ? TEMPLATE.queuePrefix : `t${randomBytes(4).toString('hex')}`,
+    MIGRATIONS: isMigrated ? 'skip' : 'run',
     ...settings,
     DATABASE_URL: databaseUrl,
     REDIS_URL: backend === 'redis' ? redisUrl : undefined,
@@ -112,17 +118,21 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   return new TestServer(await startServer(config), databaseUrl, config);
 }
 
-/** An empty database in the PostgreSQL of this test run. */
-export async function createDatabase(): Promise<string> {
+/** A migrated database without rows in the PostgreSQL of this test run. @returns its URL */
+export function createDatabase(): Promise<string> {
+  return createDatabaseFrom(TEMPLATE.database);
+}
+
+/** A database in which nothing was ever done. @returns its URL */
+export function createEmptyDatabase(): Promise<string> {
+  return createDatabaseFrom('template1');
+}
+
+async function createDatabaseFrom(template: string): Promise<string> {
   const admin = process.env['TEST_DATABASE_URL'] ?? '';
   const name = `test_${randomBytes(6).toString('hex')}`;
-  const client = new pg.Client(admin);
-  await client.connect();
-  await client.query(`create database ${name}`);
-  await client.end();
-  const url = new URL(admin);
-  url.pathname = `/${name}`;
-  return url.href;
+  await query(admin, `create database ${name} template ${template}`);
+  return Object.assign(new URL(admin), { pathname: `/${name}` }).href;
 }
 
 /** Waits for a state with a deadline. */

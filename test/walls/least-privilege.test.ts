@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { migrationOptions } from '../../src/app.module.js';
 import { migrate } from '../../src/platform/migrate.js';
 import { aPayment, Sender, somePatients } from '../http/sender.js';
-import { createDatabase, query, startTestServer, type TestServer } from '../setup/test-server.js';
+import { createEmptyDatabase, query, startTestServer, type TestServer } from '../setup/test-server.js';
 
 const QUEUE_PREFIX = `t${randomBytes(4).toString('hex')}`;
 
@@ -19,9 +19,9 @@ const start = (user: string) =>
 
 beforeAll(async () => {
   // Somebody else's database has brought the roles.
-  const other = await createDatabase();
+  const other = await createEmptyDatabase();
   await migrate(migrationOptions(other), other, null);
-  database = await createDatabase();
+  database = await createEmptyDatabase();
   await query(
     database,
     `create role ${OWNER} login password 'secret'; create role ${LOGIN} login password 'secret';
@@ -77,6 +77,6 @@ describe('a server whose user owns nothing', () => {
 });
 
 it('a server that leaves migrations to others does not start before they are made', async () => {
-  const empty = await createDatabase();
+  const empty = await createEmptyDatabase();
   await expect(startTestServer({ databaseUrl: empty, MIGRATIONS: 'skip' })).rejects.toThrow('npm run cli -- migrate');
 });
