@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { enterPhase } from '../jobs/job-phases.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import type { LinkColumns, MirrorTable } from './mirror-table.js';
 
@@ -8,11 +9,17 @@ import type { LinkColumns, MirrorTable } from './mirror-table.js';
  */
 export async function applyDifference(em: EntityManager, job: SyncJob, mirror: MirrorTable, at: Date): Promise<void> {
   const instant = at.toISOString();
+  enterPhase('change log');
   await logChanges(em, job, mirror, instant);
+  enterPhase('delete');
   await tombstone(em, mirror, instant);
+  enterPhase('update');
   await update(em, mirror, instant);
+  enterPhase('insert');
   await insert(em, job, mirror, instant);
+  enterPhase('totals');
   if (mirror.link) await addToTotals(em, mirror.link, instant);
+  enterPhase('links');
   for (const link of mirror.childLinks) await relinkChildren(em, job, link);
 }
 

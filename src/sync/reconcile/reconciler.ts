@@ -7,6 +7,7 @@ import { numberCommit } from '../changes/number-commit.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
 import { type Claim, databaseNow, JobClaims } from '../jobs/job-claims.js';
+import { enterPhase } from '../jobs/job-phases.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import { MirroredResources, type RecordRules } from '../mirrored-resource.js';
@@ -76,6 +77,7 @@ export class Reconciler {
   }
 
   private async bringAbout(claim: Claim, prepare: (em: EntityManager, job: SyncJob) => Promise<Intent>): Promise<void> {
+    enterPhase('lock');
     const intent = await this.claims.underFence(claim, async (em, job) => {
       job.moveTo('reconciling', await databaseNow(em));
       job.phase = 'reconciling';
@@ -86,6 +88,7 @@ export class Reconciler {
       const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
       if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
       else await this.apply(em, job, state, intent);
+      enterPhase('commit');
       await dropStagingTable(em, job.id);
       await numberCommit(em, job);
       atStep('job concluded');
@@ -108,6 +111,7 @@ export class Reconciler {
     const at = await this.applicationTime(em, job);
     if (!job.dryRun) await applyDifference(em, job, mirror, at);
     atStep('difference applied');
+    enterPhase('late errors');
     counts.unresolved = await intent.noteUnresolved(em, job, mirror);
     await intent.report(em, job);
     job.counts = { ...counts };
