@@ -22,6 +22,8 @@ export type Phase =
   | 'links'
   /** Records without a parent, and the report of late errors. */
   | 'late errors'
+  /** ANALYZE of what was filled. */
+  | 'statistics'
   /** Drops the staging table, finishes the job's row, numbers the commit, and commits. */
   | 'commit';
 

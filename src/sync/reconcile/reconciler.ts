@@ -18,6 +18,7 @@ import { digestDifference } from './difference.js';
 import type { Intent } from './intent.js';
 import { hasUnresolved } from './late-errors.js';
 import { type MirrorTable, mirrorTable } from './mirror-table.js';
+import { refreshStatistics } from './refresh-statistics.js';
 import { ReversalIntent } from './reversal-intent.js';
 import { SnapshotIntent } from './snapshot-intent.js';
 import { dropStagingTable, stagingTable } from './staging-table.js';
@@ -109,12 +110,14 @@ export class Reconciler {
       }
     }
     const at = await this.applicationTime(em, job);
-    if (!job.dryRun) await applyDifference(em, job, mirror, at);
+    const touched = job.dryRun ? [] : await applyDifference(em, job, mirror, at);
     atStep('difference applied');
     enterPhase('late errors');
     counts.unresolved = await intent.noteUnresolved(em, job, mirror);
     await intent.report(em, job);
     job.counts = { ...counts };
+    enterPhase('statistics');
+    await refreshStatistics(em, touched, counts.created > plan.live);
     await this.conclude(em, job, state, intent.content(job), at);
   }
 
