@@ -56,6 +56,23 @@ it('a job that fills an empty mirror leaves its statistics, also those of the to
   expect(totals.n_distinct).toBeLessThan(-0.9);
 });
 
+it('a page of patients by total right after a first load takes the index of the totals', async () => {
+  const client = new pg.Client(server.databaseUrl);
+  await client.connect();
+  await client.query(`begin; set local role counterpart_app; set local counterpart.source = '1'`);
+
+  const { rows } = await client.query(
+    `explain select * from patient_of_source p
+      where p.source_id = 1 and p.deleted_at is null and p.payments_total >= '10000' and p.payments_total <= '90000'
+      order by p.payments_total desc, p.external_id limit 51`,
+  );
+  await client.end();
+
+  const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+  expect(plan).toContain('Index Scan Backward using patient_total');
+  expect(plan).toContain('Presorted Key: patient.payments_total');
+});
+
 it('a job that changes little analyzes nothing', async () => {
   const before = [await lastAnalyze('patient'), await lastAnalyze('payment')];
   const changed = somePayments(1_100, 1_500).map((payment) => ({ ...payment, amount: '7' }));
