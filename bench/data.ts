@@ -66,23 +66,56 @@ export async function writePatients(path: string, patients: number): Promise<voi
   });
 }
 
+/** Writes the same payments, and their patients, as the text that COPY takes into the tables of RAW. */
+export async function writeRaw(
+  files: { patients: string; payments: string },
+  rows: number,
+  patients: number,
+): Promise<void> {
+  await writeLines(files.patients, function* () {
+    for (let id = 0; id < patients; id += 1) yield `${id + 1}\t1\t${id}\tFirst${id % 1000}\tLast${id % 7919}`;
+  });
+  await writeLines(files.payments, function* () {
+    for (let place = 0; place < rows; place += 1) {
+      const { externalId, patientId, amount } = paymentAt(place, rows, patients);
+      yield `1\t${externalId}\t${Number(patientId) + 1}\t${amount}`;
+    }
+  });
+}
+
 function jsonOf({ externalId, patientId, amount }: BenchPayment): string {
   return `{"externalId":"${externalId}","patientId":"${patientId}","amount":${amount}}`;
 }
 
 const WRITE_BYTES = 256 * 1024;
 
-async function writeArray(path: string, elements: () => Iterable<string>): Promise<void> {
+function writeArray(path: string, elements: () => Iterable<string>): Promise<void> {
+  return write(path, function* () {
+    yield '[';
+    let separator = '';
+    for (const element of elements()) {
+      yield separator + element;
+      separator = ',';
+    }
+    yield ']';
+  });
+}
+
+function writeLines(path: string, lines: () => Iterable<string>): Promise<void> {
+  return write(path, function* () {
+    for (const line of lines()) yield `${line}\n`;
+  });
+}
+
+async function write(path: string, pieces: () => Iterable<string>): Promise<void> {
   const file = createWriteStream(path);
-  let text = '[';
-  let first = true;
-  for (const element of elements()) {
-    text += first ? element : `,${element}`;
-    first = false;
+  let text = '';
+  for (const piece of pieces()) {
+    text += piece;
     if (text.length < WRITE_BYTES) continue;
     if (!file.write(text)) await once(file, 'drain');
     text = '';
   }
-  file.end(`${text}]`);
+  file.end(text);
   await once(file, 'finish');
 }

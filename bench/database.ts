@@ -1,78 +1,61 @@
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
-import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
-import { createWriteStream } from 'node:fs';
+import { from as copyFrom } from 'pg-copy-streams';
 
-/** The payments' columns, in the order of the raw file. */
-const COLUMNS = 'source_id, external_id, patient_external_id, patient_id, amount, created, updated';
+/**
+ * The yardstick, frozen on 2026-11-30: it says nothing if it changes with the product's tables. COPY of payments into
+ * exactly this, with the patients there before.
+ */
+const RAW_TABLES = `
+  create table patients (id bigint primary key, source_id int not null, external_id text collate "C" not null,
+    first_name text, last_name text, unique (source_id, external_id));
+  create table payments (id bigint generated always as identity primary key, source_id int not null,
+    external_id text collate "C" not null, patient_id bigint references patients (id),
+    amount numeric(19,4) not null, created timestamptz not null default now(), updated timestamptz not null default now(),
+    unique (source_id, external_id));
+  create index on payments (patient_id)`;
 
-/** The yardstick's side of the database, and what brings it back to where it was. */
-export class BenchDatabase {
-  private constructor(private readonly client: pg.Client) {}
+const RAW_PATIENTS = 'copy patients (id, source_id, external_id, first_name, last_name) from stdin';
+const RAW_PAYMENTS = 'copy payments (source_id, external_id, patient_id, amount) from stdin';
 
-  static async connect(url: string): Promise<BenchDatabase> {
-    const client = new pg.Client(url);
-    await client.connect();
-    return new BenchDatabase(client);
-  }
+/** Makes an empty database. @returns its URL */
+export async function createDatabase(url: string, name: string): Promise<string> {
+  await run(url, `create database ${name}`);
+  return Object.assign(new URL(url), { pathname: `/${name}` }).href;
+}
 
-  close(): Promise<void> {
-    return this.client.end();
-  }
+export async function dropDatabase(url: string, name: string): Promise<void> {
+  await run(url, `drop database if exists ${name}`);
+}
 
-  async wal(): Promise<bigint> {
-    const { rows } = await this.client.query(`select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::text as bytes`);
-    return BigInt(rows[0].bytes);
-  }
-
-  /** The mirrored payments as a file for COPY: the same rows, resolved, in the order in which they were sent. */
-  async exportRaw(path: string): Promise<void> {
-    const sql = `copy (select ${COLUMNS} from payment where deleted_at is null order by hashtext(external_id)) to stdout`;
-    await pipeline(this.client.query(copyTo(sql)), createWriteStream(path));
-  }
-
-  /** RAW: the seconds that COPY takes into a table identical to `payment`: constraints, foreign keys, indexes. */
-  async rawCopy(path: string): Promise<number> {
-    await this.client.query(`
-      drop table if exists raw_payment;
-      create table raw_payment (like payment including all);
-      alter table raw_payment add foreign key (source_id) references source;
-      alter table raw_payment add foreign key (patient_id) references patient`);
-    await this.settle();
+/** The seconds that RAW takes in an empty database. What it leaves stays until the round is over: a DROP is a checkpoint. */
+export async function rawCopy(url: string, files: { patients: string; payments: string }): Promise<number> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    await client.query(RAW_TABLES);
+    await pipeline(createReadStream(files.patients), client.query(copyFrom(RAW_PATIENTS)));
     const start = performance.now();
-    await pipeline(createReadStream(path), this.client.query(copyFrom(`copy raw_payment (${COLUMNS}) from stdin`)));
-    const seconds = (performance.now() - start) / 1000;
-    await this.client.query('drop table raw_payment');
-    return seconds;
+    await pipeline(createReadStream(files.payments), client.query(copyFrom(RAW_PAYMENTS)));
+    return (performance.now() - start) / 1000;
+  } finally {
+    await client.end();
   }
+}
 
-  /** As if payments had never been sent. */
-  async forgetPayments(): Promise<void> {
-    await this.client.query(`
-      truncate payment;
-      update patient set payments_total = 0, payments_count = 0 where payments_count <> 0;
-      update mirror_state set content = null, applied_job = null where resource = 'payments';
-      delete from change`);
-    await this.settle();
-  }
+/** Where the server's WAL ends, in bytes. */
+export async function walPosition(url: string): Promise<number> {
+  const [row] = await run(url, `select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as bytes`);
+  return (row as { bytes: number }).bytes;
+}
 
-  /** Nothing that one measurement left to do falls into the next one. */
-  async settle(): Promise<void> {
-    await this.client.query('vacuum (analyze) patient');
-    await this.client.query('vacuum (analyze) payment');
-    await this.client.query('checkpoint');
-  }
-
-  /** Milliseconds from a job's start until its staging had ended, watched from outside. */
-  async watchStaging(jobId: string): Promise<number> {
-    for (;;) {
-      const { rows } = await this.client.query(
-        `select status, phase, extract(epoch from clock_timestamp() - started_at) as seconds from sync_job where id = $1`,
-        [jobId],
-      );
-      if (rows[0].phase === 'reconciling' || rows[0].status === 'completed') return Number(rows[0].seconds);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+async function run(url: string, sql: string): Promise<unknown[]> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows as unknown[];
+  } finally {
+    await client.end();
   }
 }

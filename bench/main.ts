@@ -1,126 +1,114 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.js';
-import { ServerProcess } from '../test/setup/server-process.js';
-import { writePatients, writePayments } from './data.js';
-import { BenchDatabase } from './database.js';
-import { report, type Figures } from './report.js';
-import { Sender } from './sender.js';
+import { findRunningPostgres } from '../src/platform/embedded-postgres/running-server.js';
+import { findStandIn } from '../src/platform/embedded-postgres/server-home.js';
+import { writePatients, writePayments, writeRaw } from './data.js';
+import { createDatabase, dropDatabase } from './database.js';
+import { report } from './report.js';
+import { type Round, runRound } from './round.js';
 
-/** Who asks how often when the query is measured. */
-const CALLERS = 4;
-const CALLS = 2_000;
+/** What the launcher of the embedded PostgreSQL sets otherwise than PostgreSQL does; the rest concerns its log and its port. */
+const POSTGRES_DEFAULTS = { max_wal_size: '1GB' };
 
 const { values } = parseArgs({
-  options: { rows: { type: 'string', default: '1000000' }, rounds: { type: 'string', default: '3' } },
+  options: {
+    rows: { type: 'string', default: '1000000' },
+    rounds: { type: 'string', default: '3' },
+    embedded: { type: 'boolean', default: false },
+    'database-url': { type: 'string' },
+    'pages-after-each-step': { type: 'boolean', default: false },
+  },
 });
 const rows = Number(values.rows);
-const rounds = Number(values.rounds);
 const patients = Math.max(10, Math.round(rows / 10));
+const external = values['database-url'];
 
 const folder = mkdtempSync(join(tmpdir(), 'counterpart-bench-'));
-const file = (name: string) => join(folder, name);
-const postgres = await startEmbeddedPostgres({ dataDir: join(folder, 'data') });
-let server: ServerProcess | null = null;
-let database: BenchDatabase | null = null;
-
 try {
-  // A minute's 6000 requests would be used up in seconds.
-  const settings = { DATABASE_URL: postgres.url, PORT: '0', LOG_LEVEL: 'warn', RATE_LIMIT_PER_MINUTE: '0' };
-  server = await ServerProcess.start(settings);
-  const sender = new Sender(server.url);
-  database = await BenchDatabase.connect(postgres.url);
-  console.log(`${rows} payments of ${patients} patients, ${rounds} rounds`);
+  const where = external
+    ? 'an external PostgreSQL'
+    : values.embedded
+      ? 'the embedded default'
+      : "PostgreSQL's defaults";
+  console.log(`${rows} payments of ${patients} patients, ${values.rounds} rounds, on ${where}`);
   await writeFiles();
-  await sender.load('/patients', file('patients.json'));
-  const figures = await measure(sender, database, server);
-  report(figures, { rows, patients, rounds, bytes: statSync(file('base.json')).size });
+  const rounds: Round[] = [];
+  for (let number = 1; number <= Number(values.rounds); number += 1) {
+    // Whoever comes second finds other caches and a fuller disk.
+    const round = await measure(number, number % 2 === 1);
+    console.log(`round ${number}: ${summaryOf(round)}`);
+    rounds.push(round);
+  }
+  report(rounds, { rows, patients, on: where, bytes: statSync(join(folder, 'base.json')).size });
 } finally {
-  await database?.close();
-  await server?.stop();
-  await postgres.stop();
   rmSync(folder, { recursive: true, force: true });
 }
 
 async function writeFiles(): Promise<void> {
+  const file = (name: string) => join(folder, name);
   await writePatients(file('patients.json'), patients);
   await writePayments(file('base.json'), { rows, patients });
   await writePayments(file('reversed.json'), { rows, patients, reversed: true });
   // 1 % changed, 0.5 % gone, 0.5 % new.
   await writePayments(file('delta.json'), { rows, patients, changeEvery: 100, dropEvery: 200, addEvery: 200 });
+  await writeRaw({ patients: file('patients.copy'), payments: file('payments.copy') }, rows, patients);
 }
 
-async function measure(api: Sender, db: BenchDatabase, process: ServerProcess): Promise<Figures> {
-  const figures: Figures = {
-    raw: [],
-    first: [],
-    ack: [],
-    other: [],
-    same: [],
-    delta: [],
-    staging: [],
-    wal: [],
-    memory: 0,
-    query: null,
-  };
-  // Once unmeasured: the machine is warm then, and the raw file can be made from what was stored.
-  await api.load('/payments', file('base.json'));
-  await db.exportRaw(file('raw.copy'));
-  for (let round = 0; round < rounds; round += 1) {
-    figures.raw.push(await db.rawCopy(file('raw.copy')));
-    await db.forgetPayments();
-    const first = await api.load('/payments', file('base.json'));
-    figures.first.push(first.total);
-    figures.ack.push(first.ack);
-    await db.settle();
-    figures.other.push(await otherOrder(api, db, figures));
-    await db.settle();
-    await api.load('/payments', file('base.json'));
-    await db.settle();
-    figures.same.push((await api.load('/payments', file('base.json'))).total);
-    await db.settle();
-    figures.delta.push((await api.load('/payments', file('delta.json'))).total);
-    console.log(`round ${round + 1}: ${lastOf(figures)}`);
-  }
-  await api.load('/payments', file('base.json'));
-  figures.memory = process.peakMemory();
-  figures.query = await askByTotal(process.url);
-  return figures;
-}
-
-async function otherOrder(api: Sender, db: BenchDatabase, figures: Figures): Promise<number> {
-  let before = 0n;
-  const load = await api.load('/payments', file('reversed.json'), async (jobId) => {
-    before = await db.wal();
-    figures.staging.push(rows / (await db.watchStaging(jobId)));
-  });
-  figures.wal.push(Number((await db.wal()) - before));
-  return load.total;
-}
-
-/** Latencies of pages of patients by total, over HTTP, with a few callers at once: milliseconds. */
-async function askByTotal(url: string): Promise<Figures['query']> {
-  const latencies: number[] = [];
-  const caller = async () => {
-    while (latencies.length < CALLS) {
-      const min = Math.floor(Math.random() * 5_000);
-      const start = performance.now();
-      const response = await fetch(`${url}/patients?payment_min=${min}&payment_max=${min + 500}&sort=-paymentsTotal`);
-      const { items } = (await response.json()) as { items: unknown[] };
-      latencies.push(performance.now() - start);
-      if (items.length === 0 && rows >= 100_000) throw new Error('a page without patients measures nothing');
+async function measure(number: number, rawFirst: boolean): Promise<Round> {
+  const plan = { folder, rawFirst, pagesAfterEachStep: values['pages-after-each-step'] };
+  const dataDir = join(folder, `data-${number}`);
+  if (external) return onServer(external, plan);
+  mkdirSync(dataDir);
+  try {
+    if (values.embedded) {
+      const environment = { DATA_DIR: dataDir, DATABASE_URL: undefined };
+      return await runRound({ ...plan, environment, open: () => openEmbedded(dataDir) });
     }
-  };
-  await Promise.all(Array.from({ length: CALLERS }, caller));
-  const sorted = latencies.toSorted((a, b) => a - b);
-  const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+    const postgres = await startEmbeddedPostgres({ dataDir, settings: POSTGRES_DEFAULTS });
+    try {
+      return await onServer(postgres.url, plan);
+    } finally {
+      await postgres.stop();
+    }
+  } finally {
+    await removeData(dataDir);
+  }
 }
 
-function lastOf({ raw, first, other, same, delta }: Figures): string {
-  return Object.entries({ raw, first, other, same, delta })
-    .map(([name, seconds]) => `${name} ${seconds.at(-1)?.toFixed(2)} s`)
-    .join(', ');
+/** In two new databases of a server that runs already. */
+async function onServer(
+  url: string,
+  plan: { folder: string; rawFirst: boolean; pagesAfterEachStep: boolean },
+): Promise<Round> {
+  const names = { product: 'counterpart_bench', raw: 'counterpart_bench_raw' };
+  for (const name of Object.values(names)) await dropDatabase(url, name);
+  const product = await createDatabase(url, names.product);
+  const raw = await createDatabase(url, names.raw);
+  try {
+    return await runRound({ ...plan, environment: { DATABASE_URL: product }, open: async () => ({ product, raw }) });
+  } finally {
+    for (const name of Object.values(names)) await dropDatabase(url, name);
+  }
+}
+
+/** In the PostgreSQL that the product has started for itself. */
+async function openEmbedded(dataDir: string): Promise<{ product: string; raw: string }> {
+  const product = await findRunningPostgres(dataDir);
+  if (product === undefined) throw new Error('the product has started no PostgreSQL');
+  return { product, raw: await createDatabase(product, 'counterpart_bench_raw') };
+}
+
+/** Also what lies elsewhere because the server's user may not enter the directory. */
+async function removeData(dataDir: string): Promise<void> {
+  for (const directory of [await findStandIn(dataDir), dataDir]) {
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function summaryOf({ raw, steps, pages }: Round): string {
+  const times = Object.entries(steps).map(([name, { total }]) => `${name} ${total.toFixed(2)} s`);
+  return [`RAW ${raw.toFixed(2)} s`, ...times, `page p95 ${pages.p95.toFixed(1)} ms`].join(', ');
 }

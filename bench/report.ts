@@ -1,73 +1,95 @@
-import Table from 'cli-table3';
-
-/** Seconds of each round, unless the name says otherwise. */
-export interface Figures {
-  raw: number[];
-  first: number[];
-  /** Until the 202 of the first load. */
-  ack: number[];
-  other: number[];
-  same: number[];
-  delta: number[];
-  /** Rows per second that were read, checked and staged. */
-  staging: number[];
-  /** Bytes of WAL of the job that changed nothing, after its bytes were kept. */
-  wal: number[];
-  /** Bytes. */
-  memory: number;
-  /** Milliseconds. */
-  query: { p50: number; p95: number; p99: number } | null;
-}
+import { type Round, type StepName, STEPS } from './round.js';
 
 const MIB = 1024 ** 2;
 
-/** Prints the table, then the same as one line of JSON. */
-export function report(
-  figures: Figures,
-  setting: { rows: number; patients: number; rounds: number; bytes: number },
-): void {
-  const raw = median(figures.raw);
-  const timed = (name: string, seconds: number[], target: string) => {
-    const value = median(seconds);
-    return [
-      name,
-      `${value.toFixed(2)} s`,
-      `${(raw / value).toFixed(2)} x RAW`,
-      target,
-      seconds.map((one) => one.toFixed(2)).join(' '),
-    ];
-  };
-  const table = new Table({ head: ['what', 'median', 'speed', 'target', 'rounds'], style: { head: [], border: [] } });
-  table.push(
-    timed('RAW: COPY into an identical table', figures.raw, ''),
-    timed('first load', figures.first, '>= 0.7 x'),
-    timed('other order', figures.other, '>= 3.5 x'),
-    timed('same bytes', figures.same, '>= 20 x'),
-    timed('delta of 2 %', figures.delta, '>= 3 x'),
-    timed('upload alone, to the 202', figures.ack, ''),
-    [
-      'read + check + stage',
-      `${Math.round(median(figures.staging)).toLocaleString('en')} rows/s`,
-      '',
-      '',
-      figures.staging.map(Math.round).join(' '),
-    ],
-    ['WAL when nothing changed', `${(median(figures.wal) / MIB).toFixed(2)} MiB`, '', '< 1 MB', ''],
-    ['peak memory of the server', `${Math.round(figures.memory / MIB)} MiB`, '', '<= 350 MB', ''],
-    [
-      'GET /patients by total, p50',
-      `${figures.query?.p50.toFixed(1)} ms`,
-      '',
-      '',
-      `p99 ${figures.query?.p99.toFixed(1)}`,
-    ],
-    ['GET /patients by total, p95', `${figures.query?.p95.toFixed(1)} ms`, '', '<= 15 ms', ''],
+const TARGETS: Record<StepName, string> = {
+  patients: '',
+  'first load': '≥ 0.7 ×',
+  'other order': '≥ 3.5 ×',
+  'same bytes': '≥ 20 ×',
+  'delta of 2 %': '≥ 3 ×',
+};
+
+/** Prints tables for `bench/README.md`: the figures, then the phases of each step; then all of it as one line of JSON. */
+export function report(rounds: Round[], setting: Record<string, unknown>): void {
+  console.log();
+  print(
+    ['what', 'median', '× RAW', 'target', 'rounds'],
+    [rawRow(rounds), ...STEPS.map(stepRow(rounds)), ...others(rounds)],
   );
-  console.log(table.toString());
-  console.log(JSON.stringify({ ...setting, ...figures }));
+  console.log('\nSeconds by phase, medians of the rounds:\n');
+  print(['phase', ...STEPS.map(({ name }) => name)], phaseRows(rounds));
+  console.log(`\n${JSON.stringify({ ...setting, rounds })}`);
+}
+
+function rawRow(rounds: Round[]): string[] {
+  const seconds = rounds.map(({ raw }) => raw);
+  return ['RAW', `${median(seconds).toFixed(1)} s`, '1', '', list(seconds, 1)];
+}
+
+/** The median of the rounds' ratios: each round's RAW was measured beside it. */
+function stepRow(rounds: Round[]) {
+  return ({ name }: { name: StepName }): string[] => {
+    const seconds = rounds.map(({ steps }) => steps[name].total);
+    const ratios = rounds.map(({ raw, steps }) => raw / steps[name].total);
+    const speed = name === 'patients' ? '' : `**${median(ratios).toFixed(2)}**`;
+    return [name, `${median(seconds).toFixed(2)} s`, speed, TARGETS[name], list(seconds, 2)];
+  };
+}
+
+function others(rounds: Round[]): string[][] {
+  const ack = rounds.map(({ steps }) => steps['first load'].ack);
+  const staged = rounds.map(({ steps }) => steps['other order'].received / (steps['other order'].phases['stage'] ?? 0));
+  const wal = rounds.map(({ steps }) => steps['other order'].walBytes / MIB);
+  const memory = rounds.map(({ peakMemoryBytes }) => peakMemoryBytes / MIB);
+  const p95 = (pages: Round['pages'][]) => pages.map((times) => times.p95);
+  const atTheEnd = rounds.map(({ pages }) => pages);
+  const rest = `p50 ${median(atTheEnd.map(({ p50 }) => p50)).toFixed(1)}, p99 ${median(atTheEnd.map(({ p99 }) => p99)).toFixed(1)}`;
+  return [
+    ['upload alone, to the 202', `${median(ack).toFixed(2)} s`, '', '', list(ack, 2)],
+    ['read, check, stage', `${Math.round(median(staged)).toLocaleString('en')} rows/s`, '', '', list(staged, 0)],
+    ['WAL when nothing changed', `${median(wal).toFixed(2)} MiB`, '', '< 1 MB', list(wal, 2)],
+    ['peak memory of the server', `${Math.max(...memory).toFixed(0)} MiB`, '', '≤ 350 MB', list(memory, 0)],
+    [
+      `page of patients by total, p95 (${rest})`,
+      `${median(p95(atTheEnd)).toFixed(1)} ms`,
+      '',
+      '≤ 25 ms',
+      list(p95(atTheEnd), 1),
+    ],
+    ...STEPS.flatMap(({ name }) => {
+      const pages = rounds.map(({ steps }) => steps[name].pages).filter((times) => times !== null);
+      return pages.length === 0
+        ? []
+        : [[`the same after ${name}`, `${median(p95(pages)).toFixed(1)} ms`, '', '', list(p95(pages), 1)]];
+    }),
+  ];
+}
+
+function phaseRows(rounds: Round[]): string[][] {
+  const names = new Set(rounds.flatMap(({ steps }) => STEPS.flatMap(({ name }) => Object.keys(steps[name].phases))));
+  // In the order of the first load, which comes to all of them.
+  const first = Object.keys(rounds[0]?.steps['first load'].phases ?? {});
+  const ordered = [...new Set([...first, ...names])];
+  return ordered.map((phase) => [
+    phase,
+    ...STEPS.map(({ name }) => {
+      const seconds = rounds.map(({ steps }) => steps[name].phases[phase]).filter((value) => value !== undefined);
+      return seconds.length === 0 ? '' : median(seconds).toFixed(2);
+    }),
+  ]);
+}
+
+function print(head: string[], rows: string[][]): void {
+  for (const row of [head, head.map(() => '---'), ...rows]) console.log(`| ${row.join(' | ')} |`);
+}
+
+function list(numbers: number[], digits: number): string {
+  return numbers.map((one) => one.toFixed(digits)).join(' ');
 }
 
 function median(numbers: number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const middle = (sorted.length - 1) / 2;
+  return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2;
 }

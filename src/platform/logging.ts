@@ -36,6 +36,9 @@ export const LOGGED_FIELDS: ReadonlySet<string> = new Set([
   'webhook',
   'delivery',
   'claim',
+  // How a job ended, and the seconds of each of its phases.
+  'status',
+  'phases',
   // Why an endpoint was disabled, or a request not let in: one of our own words.
   'reason',
 ]);

@@ -78,5 +78,10 @@ it('whatever is asked and whatever breaks, the log names requests by route, id a
   expect(told.flatMap((line) => Object.keys(line)).filter((name) => !known.includes(name))).toEqual([]);
   const paths = told.filter(({ reqId, req }) => reqId === 'asked-by-test' && req).map(({ req }) => req.path);
   expect(paths).toEqual(expect.arrayContaining(['/patients', '/patients/:externalId', `/sync/jobs/${nobody}`, 'none']));
+  const ended = told.find(({ msg }) => msg === 'an attempt at a job has ended');
+  expect(ended).toMatchObject({
+    status: 'completed',
+    phases: { stage: expect.any(Number), insert: expect.any(Number) },
+  });
   expect(log).not.toContain(CANARY);
 });

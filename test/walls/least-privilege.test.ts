@@ -64,6 +64,12 @@ describe('a server whose user owns nothing', () => {
     expect((await server.fetch('/metrics')).status).toBe(200);
   });
 
+  it('leaves statistics of what it has filled', async () => {
+    expect(await new Sender(server).mirror('/patients', somePatients(1_200))).toMatchObject({ status: 'completed' });
+    const [table] = await query(database, `select reltuples from pg_class where oid = 'patient'::regclass`);
+    expect(table.reltuples).toBeGreaterThanOrEqual(1_200);
+  });
+
   it('sees no row of any source by a session of its own', async () => {
     const [seen] = await query(as(LOGIN), 'select count(*)::int as patients from patient');
     expect(seen).toEqual({ patients: 0 });

@@ -11,6 +11,7 @@ import { SnapshotFault } from '../read/snapshot-fault.js';
 import { Stager } from '../read/stager.js';
 import { Reconciler } from '../reconcile/reconciler.js';
 import { type Claim, FenceLost, JobClaims } from './job-claims.js';
+import { enterPhase, measurePhases } from './job-phases.js';
 import { JobQueue } from './job-queue.js';
 import { RunningJobs } from './running-jobs.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
@@ -45,8 +46,9 @@ export class JobRunner {
     const claim = await this.claims.claim(jobId);
     if (!claim) return 'not now';
     atStep('job claimed');
-    await this.running.run(claim, () => this.work(claim));
+    const phases = await measurePhases(() => this.running.run(claim, () => this.work(claim)));
     const job = await this.em.fork().findOneOrFail(SyncJob, jobId);
+    this.logger.log({ job: jobId, status: job.status, phases }, 'an attempt at a job has ended');
     await this.queue.hintNext(job.sourceId, job.resource);
     atStep('hint done');
     return 'done';
@@ -91,7 +93,9 @@ export class JobRunner {
     }
     const snapshot = await em.findOneOrFail(Snapshot, { id: job.snapshotId });
     const rules = this.stager.rules();
+    enterPhase('compare bytes');
     if (await this.reconciler.finishIfIdentical(claim, snapshot, rules)) return;
+    enterPhase('stage');
     await this.stager.stage(claim, snapshot, rules);
     atStep('all staged');
     await this.reconciler.reconcile(claim, snapshot, rules);

@@ -1,19 +1,44 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import type { EntityManager, QueryResult } from '@mikro-orm/postgresql';
+import { enterPhase } from '../jobs/job-phases.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import type { LinkColumns, MirrorTable } from './mirror-table.js';
+import type { TouchedRows } from './refresh-statistics.js';
 
 /**
  * Makes the live rows what the `difference` says, and with them the change log, the links between parents and children,
  * and the parents' totals. A handful of statements, whatever the number of rows.
+ * @returns how many rows of which tables were touched
  */
-export async function applyDifference(em: EntityManager, job: SyncJob, mirror: MirrorTable, at: Date): Promise<void> {
+export async function applyDifference(
+  em: EntityManager,
+  job: SyncJob,
+  mirror: MirrorTable,
+  at: Date,
+): Promise<TouchedRows[]> {
   const instant = at.toISOString();
+  enterPhase('change log');
   await logChanges(em, job, mirror, instant);
-  await tombstone(em, mirror, instant);
-  await update(em, mirror, instant);
-  await insert(em, job, mirror, instant);
-  if (mirror.link) await addToTotals(em, mirror.link, instant);
-  for (const link of mirror.childLinks) await relinkChildren(em, job, link);
+  enterPhase('delete');
+  const deleted = await tombstone(em, mirror, instant);
+  enterPhase('update');
+  const updated = await update(em, mirror, instant);
+  enterPhase('insert');
+  const inserted = await insert(em, job, mirror, instant);
+  const touched = [{ table: mirror.table, rows: deleted + updated + inserted }];
+  if (mirror.link) {
+    enterPhase('totals');
+    touched.push({ table: mirror.link.parentTable, rows: await addToTotals(em, mirror.link, instant) });
+  }
+  enterPhase('links');
+  for (const link of mirror.childLinks) {
+    touched.push({ table: link.childTable, rows: await relinkChildren(em, job, link) });
+  }
+  return touched;
+}
+
+/** @returns how many rows a statement has written */
+async function write(em: EntityManager, sql: string, values: unknown[] = []): Promise<number> {
+  return (await em.execute<QueryResult>(sql, values, 'run')).affectedRows;
 }
 
 /** What a row was before it was updated, deleted or restored. What was created needs no image. */
@@ -29,21 +54,23 @@ async function logChanges(em: EntityManager, job: SyncJob, mirror: MirrorTable, 
   );
 }
 
-async function tombstone(em: EntityManager, mirror: MirrorTable, at: string): Promise<void> {
+async function tombstone(em: EntityManager, mirror: MirrorTable, at: string): Promise<number> {
   const noTotals = mirror.childLinks
     .flatMap(({ totals }) => (totals ? [`, ${totals.sumColumn} = 0, ${totals.countColumn} = 0`] : []))
     .join('');
-  await em.execute(
+  return write(
+    em,
     `update ${mirror.table} t set deleted_at = ?${noTotals}
        from difference d where d.operation = 'D' and t.id = d.id`,
     [at],
   );
 }
 
-async function update(em: EntityManager, mirror: MirrorTable, at: string): Promise<void> {
+async function update(em: EntityManager, mirror: MirrorTable, at: string): Promise<number> {
   const values = mirror.columns.map(({ column }) => `${column} = d.${column}, `).join('');
   const link = mirror.link ? `${mirror.link.linkColumn} = d.new_link, ` : '';
-  await em.execute(
+  return write(
+    em,
     `update ${mirror.table} t set ${values}${link}updated = ?, deleted_at = null
        from difference d where d.operation in ('U', 'R') and t.id = d.id`,
     [at],
@@ -51,16 +78,18 @@ async function update(em: EntityManager, mirror: MirrorTable, at: string): Promi
 }
 
 /** In the order of the ids, which keeps the unique index's pages together: 15 % faster than as they come. */
-async function insert(em: EntityManager, job: SyncJob, mirror: MirrorTable, at: string): Promise<void> {
+async function insert(em: EntityManager, job: SyncJob, mirror: MirrorTable, at: string): Promise<number> {
   const columns = mirror.columns.map(({ column }) => `${column}, `).join('');
   const link = mirror.link ? [`${mirror.link.linkColumn}, `, 'new_link, '] : ['', ''];
   job.createdAfterId = await lastId(em, mirror);
-  await em.execute(
+  const inserted = await write(
+    em,
     `insert into ${mirror.table} (source_id, external_id, ${columns}${link[0]}created, updated)
      select ?, external_id, ${columns}${link[1]}?, ? from difference where operation = 'I' order by external_id`,
     [job.sourceId, at, at],
   );
   job.createdUpToId = await lastId(em, mirror);
+  return inserted;
 }
 
 /** The highest id that anybody was given so far: other sources' jobs may be inserting too. */
@@ -76,10 +105,11 @@ async function lastId(em: EntityManager, mirror: MirrorTable): Promise<number> {
  * The parents of touched children get the difference, not a new sum: exact, and independent of their size. What the sum
  * was before is logged, so that pages in its order stay right while it moves.
  */
-async function addToTotals(em: EntityManager, link: LinkColumns, at: string): Promise<void> {
-  if (!link.totals) return;
+async function addToTotals(em: EntityManager, link: LinkColumns, at: string): Promise<number> {
+  if (!link.totals) return 0;
   const { ofColumn, oldOfColumn, sumColumn, countColumn } = link.totals;
-  await em.execute(
+  return write(
+    em,
     `with touched as (
        select old_link as parent_id, -${oldOfColumn} as amount, -1 as items from difference
         where operation in ('U', 'D') and old_link is not null
@@ -101,10 +131,14 @@ async function addToTotals(em: EntityManager, link: LinkColumns, at: string): Pr
   );
 }
 
-/** Children of parents that are gone become unresolved; those that waited for parents that have arrived are resolved. */
-async function relinkChildren(em: EntityManager, job: SyncJob, link: LinkColumns): Promise<void> {
+/**
+ * Children of parents that are gone become unresolved; those that waited for parents that have arrived are resolved.
+ * @returns how many children that are
+ */
+async function relinkChildren(em: EntityManager, job: SyncJob, link: LinkColumns): Promise<number> {
   const { childTable, linkColumn, keyColumn, parentTable, totals } = link;
-  await em.execute(
+  const unlinked = await write(
+    em,
     `update ${childTable} c set ${linkColumn} = null
        from difference d where d.operation = 'D' and c.source_id = ? and c.${linkColumn} = d.id`,
     [job.sourceId],
@@ -114,14 +148,15 @@ async function relinkChildren(em: EntityManager, job: SyncJob, link: LinkColumns
       from difference d join ${parentTable} p on p.source_id = ${job.sourceId} and p.external_id = d.external_id
      where d.operation in ('I', 'R') and c.source_id = ${job.sourceId}
        and c.${linkColumn} is null and c.deleted_at is null and c.${keyColumn} = d.external_id`;
-  if (!totals) {
-    await em.execute(resolve);
-    return;
-  }
+  if (!totals) return unlinked + (await write(em, resolve));
   const { ofColumn, sumColumn, countColumn } = totals;
-  await em.execute(`
-    with resolved as (${resolve} returning c.${linkColumn} as parent_id, c.${ofColumn} as amount)
-    update ${parentTable} p set ${sumColumn} = children.amount, ${countColumn} = children.items
-      from (select parent_id, sum(amount) as amount, count(*) as items from resolved group by parent_id) children
-     where p.id = children.parent_id`);
+  const [row] = await em.execute<{ resolved: number }[]>(`
+    with resolved as (${resolve} returning c.${linkColumn} as parent_id, c.${ofColumn} as amount),
+    summed as (
+      update ${parentTable} p set ${sumColumn} = children.amount, ${countColumn} = children.items
+        from (select parent_id, sum(amount) as amount, count(*) as items from resolved group by parent_id) children
+       where p.id = children.parent_id
+    )
+    select count(*)::int as resolved from resolved`);
+  return unlinked + (row?.resolved ?? 0);
 }

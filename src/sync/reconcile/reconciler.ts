@@ -7,6 +7,7 @@ import { numberCommit } from '../changes/number-commit.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
 import { type Claim, databaseNow, JobClaims } from '../jobs/job-claims.js';
+import { enterPhase } from '../jobs/job-phases.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import { MirroredResources, type RecordRules } from '../mirrored-resource.js';
@@ -17,6 +18,7 @@ import { digestDifference } from './difference.js';
 import type { Intent } from './intent.js';
 import { hasUnresolved } from './late-errors.js';
 import { type MirrorTable, mirrorTable } from './mirror-table.js';
+import { refreshStatistics } from './refresh-statistics.js';
 import { ReversalIntent } from './reversal-intent.js';
 import { SnapshotIntent } from './snapshot-intent.js';
 import { dropStagingTable, stagingTable } from './staging-table.js';
@@ -76,6 +78,7 @@ export class Reconciler {
   }
 
   private async bringAbout(claim: Claim, prepare: (em: EntityManager, job: SyncJob) => Promise<Intent>): Promise<void> {
+    enterPhase('lock');
     const intent = await this.claims.underFence(claim, async (em, job) => {
       job.moveTo('reconciling', await databaseNow(em));
       job.phase = 'reconciling';
@@ -86,6 +89,7 @@ export class Reconciler {
       const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
       if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
       else await this.apply(em, job, state, intent);
+      enterPhase('commit');
       await dropStagingTable(em, job.id);
       await numberCommit(em, job);
       atStep('job concluded');
@@ -106,11 +110,14 @@ export class Reconciler {
       }
     }
     const at = await this.applicationTime(em, job);
-    if (!job.dryRun) await applyDifference(em, job, mirror, at);
+    const touched = job.dryRun ? [] : await applyDifference(em, job, mirror, at);
     atStep('difference applied');
+    enterPhase('late errors');
     counts.unresolved = await intent.noteUnresolved(em, job, mirror);
     await intent.report(em, job);
     job.counts = { ...counts };
+    enterPhase('statistics');
+    await refreshStatistics(em, touched, counts.created > plan.live);
     await this.conclude(em, job, state, intent.content(job), at);
   }
 

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Config } from '../../platform/config.js';
 import { Refusal } from '../../platform/refusal.js';
+import { enterPhase } from '../jobs/job-phases.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import type { MirroredResource } from '../mirrored-resource.js';
 import { reasonToHold } from './deletion-guard.js';
@@ -18,10 +19,13 @@ export class ReversalIntent implements Intent {
 
   /** @throws Refusal 409 if later jobs have touched the same rows meanwhile */
   async propose(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<Proposal> {
+    enterPhase('count rows');
     const original = await em.findOneOrFail(SyncJob, { id: job.revertOf });
     refuseIfTouched(await countTouchedSince(em, original, mirror));
     const live = await countLive(em, job, mirror);
+    enterPhase('difference');
     await findReversal(em, original, mirror);
+    enterPhase('plan');
     const found = await countDifference(em);
     const reason = reasonToHold({ deletes: job.deletes, valid: null, live, deleted: found.delete }, this.config);
     const { restore: created, update: updated, delete: deleted } = found;

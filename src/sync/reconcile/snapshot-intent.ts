@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Config } from '../../platform/config.js';
 import type { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
+import { enterPhase } from '../jobs/job-phases.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import type { MirroredResource, RecordRules } from '../mirrored-resource.js';
 import { recordLimits } from '../read/read-limits.js';
@@ -33,16 +34,20 @@ export class SnapshotIntent implements Intent {
   ) {}
 
   async propose(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<Proposal> {
+    enterPhase('count rows');
     let valid = await validRows(em, job);
     const live = await countLive(em, job, mirror);
     await createLateErrors(em);
+    enterPhase('difference');
     await findDifference(em, job, mirror);
+    enterPhase('duplicates');
     let duplicates = 0;
     if (await hasDuplicates(em, job, valid, live, await countDifference(em))) {
       duplicates = await setDuplicatesAside(em, job);
       valid -= duplicates;
       await findDifference(em, job, mirror);
     }
+    enterPhase('plan');
     const retained = await retainRejected(em, job, mirror);
     const found = await countDifference(em);
     const created = found.insert + found.restore;

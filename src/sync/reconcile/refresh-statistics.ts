@@ -1,0 +1,46 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+
+/** Rows of a table that a job has created, changed or deleted. */
+export interface TouchedRows {
+  /** The table's name as an identifier. */
+  table: string;
+  rows: number;
+}
+
+/** Below this the planner's choice hardly matters, and ANALYZE costs more than the job. */
+const FEW_ROWS = 1_000;
+
+/** The share at which autovacuum would analyze a table as well (`autovacuum_analyze_scale_factor`), up to a minute later. */
+const SUBSTANTIAL_SHARE = 0.1;
+
+/**
+ * Analyzes the tables of which a job has touched a substantial share: a page right after the job must not be planned with
+ * the statistics of before it. After a first load those said that the source had one row, and a page of patients by
+ * total sorted 35,000 rows (p95 264 ms). To be called as late as possible: other jobs' ANALYZE of these tables waits for the
+ * commit.
+ * @param fillsSource whether most rows of the source are new. The statistics know nothing of a new source, however small
+ * it is beside the others.
+ */
+export async function refreshStatistics(
+  em: EntityManager,
+  touched: TouchedRows[],
+  fillsSource: boolean,
+): Promise<void> {
+  // Always in the same order, so that two jobs which analyze the same tables cannot wait for each other.
+  const tables = touched.toSorted((a, b) => (a.table < b.table ? -1 : 1));
+  for (const { table, rows } of tables) {
+    if (rows < FEW_ROWS) continue;
+    if (fillsSource || rows >= SUBSTANTIAL_SHARE * (await knownRows(em, table))) {
+      // A function of the owner's: the application's role owns no table.
+      await em.execute('select analyze_mirror(?)', [table]);
+    }
+  }
+}
+
+/** The number of rows that the planner reckons with; -1 if the table was never analyzed. */
+async function knownRows(em: EntityManager, table: string): Promise<number> {
+  const [row] = await em.execute<{ reltuples: number }[]>('select reltuples from pg_class where oid = ?::regclass', [
+    table,
+  ]);
+  return row?.reltuples ?? -1;
+}
