@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import fc from 'fast-check';
-import { BACKENDS, startTestServer, type TestServer } from '../setup/test-server.js';
+import { backendsOr, startTestServer, type TestServer } from '../setup/test-server.js';
 import { FeedConsumer } from './feed-consumer.js';
 import { type Command, story } from './model-commands.js';
 import { Sender } from './sender.js';
@@ -11,7 +11,7 @@ const LIMIT_MS = Math.max(30_000, RUNS * 8_000);
 
 const RESOURCES = ['patients', 'payments'] as const;
 
-describe.each(BACKENDS)('on the %s queue', (backend) => {
+describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
   let server: TestServer;
 
   beforeAll(async () => {

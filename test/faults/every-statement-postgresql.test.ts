@@ -1,8 +1,9 @@
+import { IS_EXHAUSTIVE } from '../setup/exhaustive.js';
 import { describeDeaths } from './deaths.js';
-import { fullSnapshot } from './scenarios.js';
+import { fullSnapshot, otherScenarios } from './scenarios.js';
 
-// Every statement, in three walks.
-describeDeaths(
-  'postgresql',
-  [1, 2, 3].map((first) => [fullSnapshot, { first, stride: 3 }]),
-);
+// The statements of a job are the same on both queues: a sample goes through a whole reconciliation on this one.
+describeDeaths('postgresql', [
+  [fullSnapshot, 'transactions'],
+  ...(IS_EXHAUSTIVE ? otherScenarios.map((scenario) => [scenario, 'ends'] as const) : []),
+]);

@@ -61,7 +61,7 @@ export const fullSnapshot: Scenario = {
   },
 };
 
-export const partialSnapshot: Scenario = {
+const partialSnapshot: Scenario = {
   name: 'a partial snapshot of payments, some of them unresolved',
   prepare,
   begin: (from) =>
@@ -86,14 +86,14 @@ export const partialSnapshot: Scenario = {
   },
 };
 
-export const heldSnapshot: Scenario = {
+const heldSnapshot: Scenario = {
   name: 'a snapshot that is held',
   prepare,
   begin: (from) => submitted(from, '/patients?deletes=hold', NEXT),
   end: { status: 'awaiting_approval', plan: { create: 3, update: 1, delete: 1, unchanged: 1, live: 4, held: true } },
 };
 
-export const approvedSnapshot: Scenario = {
+const approvedSnapshot: Scenario = {
   name: 'a plan that was approved',
   prepare: async (from) => {
     await prepare(from);
@@ -106,14 +106,14 @@ export const approvedSnapshot: Scenario = {
   end: { ...fullSnapshot.end, plan: { create: 3, update: 1, delete: 1, unchanged: 1, live: 4 } },
 };
 
-export const truncatedSnapshot: Scenario = {
+const truncatedSnapshot: Scenario = {
   name: 'a snapshot that is cut off',
   prepare,
   begin: (from) => submitted(from, '/patients', `${JSON.stringify([...NEXT, { externalId: 1 }]).slice(0, -1)},`),
   end: { status: 'failed', error: { code: 'truncated', record: 8 } },
 };
 
-export const sameSnapshot: Scenario = {
+const sameSnapshot: Scenario = {
   name: 'the same bytes again',
   prepare: async (from) => {
     await prepare(from);
@@ -123,7 +123,7 @@ export const sameSnapshot: Scenario = {
   end: { status: 'completed', counts: { received: 4, unchanged: 2, rejected: 2, created: 0, updated: 0, deleted: 0 } },
 };
 
-export const revertedSnapshot: Scenario = {
+const revertedSnapshot: Scenario = {
   name: 'the revert of a snapshot',
   prepare: async (from) => {
     await prepare(from);
@@ -135,6 +135,16 @@ export const revertedSnapshot: Scenario = {
   },
   end: { status: 'completed', counts: { received: 2, created: 1, updated: 1, deleted: 3, rejected: 0, unresolved: 0 } },
 };
+
+/** All ways that a job can go but that of `fullSnapshot`. */
+export const otherScenarios: Scenario[] = [
+  partialSnapshot,
+  heldSnapshot,
+  approvedSnapshot,
+  truncatedSnapshot,
+  revertedSnapshot,
+  sameSnapshot,
+];
 
 async function submitted(from: Sender, path: string, body: unknown): Promise<JobView> {
   const response = await from.post(path, body);

@@ -18,7 +18,9 @@ const FLAGS = [
 const WORKER_SILENCE_MS = 500;
 
 /** What happens to a process, see `fault.mjs`. */
-export type Fault = Partial<Record<'FAULT_FROM' | 'FAULT_STATEMENT' | 'FAULT_DIE_AT' | 'FAULT_PAUSE_AT', string>>;
+export type Fault = Partial<
+  Record<'FAULT_FROM' | 'FAULT_STATEMENT' | 'FAULT_TRACE' | 'FAULT_DIE_AT' | 'FAULT_PAUSE_AT', string>
+>;
 
 /** A database, an api in this process, and any number of processes that share them and may come to grief. */
 export class Stage {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { BACKENDS, startTestServer, type TestServer } from '../setup/test-server.js';
+import { backendsOr, startTestServer, type TestServer } from '../setup/test-server.js';
 import { aPatient, aPayment, Sender, somePatients } from './sender.js';
 
 const INSTANT = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -7,7 +7,7 @@ const NOBODY = '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c';
 
 const RICK = { firstName: 'Rick', lastName: 'Deckard', middleName: null, dateOfBirth: null };
 
-describe.each(BACKENDS)('on the %s queue', (backend) => {
+describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
   let server: TestServer;
   let from: Sender;
 

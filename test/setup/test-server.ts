@@ -4,6 +4,7 @@ import pg from 'pg';
 import { type Config, loadConfig } from '../../src/platform/config.js';
 import { type Server, startServer } from '../../src/server.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
+import { IS_EXHAUSTIVE } from './exhaustive.js';
 
 export type Backend = 'postgresql' | 'redis';
 
@@ -19,8 +20,16 @@ if (!hasRedis) {
   console.warn('\n  REDIS IS NOT THERE: the tests on the Redis queue are SKIPPED\n');
 }
 
-/** The queue backends that can be tested here: every end-to-end suite runs on each. */
+/** The queue backends that can be tested here: what concerns the queue is tested on each. */
 export const BACKENDS: Backend[] = hasRedis ? ['postgresql', 'redis'] : ['postgresql'];
+
+/**
+ * The backends for a suite to which the queue is only a means: this one, or another if it is not there; both where the tests
+ * are exhaustive.
+ */
+export function backendsOr(one: Backend): Backend[] {
+  return IS_EXHAUSTIVE ? BACKENDS : [BACKENDS.includes(one) ? one : 'postgresql'];
+}
 
 /** What a test wants otherwise than the defaults. */
 export interface TestServerOptions extends Partial<Omit<Config, 'DATABASE_URL' | 'REDIS_URL'>> {
