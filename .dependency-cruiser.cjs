@@ -56,15 +56,15 @@ module.exports = {
     {
       name: 'the-payments-service-sees-the-engine-alone',
       severity: 'error',
-      from: { path: '^src/claim-payments/' },
-      to: { path: '^src/', pathNot: '^src/(claim-payments|sync|platform)/' },
+      from: { path: '^src/settlement/' },
+      to: { path: '^src/', pathNot: '^src/(settlement|sync|platform)/' },
     },
     // Claims leave word in its outbox; it knows nothing of them.
     {
       name: 'nobody-but-the-application-and-claims-knows-of-the-payments-service',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(claim-payments/|claims/|app\\.module\\.ts$|server\\.ts$)' },
-      to: { path: '^src/claim-payments/' },
+      from: { path: '^src/', pathNot: '^src/(settlement/|claims/|app\\.module\\.ts$|server\\.ts$)' },
+      to: { path: '^src/settlement/' },
     },
     {
       name: 'claims-see-the-engine-and-the-outbox-of-payments-alone',
@@ -74,7 +74,7 @@ module.exports = {
         path: '^src/',
         pathNot: [
           '^src/(claims|sync|platform)/',
-          '^src/claim-payments/(payment-outbox|payment-notification\\.entity)\\.ts$',
+          '^src/settlement/(payment-outbox|payment-notification\\.entity)\\.ts$',
         ],
       },
     },

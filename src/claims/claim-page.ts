@@ -1,4 +1,4 @@
-import type { PaymentStatus } from '../claim-payments/payment-notification.entity.js';
+import type { PaymentStatus } from '../settlement/payment-notification.entity.js';
 
 /** Which page of claims to read. */
 export interface ClaimPage {

@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
-import type { PaymentStatus } from '../claim-payments/payment-notification.entity.js';
+import type { PaymentStatus } from '../settlement/payment-notification.entity.js';
 import { formatMoney } from '../platform/money.js';
 import { type Page, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { PaymentOutbox } from '../claim-payments/payment-outbox.js';
+import { PaymentOutbox } from '../settlement/payment-outbox.js';
 import { Refusal } from '../platform/refusal.js';
 import type { CheckedClaim } from './checked-claim.js';
 

@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { PAYMENT_STATUSES, type PaymentStatus } from '../claim-payments/payment-notification.entity.js';
+import { PAYMENT_STATUSES, type PaymentStatus } from '../settlement/payment-notification.entity.js';
 
 /** How far the payments service has come with a claim. */
 export class PaymentState {

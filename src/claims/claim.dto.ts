@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
-import { PAYMENT_STATUSES, type PaymentStatus } from '../claim-payments/payment-notification.entity.js';
+import { PAYMENT_STATUSES, type PaymentStatus } from '../settlement/payment-notification.entity.js';
 import { PageQuery, wholeNumber } from '../platform/paging.js';
 
 /** Which claims to list. */

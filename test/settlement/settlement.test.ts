@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Queue } from 'bullmq';
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { PAYMENT_QUEUES } from '../../src/claim-payments/payment-queues.js';
+import { PAYMENT_QUEUES } from '../../src/settlement/payment-messages.js';
 import { TcpProxy } from '../http/tcp-proxy.js';
 import { aLine, Biller } from '../claims/biller.js';
 import { BACKENDS, REDIS_URL, startTestServer, type TestServer, until } from '../setup/test-server.js';

@@ -8,7 +8,7 @@ import { isOutage, isTooSlow, sqlState } from '../platform/outage.js';
 import { safeError } from '../platform/safe-error.js';
 import { atStep } from '../platform/steps.js';
 import { withinSource } from '../platform/walls.js';
-import type { PaymentMessage } from './payment-queues.js';
+import type { PaymentMessage } from './payment-messages.js';
 
 /** Why the payments service will not settle a claim, however often it is told. */
 const TOO_LARGE = 'amount_above_maximum';

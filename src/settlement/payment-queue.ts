@@ -4,7 +4,7 @@ import type { JobsOptions, Queue } from 'bullmq';
 import { CONFIG, type Config } from '../platform/config.js';
 import { KEPT, ON_THE_WAY, QUEUE_TIMEOUT_MS, within } from '../platform/queue-call.js';
 import { safeError } from '../platform/safe-error.js';
-import { type DeadLetter, PAYMENT_QUEUES, type PaymentMessage } from './payment-queues.js';
+import { type DeadLetter, PAYMENT_QUEUES, type PaymentMessage } from './payment-messages.js';
 import { RETRY_SCHEDULE } from './retry-delay.js';
 
 /** A question may have got lost with its connection. */

@@ -5,8 +5,8 @@ import { type Page, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import { ClaimPayment } from './claim-payment.entity.js';
 import { PaymentNotification, type PaymentStatus } from './payment-notification.entity.js';
-import { PaymentCounts } from './payment-view.js';
-import type { ListClaimPayments, ListNotifications } from './payment.dto.js';
+import { PaymentCounts } from './claim-payment-view.js';
+import type { ListClaimPayments, ListNotifications } from './claim-payment.dto.js';
 
 /** What the payments service did, and what it is still to do. Ids are UUIDv7, so their order is that of time. */
 @Injectable()

@@ -6,7 +6,7 @@ import { CallerSource } from '../platform/caller-source.js';
 import { linkNextPage, type Page } from '../platform/paging.js';
 import { Wants } from '../platform/wants.js';
 import { Sources } from '../sync/sources.js';
-import { PaymentQueries } from './payment-queries.js';
+import { PaymentQueries } from './settlement-queries.js';
 import { PaymentRetries } from './payment-retries.js';
 import {
   claimPaymentView,
@@ -15,8 +15,8 @@ import {
   PaymentStateView,
   paymentStateView,
   RetriedPayments,
-} from './payment-view.js';
-import { ListClaimPayments, ListNotifications } from './payment.dto.js';
+} from './claim-payment-view.js';
+import { ListClaimPayments, ListNotifications } from './claim-payment.dto.js';
 
 /** What came of claims at the payments service, and telling it again. */
 @ApiTags('claim payments')

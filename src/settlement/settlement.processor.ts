@@ -5,7 +5,7 @@ import { CONFIG, type Config } from '../platform/config.js';
 import { WORKER_OPTIONS } from '../platform/queue-worker.js';
 import { safeError } from '../platform/safe-error.js';
 import { atStep } from '../platform/steps.js';
-import { PAYMENT_QUEUES, type PaymentMessage } from './payment-queues.js';
+import { PAYMENT_QUEUES, type PaymentMessage } from './payment-messages.js';
 import { PaymentRelay } from './payment-relay.js';
 import { PaymentSettlement } from './payment-settlement.js';
 import { retryDelayMs } from './retry-delay.js';

@@ -4,7 +4,7 @@ import { Rounds } from '../platform/rounds.js';
 import { atStep } from '../platform/steps.js';
 import { acrossSources } from '../platform/walls.js';
 import { PaymentQueue } from './payment-queue.js';
-import type { PaymentMessage } from './payment-queues.js';
+import type { PaymentMessage } from './payment-messages.js';
 
 /** How long a notification may wait whose process died before it could announce it, or while the queue is away. */
 const PAUSE_MS = 1_000;
