@@ -54,20 +54,20 @@ module.exports = {
       to: { path: '^src/webhooks/' },
     },
     {
-      name: 'the-payments-service-sees-the-engine-alone',
+      name: 'settlement-sees-the-engine-alone',
       severity: 'error',
       from: { path: '^src/settlement/' },
       to: { path: '^src/', pathNot: '^src/(settlement|sync|platform)/' },
     },
-    // Claims leave word in its outbox; it knows nothing of them.
+    // Claims use its outbox; it does not import them.
     {
-      name: 'nobody-but-the-application-and-claims-knows-of-the-payments-service',
+      name: 'nobody-but-the-application-and-claims-knows-of-settlement',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/(settlement/|claims/|app\\.module\\.ts$|server\\.ts$)' },
       to: { path: '^src/settlement/' },
     },
     {
-      name: 'claims-see-the-engine-and-the-outbox-of-payments-alone',
+      name: 'claims-see-the-engine-and-the-outbox-of-settlement-alone',
       severity: 'error',
       from: { path: '^src/claims/' },
       to: {

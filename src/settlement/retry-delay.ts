@@ -1,13 +1,13 @@
-/** No wait is longer, however many attempts there are. */
+/** The longest delay, however many attempts have failed. */
 const MAX_DELAY_MS = 5 * 60 * 1000;
 
-/** Delays are shorter by up to so much: what failed together does not come back together. */
+/** Each delay is shortened by up to this share, at random, so that messages that failed together are not retried together. */
 const JITTER = 0.5;
 
-/** How the queue's jobs name the schedule below. */
+/** The name of the schedule below in the options of queue jobs. */
 export const RETRY_SCHEDULE = 'doubling';
 
-/** How long to wait after so many failed attempts, at least 1: from `firstMs` on each time twice as long. */
+/** The delay before the next attempt, after `failedAttempts` (at least 1): `firstMs`, doubled after each further failure. */
 export function retryDelayMs(failedAttempts: number, firstMs: number): number {
   const longest = Math.min(firstMs * 2 ** (failedAttempts - 1), MAX_DELAY_MS);
   return Math.round(longest * (1 - Math.random() * JITTER));
