@@ -1,20 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { PAYMENT_STATUSES, type PaymentStatus } from '../settlement/payment-notification.entity.js';
-
-/** How far the payments service has come with a claim. */
-export class PaymentState {
-  @ApiProperty({ enum: PAYMENT_STATUSES })
-  status!: PaymentStatus;
-
-  @ApiProperty({ example: 0, description: 'how often the message was tried' })
-  attempts!: number;
-
-  @ApiProperty({ type: 'string', nullable: true, description: 'why the last attempt failed' })
-  reason!: string | null;
-
-  @ApiProperty({ format: 'date-time' })
-  updated!: Date;
-}
+import { PaymentState } from '../settlement/payment-state.js';
 
 /** A claim in a list. */
 export class ClaimSummary {

@@ -12,8 +12,8 @@ import {
   claimPaymentView,
   ClaimPaymentView,
   PaymentCounts,
-  PaymentStateView,
-  paymentStateView,
+  ClaimPaymentState,
+  claimPaymentState,
   RetriedPayments,
 } from './claim-payment-view.js';
 import { ListClaimPayments, ListNotifications } from './claim-payment.dto.js';
@@ -59,10 +59,10 @@ export class ClaimPaymentsController {
     @Query() query: ListNotifications,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
-  ): Promise<Page<PaymentStateView>> {
+  ): Promise<Page<ClaimPaymentState>> {
     const page = await this.queries.listNotifications(await this.sources.find(source), query);
     linkNextPage(request, response, page);
-    return { ...page, items: page.items.map(paymentStateView) };
+    return { ...page, items: page.items.map(claimPaymentState) };
   }
 
   @Post('claim-payments/retry')
@@ -81,11 +81,11 @@ export class ClaimPaymentsController {
   @Audited('claim-payment.retried', { subject: subjectOf('claim') })
   @HttpCode(202)
   @ApiOperation({ summary: 'Retry the payment of a claim' })
-  @ApiResponse({ status: 202, type: PaymentStateView })
+  @ApiResponse({ status: 202, type: ClaimPaymentState })
   @ApiResponse({ status: 404, description: 'no such claim' })
   @ApiResponse({ status: 409, description: 'it is settled' })
   @ApiResponse({ status: 503, description: 'the queue is unavailable, and a dead letter has to be removed from it' })
-  async retry(@CallerSource() source: string, @Param('id') id: string): Promise<PaymentStateView> {
-    return paymentStateView(await this.retries.retry(await this.sources.find(source), id));
+  async retry(@CallerSource() source: string, @Param('id') id: string): Promise<ClaimPaymentState> {
+    return claimPaymentState(await this.retries.retry(await this.sources.find(source), id));
   }
 }
