@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { aPatient, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
-import { type Answer, Asker, complaintAbout, type Question } from './asker.js';
+import { type Answer, Asker, complaintAbout, type Question } from './http-client.js';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 const OTHER_ORIGIN = { Origin: 'https://elsewhere.example', 'Access-Control-Request-Method': 'POST' };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'csv-parse/sync';
 import { aPatient, Sender } from '../http/sender.js';
-import { Asker } from './asker.js';
+import { Asker } from './http-client.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 
 /** What begins so is a formula to one spreadsheet or another (OWASP, CSV Injection). */

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openRequest } from '../http/raw-http.js';
 import { aPatient, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer, until } from '../setup/test-server.js';
-import { idleUpload, SilentCaller } from './silent-caller.js';
+import { idleUpload, SilentCaller } from './slow-client.js';
 
 const IDLE_UPLOADS = 200;
 const SOURCES = 25;

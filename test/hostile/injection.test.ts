@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { aLine } from '../claims/biller.js';
 import { aPatient, aPayment, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
-import { Asker, type Answer, complaintAbout, type Question } from './asker.js';
+import { Asker, type Answer, complaintAbout, type Question } from './http-client.js';
 import { ENCODED_PAYLOADS, PAYLOADS } from './payloads.js';
 
 const NOBODY = '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c';

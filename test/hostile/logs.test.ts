@@ -5,7 +5,7 @@ import pg from 'pg';
 import { LOGGED_FIELDS } from '../../src/platform/logging.js';
 import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, until } from '../setup/test-server.js';
-import { Asker } from './asker.js';
+import { Asker } from './http-client.js';
 
 /** Nothing of it may be logged. */
 const CANARY = 'Tyrell-4711';

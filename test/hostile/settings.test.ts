@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ConfigError, loadConfig } from '../../src/platform/config.js';
 import { aPatient, Sender, somePatients } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
-import { Asker } from './asker.js';
+import { Asker } from './http-client.js';
 
 describe('limits that are set otherwise', () => {
   let server: TestServer;
