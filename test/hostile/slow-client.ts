@@ -1,50 +1,50 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** Somebody who opens a connection, says something, and then says little or nothing more. */
-export class SilentCaller {
-  private heard = '';
-  private trickle: NodeJS.Timeout | undefined;
+/** A client that opens a connection, sends some bytes, and then sends little or nothing more. */
+export class SlowClient {
+  private received = '';
+  private timer: NodeJS.Timeout | undefined;
   private readonly closed: Promise<unknown>;
 
   private constructor(private readonly socket: Socket) {
-    socket.setEncoding('utf8').on('data', (text: string) => (this.heard += text));
+    socket.setEncoding('utf8').on('data', (text: string) => (this.received += text));
     socket.on('error', () => undefined);
     this.closed = once(socket, 'close').catch(() => undefined);
   }
 
-  static async connect(server: { url: string }, bytes: string): Promise<SilentCaller> {
+  static async connect(server: { url: string }, bytes: string): Promise<SlowClient> {
     const { hostname, port } = new URL(server.url);
-    const caller = new SilentCaller(connect(Number(port), hostname));
-    await once(caller.socket, 'connect');
-    if (bytes !== '') await new Promise<void>((resolve) => caller.socket.write(bytes, () => resolve()));
-    return caller;
+    const client = new SlowClient(connect(Number(port), hostname));
+    await once(client.socket, 'connect');
+    if (bytes !== '') await new Promise<void>((resolve) => client.socket.write(bytes, () => resolve()));
+    return client;
   }
 
-  /** Says a little again and again, as those do who want to look alive. */
-  trickling(bytes: string, everyMs: number): this {
-    this.trickle = setInterval(() => this.socket.writable && this.socket.write(bytes), everyMs);
+  /** Sends a few bytes again and again, to keep the connection alive. */
+  sendingSlowly(bytes: string, everyMs: number): this {
+    this.timer = setInterval(() => this.socket.writable && this.socket.write(bytes), everyMs);
     return this;
   }
 
-  /** All that was answered until the server hung up. */
-  async untilHungUp(): Promise<string> {
+  /** Waits until the server closes the connection. @returns everything it has sent */
+  async untilClosed(): Promise<string> {
     await this.closed;
-    clearInterval(this.trickle);
-    return this.heard;
+    clearInterval(this.timer);
+    return this.received;
   }
 
   get isOpen(): boolean {
     return !this.socket.destroyed;
   }
 
-  hangUp(): void {
-    clearInterval(this.trickle);
+  close(): void {
+    clearInterval(this.timer);
     this.socket.destroy();
   }
 }
 
-/** The beginning of an upload that announces more than ever comes. */
+/** The beginning of an upload whose announced length is never reached. */
 export function idleUpload(source: string): string {
   const headers = [
     'Host: localhost',
