@@ -54,27 +54,27 @@ module.exports = {
       to: { path: '^src/webhooks/' },
     },
     {
-      name: 'the-payments-service-sees-the-engine-alone',
+      name: 'settlement-sees-the-engine-alone',
       severity: 'error',
-      from: { path: '^src/claim-payments/' },
-      to: { path: '^src/', pathNot: '^src/(claim-payments|sync|platform)/' },
+      from: { path: '^src/settlement/' },
+      to: { path: '^src/', pathNot: '^src/(settlement|sync|platform)/' },
     },
-    // Claims leave word in its outbox; it knows nothing of them.
+    // Claims use its outbox and show the state of their payment; it does not import them.
     {
-      name: 'nobody-but-the-application-and-claims-knows-of-the-payments-service',
+      name: 'nobody-but-the-application-and-claims-knows-of-settlement',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(claim-payments/|claims/|app\\.module\\.ts$|server\\.ts$)' },
-      to: { path: '^src/claim-payments/' },
+      from: { path: '^src/', pathNot: '^src/(settlement/|claims/|app\\.module\\.ts$|server\\.ts$)' },
+      to: { path: '^src/settlement/' },
     },
     {
-      name: 'claims-see-the-engine-and-the-outbox-of-payments-alone',
+      name: 'claims-see-the-engine-and-the-outbox-of-settlement-alone',
       severity: 'error',
       from: { path: '^src/claims/' },
       to: {
         path: '^src/',
         pathNot: [
           '^src/(claims|sync|platform)/',
-          '^src/claim-payments/(payment-outbox|payment-notification\\.entity)\\.ts$',
+          '^src/settlement/(payment-outbox|payment-notification\\.entity|payment-state)\\.ts$',
         ],
       },
     },

@@ -4,12 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 
-/** Claims seeded by one statement. */
+/** Claims that one statement inserts. */
 const BATCH = 50_000;
 
-const LINES_OF_SEEDED = 2;
+const SEEDED_LINES = 2;
 
-/** The database beside the server: seeds claims, and takes the same lines by COPY for a yardstick. */
+/** Works on the server's database: inserts claims, waits for a backlog of payments, and copies lines for comparison. */
 export class ClaimBench {
   private constructor(private readonly client: pg.Client) {}
 
@@ -23,10 +23,10 @@ export class ClaimBench {
     return this.client.end();
   }
 
-  /** Claims of two lines each, settled, of a tenth as many providers. Without totals. */
+  /** Inserts settled claims of two lines each, with a tenth as many providers, and no totals. */
   async seed(source: string, claims: number): Promise<void> {
     await this.client.query('insert into source (name) values ($1) on conflict do nothing', [source]);
-    // What is made here refers to itself only, so that nobody need look whether it does.
+    // Skips the checks of foreign keys: the rows refer to each other only.
     await this.client.query('set session_replication_role = replica');
     for (let done = 0; done < claims; done += BATCH) {
       await this.client.query(SEED, [source, Math.min(BATCH, claims - done), Math.max(10, Math.round(claims / 10))]);
@@ -34,13 +34,14 @@ export class ClaimBench {
     await this.client.query('set session_replication_role = origin');
   }
 
-  async settle(): Promise<void> {
+  /** Leaves no vacuum and no checkpoint for the time of the measurement. */
+  async vacuum(): Promise<void> {
     await this.client.query('vacuum (analyze) claim, claim_line, claim_provider, provider_total, payment_notification');
     await this.client.query('checkpoint');
   }
 
-  /** Seconds that the payments service takes for a backlog of claims, of which it is told at once. */
-  async settleBacklog(source: string, claims: number): Promise<number> {
+  /** @returns the seconds that the payments service takes to settle a backlog of claims that are inserted at once */
+  async timeBacklog(source: string, claims: number): Promise<number> {
     const start = performance.now();
     await this.client.query(
       `insert into payment_notification (source_id, claim_id, net_fee)
@@ -56,8 +57,8 @@ export class ClaimBench {
     return (performance.now() - start) / 1000;
   }
 
-  /** Seconds that COPY takes for lines into a table without keys, indexes and walls. */
-  async copyLines(lines: string[][]): Promise<number> {
+  /** @returns the seconds that COPY takes for the lines, into a table without keys, indexes and row-level security */
+  async timeCopy(lines: string[][]): Promise<number> {
     await this.client.query(`
       create table raw_line (line int, service_date timestamp, submitted_procedure text, quadrant text, plan_group_number text,
         subscriber_number text, provider_npi text, provider_fees numeric(15,2), allowed_fees numeric(15,2),
@@ -78,19 +79,19 @@ const SEED = `
       from generate_series(1, $2::int) n
   ), claims as (
     insert into claim (source_id, id, content, net_fee, line_count)
-    select source_id, id, '', (n % 10000) / 50.0, ${LINES_OF_SEEDED} from made
+    select source_id, id, '', (n % 10000) / 50.0, ${SEEDED_LINES} from made
   ), providers as (
     insert into claim_provider (source_id, provider_npi, claim_id) select source_id, npi, id from made
-  ), told as (
+  ), notifications as (
     insert into payment_notification (source_id, claim_id, net_fee, status, relayed_at)
     select source_id, id, (n % 10000) / 50.0, 'settled', now() from made
   )
   insert into claim_line (source_id, claim_id, line, service_date, submitted_procedure, plan_group_number, subscriber_number,
     provider_npi, provider_fees, allowed_fees, member_coinsurance, member_copay, net_fee)
   select source_id, id, line, now(), 'D2740', 'GRP-7', n::text, npi, (n % 10000) / 100.0, 0, 0, 0, (n % 10000) / 100.0
-    from made cross join generate_series(0, ${LINES_OF_SEEDED - 1}) line`;
+    from made cross join generate_series(0, ${SEEDED_LINES - 1}) line`;
 
-/** How long answers took, in milliseconds. */
+/** Percentiles of response times in milliseconds, and the number of calls. */
 export interface Latencies {
   p50: number;
   p95: number;
@@ -103,8 +104,8 @@ export function latenciesOf(milliseconds: number[]): Latencies {
   return { p50: at(0.5), p95: at(0.95), count: sorted.length };
 }
 
-/** Calls one after the other, each of which must be a 200. */
-export async function readAgain(url: string, times: number, headers: Record<string, string>): Promise<Latencies> {
+/** Makes calls one after the other, each of which must be answered 200. */
+export async function readRepeatedly(url: string, times: number, headers: Record<string, string>): Promise<Latencies> {
   const taken: number[] = [];
   for (let call = 0; call < times; call += 1) {
     const start = performance.now();

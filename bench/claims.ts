@@ -5,21 +5,21 @@ import { parseArgs } from 'node:util';
 import { rebuildTotals, verifyTotals } from '../src/claims/totals-check.js';
 import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.js';
 import { ServerProcess } from '../test/setup/server-process.js';
-import { ClaimBench, type Latencies, latenciesOf, readAgain } from './claim-bench.js';
+import { ClaimBench, type Latencies, latenciesOf, readRepeatedly } from './claim-bench.js';
 
 const SOURCE = 'bench';
 
-/** Calls for each ranking, one caller after the other. */
+/** Sequential calls for each ranking. */
 const READS = 1_000;
 
-/** Senders of claims at once, and the lines of each claim. */
+/** Concurrent senders of claims, and the lines of each claim. */
 const SENDERS = 16;
 const LINES = 100;
 
-/** Claims of which the payments service is told at once. */
+/** Claims whose notifications are inserted at once. */
 const BACKLOG = 20_000;
 
-/** Bodies that the senders take in turn: making them would take their time from the server. */
+/** Prepared bodies that the senders use in turn: building them meanwhile would take CPU time from the server. */
 const BODIES = 64;
 
 const { values } = parseArgs({
@@ -52,21 +52,25 @@ try {
   const rebuilding = performance.now();
   const { providers } = await rebuildTotals(postgres.url, SOURCE);
   const rebuilt = performance.now();
-  await bench.settle();
+  await bench.vacuum();
   console.log(`${claims} claims of ${providers} providers, seeded in ${since(seeding, rebuilding)}`);
   const top = await rankings(server.url);
   const [taken, lines] = await ingest(server.url);
-  const settled = await bench.settleBacklog(SOURCE, BACKLOG);
-  const copied = await bench.copyLines(lines);
+  const settled = await bench.timeBacklog(SOURCE, BACKLOG);
+  const copied = await bench.timeCopy(lines);
   const verifying = performance.now();
   const verdict = await verifyTotals(postgres.url, null);
   if (verdict.different > 0) throw new Error(`${verdict.different} totals are wrong`);
   const rate = (taken.count * LINES) / seconds;
   printTable([
     ['what', 'figure', 'target'],
-    ['`GET /providers/top?limit=10`', told(top.ten), 'p95 < 10 ms'],
-    ['`GET /providers/top?limit=1000`', told(top.thousand), ''],
-    [`claims of ${LINES} lines, ${SENDERS} at once`, `${Math.round(rate)} lines/s, ${told(taken)}`, '≥ 2,000 lines/s'],
+    ['`GET /providers/top?limit=10`', formatted(top.ten), 'p95 < 10 ms'],
+    ['`GET /providers/top?limit=1000`', formatted(top.thousand), ''],
+    [
+      `claims of ${LINES} lines, ${SENDERS} at once`,
+      `${Math.round(rate)} lines/s, ${formatted(taken)}`,
+      '≥ 2,000 lines/s',
+    ],
     [
       `payments settled, queue in ${values.redis ? 'Redis' : 'PostgreSQL'}`,
       `${Math.round(BACKLOG / settled)} claims/s`,
@@ -86,12 +90,12 @@ try {
 }
 
 async function rankings(url: string): Promise<{ ten: Latencies; thousand: Latencies }> {
-  const read = (limit: number, times: number) => readAgain(`${url}/providers/top?limit=${limit}`, times, headers);
+  const read = (limit: number, times: number) => readRepeatedly(`${url}/providers/top?limit=${limit}`, times, headers);
   await read(10, 50);
   return { ten: await read(10, READS), thousand: await read(1000, READS / 4) };
 }
 
-/** Sends claims for some seconds. @returns how long each took, and the lines of a thousand of them or fewer, for COPY */
+/** Sends claims for some seconds. @returns their response times, and the lines of up to a thousand of them, for COPY */
 async function ingest(url: string): Promise<[Latencies, string[][]]> {
   const bodies = Array.from({ length: BODIES }, (_, body) => JSON.stringify(someLines(body)));
   const taken: number[] = [];
@@ -114,7 +118,7 @@ async function ingest(url: string): Promise<[Latencies, string[][]]> {
 
 type Line = Record<string, string>;
 
-/** Each claim has lines of ten providers, most of whom others have too. */
+/** The lines of a claim belong to ten providers, most of which it shares with other claims. */
 function someLines(claim: number): Line[] {
   return Array.from({ length: LINES }, (_, line) => ({
     service_date: `${1 + (line % 12)}/${1 + (claim % 28)}/26 9:30`,
@@ -134,7 +138,7 @@ function cells(line: Line): string[] {
   return Object.values(line).map((value) => value.replace('$', ''));
 }
 
-function told({ p50, p95 }: Latencies): string {
+function formatted({ p50, p95 }: Latencies): string {
   return `p50 ${p50.toFixed(1)} ms, p95 **${p95.toFixed(1)} ms**`;
 }
 

@@ -10,9 +10,9 @@ import { AccessModule } from './access/access.module.js';
 import { Registry } from 'prom-client';
 import { AuditGuard } from './audit/audit.guard.js';
 import { AuditModule } from './audit/audit.module.js';
-import { ClaimPayment } from './claim-payments/claim-payment.entity.js';
-import { ClaimPaymentsModule } from './claim-payments/claim-payments.module.js';
-import { PaymentNotification } from './claim-payments/payment-notification.entity.js';
+import { ClaimPayment } from './settlement/claim-payment.entity.js';
+import { SettlementModule } from './settlement/settlement.module.js';
+import { PaymentNotification } from './settlement/payment-notification.entity.js';
 import { ClaimsModule } from './claims/claims.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { RouteLimits } from './limits/route-limits.guard.js';
@@ -72,7 +72,7 @@ export class AppModule {
         AccessModule.withOperatorKey(operatorKey),
         SyncModule.forRole(config.ROLE, definitions),
         WebhooksModule.forRole(config.ROLE),
-        ClaimPaymentsModule.forRole(config.ROLE),
+        SettlementModule.forRole(config.ROLE),
         AccountsModule.forRole(config.ROLE),
         AuditModule.forRole(config.ROLE),
         LimitsModule.forRole(config.ROLE),

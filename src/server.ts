@@ -7,7 +7,7 @@ import { mountGate } from './access/gate.js';
 import { Routes } from './access/routes.js';
 import { AppModule, migrationOptions } from './app.module.js';
 import { documentApi } from './api-docs.js';
-import { PAYMENT_QUEUES } from './claim-payments/payment-queues.js';
+import { PAYMENT_QUEUES } from './settlement/payment-messages.js';
 import { RateLimits } from './limits/rate-limits.js';
 import { AuditLog } from './audit/audit-log.js';
 import { auditQueueActions } from './audit/audit-queue-actions.js';

@@ -1,4 +1,4 @@
-/** A line that keeps all rules. Amounts are plain decimals to the cent; the service date is ISO 8601 without an offset. */
+/** A valid line. Amounts are plain decimals to the cent; the service date is ISO 8601 without an offset. */
 export interface ClaimLine {
   serviceDate: string;
   submittedProcedure: string;
@@ -13,7 +13,7 @@ export interface ClaimLine {
   netFee: string;
 }
 
-/** A claim that keeps all rules, ready to be stored. */
+/** A valid claim, ready to be stored. */
 export interface CheckedClaim {
   externalClaimId: string | null;
   netFee: string;

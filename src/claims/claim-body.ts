@@ -7,7 +7,7 @@ import { bodyTooLarge, wholeBody } from '../platform/whole-body.js';
 import { Refusal } from '../platform/refusal.js';
 import { readCsvClaim, readJsonClaim, type SentClaim } from './sent-claim.js';
 
-/** A map, as an object also has what all objects have. */
+/** A Map, since an object would also find inherited names such as `constructor`. */
 const READERS = new Map([
   ['application/json', readJsonClaim],
   ['text/csv', readCsvClaim],
@@ -15,10 +15,10 @@ const READERS = new Map([
 
 const TYPES = [...READERS.keys()].join(', ');
 
-/** How fast a claim must come in: a large one within some minutes. */
+/** The slowest upload that is accepted: a large claim must arrive within some minutes. */
 const PACE = { windowSeconds: 20, bytesPerSecond: 10 * 1024 };
 
-/** RFC 9659 lets a frame of zstd refer back 8 MiB. */
+/** RFC 9659 limits the window of a zstd frame to 8 MiB. */
 const ZSTD_WINDOW = { [constants.ZSTD_d_windowLogMax]: 23 };
 
 type Inflate = (bytes: Buffer, maxOutputLength: number) => Promise<Buffer>;
@@ -31,27 +31,27 @@ const INFLATERS = new Map<string, Inflate>([
 
 const ENCODINGS = [...INFLATERS.keys()].join(', ');
 
-/** A claim that has come in, and is not looked at yet. */
+/** The received body of a claim, not yet decompressed or parsed. */
 export interface ClaimBody {
-  /** How many bytes it may come to. */
-  mostBytes: number;
+  /** The most bytes that the body can have after decompression. */
+  maxBytes: number;
   /** @throws Refusal 400, 413 or 422 */
   read: (maxLines: number) => Promise<SentClaim>;
 }
 
 /**
- * Takes the body of a request in, at most `maxBytes` of it, also after decompression. Bytes other than those that its
- * `Content-Digest` describes have been changed on their way.
+ * Receives the body of a request. It may have at most `maxBytes`, before and after decompression, and must match its
+ * `Content-Digest` if it has one.
  * @throws Refusal 400, 408, 413 or 415
  */
-export async function takeClaim(request: Request, maxBytes: number): Promise<ClaimBody> {
+export async function receiveClaim(request: Request, maxBytes: number): Promise<ClaimBody> {
   const read = readerOf(request.headers['content-type'] ?? '');
   const inflate = inflaterOf(request.headers['content-encoding']);
   const announced = announcedDigest(request);
   const body = await wholeBody(request, maxBytes, PACE);
   if (announced !== null) mustBeAnnounced(createHash('sha256').update(body).digest(), announced);
   return {
-    mostBytes: inflate === null ? body.length : maxBytes,
+    maxBytes: inflate === null ? body.length : maxBytes,
     read: async (maxLines) => {
       const bytes = inflate === null ? body : await inflate(body, maxBytes);
       if (bytes.length === 0) throw new Refusal(400, 'empty', 'The body is empty.');
@@ -85,7 +85,7 @@ function refuse(error: unknown, encoding: string, maxBytes: number): never {
   throw new Refusal(400, 'not_inflatable', `The body is not valid ${encoding}, or is cut short.`);
 }
 
-/** Without the byte order mark, as an editor may have put one there. */
+/** Decodes UTF-8 and drops a byte order mark, which some editors add. */
 function decode(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Refusal } from '../platform/refusal.js';
-import { ClaimCheck, MAX_TOLD_FAULTS } from './claim-check.js';
+import { ClaimCheck, MAX_REPORTED_FAULTS } from './claim-check.js';
 import { rulesOf } from './claim-rules.js';
 import { readCsvClaim, readJsonClaim, type SentClaim } from './sent-claim.js';
 
@@ -17,14 +17,14 @@ function refusalOf(read: () => SentClaim): Refusal {
 }
 
 describe('the faults of a claim', () => {
-  // 90,000 of them, of 24 claims at once, took all the memory that a process had.
-  it('are told up to a number, and counted beyond it', () => {
+  // 90,000 faults in each of 24 concurrent claims used up all the memory of a process.
+  it('are reported up to a limit, and only counted beyond it', () => {
     const { detail, errors } = refusalOf(() => readJsonClaim(`[${'{},'.repeat(MAX_LINES - 1)}{}]`, MAX_LINES));
 
     expect(detail).toBe(
       'Nothing of the claim is stored: there are 90000 faults in it, of which the first 10000 are told.',
     );
-    expect(errors).toHaveLength(MAX_TOLD_FAULTS);
+    expect(errors).toHaveLength(MAX_REPORTED_FAULTS);
     expect(errors.at(-1)).toEqual({
       pointer: '/1111/service_date',
       code: 'missing_field',
@@ -32,7 +32,7 @@ describe('the faults of a claim', () => {
     });
   });
 
-  it('are all told where there are fewer', () => {
+  it('are all reported below the limit', () => {
     const { detail, errors } = refusalOf(() => readJsonClaim('[{}]', MAX_LINES));
 
     expect(detail).toBe('Nothing of the claim is stored: there are 9 faults in it.');
@@ -41,15 +41,15 @@ describe('the faults of a claim', () => {
 });
 
 describe('the columns of a table', () => {
-  // Five million cells that nobody knows were kept until the end.
-  it('that nobody knows are dropped row by row', () => {
+  // Five million cells of unknown columns were kept until the end.
+  it('that are unknown are dropped row by row', () => {
     const empty = ','.repeat(500);
     const { lines } = readCsvClaim(`quadrant${empty}\n${`UR${empty}\n`.repeat(3)}`, MAX_LINES);
 
     expect(lines).toEqual(Array.from({ length: 3 }, () => ({ fields: [['quadrant', 'UR']] })));
   });
 
-  it('of one field are a fault, however many there are', () => {
+  it('that name the same field are one fault, however many there are', () => {
     const { errors } = refusalOf(() => readCsvClaim('quadrant,Quadrant,QUADRANT\nUR,UL,LR\n', MAX_LINES));
 
     expect(errors).toContainEqual({
@@ -60,7 +60,7 @@ describe('the columns of a table', () => {
     expect(errors).toHaveLength(10);
   });
 
-  it('are of rows that have something in them: others are neither lines nor too many', () => {
+  it('are read from rows that are not empty: empty rows are no lines and do not count toward the limit', () => {
     const { lines } = readCsvClaim(`\n,\nquadrant,x\n${',\n'.repeat(9)}UR,\n`, 1);
 
     expect(lines).toHaveLength(1);

@@ -9,20 +9,20 @@ import { type ClaimField, EXTERNAL_ID, fieldNamed, LINE_FIELDS, type LineField }
 import type { SentClaim, SentFields, SentLine } from './sent-claim.js';
 import { readServiceDate } from './service-date.js';
 
-/** As long as the external ids of everything else. */
+/** The same limit as for the external ids of records. */
 const MAX_ID_CHARACTERS = 250;
 
-/** Digits of a number without a point that is meant as a text; and those of the largest amount, with its cents. */
+/** The most digits before and after the point of a JSON number that is read as text. */
 const MAX_DIGITS = 250;
 
-/** Names that are looked up once for each claim; more of them are somebody's invention. */
+/** Names of fields whose look-up is cached per claim. A real claim has far fewer different names. */
 const MAX_REMEMBERED_NAMES = 100;
 
 /**
- * As many as the largest claim has lines, where no setting says otherwise: room for a fault in each of them. A body can
- * hold nine times as many, and its answer would be larger than itself.
+ * The default of MAX_CLAIM_LINES, so that each line of the largest claim can have a reported fault. A body can hold nine
+ * times as many, and an answer with all of them would be larger than the body.
  */
-export const MAX_TOLD_FAULTS = 10_000;
+export const MAX_REPORTED_FAULTS = 10_000;
 
 const DETAILS = {
   no_lines: 'A claim has at least one line.',
@@ -31,19 +31,22 @@ const DETAILS = {
   missing_field: 'is required',
   duplicate_field: 'is there twice',
   not_text: 'must be text or a number',
-  unstorable_text: 'holds a NUL or half a surrogate pair, which is no text',
+  unstorable_text: 'contains a NUL or an unpaired surrogate',
   id_too_long: `must have at most ${MAX_ID_CHARACTERS} characters`,
-  conflicting_claim_id: 'is not the same in all of the claim',
+  conflicting_claim_id: 'differs within the claim',
 };
 
 type FaultCode = keyof typeof DETAILS;
 
-/** Checks one claim against the rules and finds every fault in it; beyond `MAX_TOLD_FAULTS` they are only counted. Nothing is told of the values. */
+/**
+ * Checks one claim against the rules and finds every fault in it. Faults beyond `MAX_REPORTED_FAULTS` are only counted.
+ * Reports never contain values.
+ */
 export class ClaimCheck {
-  private readonly told: ProblemDetail[] = [];
+  private readonly reported: ProblemDetail[] = [];
   private faults = 0;
   private externalId: string | null = null;
-  /** The lines of a claim all use the same names. */
+  /** A cache of `fieldNamed`: all lines of a claim use the same names. */
   private readonly names = new Map<string, ClaimField | null>();
 
   private constructor(
@@ -51,7 +54,7 @@ export class ClaimCheck {
     private readonly rules: ReadonlyMap<LineField, readonly ClaimRule[]>,
   ) {}
 
-  /** @throws Refusal 422 with the faults of the claim */
+  /** @throws Refusal 422 that lists the faults of the claim */
   static check(sent: SentClaim, rules: readonly ClaimRule[]): CheckedClaim {
     const byField = LINE_FIELDS.map((field) => [field, rules.filter(({ fields }) => fields.includes(field))] as const);
     return new ClaimCheck(sent, new Map(byField)).checked();
@@ -61,25 +64,25 @@ export class ClaimCheck {
     const { sent } = this;
     this.takeExternalId(this.read(sent.fields, '').get(EXTERNAL_ID), '');
     const lines = sent.lines.map((line, index) => this.readLine(line, index));
-    if (lines.length === 0) this.tell('no_lines', sent.linesAt);
-    if (this.faults > 0) throw refusal(this.told, this.faults);
-    const [checked, netFee] = totalled(lines);
+    if (lines.length === 0) this.report('no_lines', sent.linesAt);
+    if (this.faults > 0) throw refusal(this.reported, this.faults);
+    const [checked, netFee] = withTotal(lines);
     return { externalClaimId: this.externalId, netFee, lines: checked };
   }
 
   private readLine(line: SentLine, index: number): Map<ClaimField, string> {
     const at = this.sent.isList ? `${this.sent.linesAt}/${index}` : this.sent.linesAt;
     if ('fault' in line) {
-      this.tell(line.fault, at);
+      this.report(line.fault, at);
       return new Map();
     }
     const values = this.read(line.fields, at);
-    for (const field of LINE_FIELDS) this.judge(field, values.get(field), at);
+    for (const field of LINE_FIELDS) this.checkRules(field, values.get(field), at);
     this.takeExternalId(values.get(EXTERNAL_ID), at);
     return values;
   }
 
-  /** The known fields as text without blanks around it; what cannot be read as text is told, and empty. */
+  /** Reads the known fields as trimmed text. A value that is not text is reported, and read as `UNREADABLE`. */
   private read(fields: SentFields, at: string): Map<ClaimField, string> {
     const values = new Map<ClaimField, string>();
     const twice = new Set<ClaimField>();
@@ -89,10 +92,10 @@ export class ClaimCheck {
       if (values.has(field)) twice.add(field);
       const text = textOf(value);
       const fault = text === null ? 'not_text' : isStorable(text) ? null : 'unstorable_text';
-      if (fault !== null) this.tellField(fault, field, at);
+      if (fault !== null) this.reportField(fault, field, at);
       values.set(field, fault === null ? (text ?? '') : UNREADABLE);
     }
-    for (const field of twice) this.tellField('duplicate_field', field, at);
+    for (const field of twice) this.reportField('duplicate_field', field, at);
     return values;
   }
 
@@ -105,58 +108,58 @@ export class ClaimCheck {
     return field;
   }
 
-  private judge(field: LineField, value: string | undefined, at: string): void {
+  private checkRules(field: LineField, value: string | undefined, at: string): void {
     if (value === UNREADABLE) return;
     if (value === undefined || value === '') {
-      if (field !== 'quadrant') this.tellField('missing_field', field, at);
+      if (field !== 'quadrant') this.reportField('missing_field', field, at);
       return;
     }
     for (const { name, check, message } of this.rules.get(field) ?? []) {
-      if (!check(value)) this.tellBreach(name, field, at, message);
+      if (!check(value)) this.reportViolation(name, field, at, message);
     }
   }
 
   private takeExternalId(value: string | undefined, at: string): void {
     if (value === undefined || value === '' || value === UNREADABLE) return;
-    if (Array.from(value).length > MAX_ID_CHARACTERS) this.tellField('id_too_long', EXTERNAL_ID, at);
+    if (Array.from(value).length > MAX_ID_CHARACTERS) this.reportField('id_too_long', EXTERNAL_ID, at);
     else if (this.externalId !== null && this.externalId !== value) {
-      this.tellField('conflicting_claim_id', EXTERNAL_ID, at);
+      this.reportField('conflicting_claim_id', EXTERNAL_ID, at);
     } else this.externalId = value;
   }
 
-  private tellField(code: FaultCode, field: ClaimField, at: string): void {
-    this.tellBreach(code, field, at, DETAILS[code]);
+  private reportField(code: FaultCode, field: ClaimField, at: string): void {
+    this.reportViolation(code, field, at, DETAILS[code]);
   }
 
-  private tellBreach(code: string, field: ClaimField, at: string, message: string): void {
+  private reportViolation(code: string, field: ClaimField, at: string, message: string): void {
     this.count(() => ({ pointer: `${at}/${field}`, code, detail: `${field} ${message}` }));
   }
 
-  private tell(code: FaultCode, pointer: string): void {
+  private report(code: FaultCode, pointer: string): void {
     this.count(() => ({ pointer, code, detail: DETAILS[code] }));
   }
 
-  private count(told: () => ProblemDetail): void {
+  private count(describe: () => ProblemDetail): void {
     this.faults += 1;
-    if (this.told.length < MAX_TOLD_FAULTS) this.told.push(told());
+    if (this.reported.length < MAX_REPORTED_FAULTS) this.reported.push(describe());
   }
 }
 
-/** In place of a value that was told to be unreadable: no text has a NUL. */
+/** Stands for a value that has been reported as unreadable. No valid text contains a NUL. */
 const UNREADABLE = '\0';
 
-/** What a value says as text: a string without the blanks around it, the digits of a number. */
+/** Reads a value as text: a trimmed string, or the digits of a number. @returns null for anything else */
 function textOf(value: unknown): string | null {
   if (value === null || value === undefined) return '';
   if (typeof value === 'string') return value.trim();
-  // As text it is `0`, but whoever sent it wrote a sign.
+  // `String(-0)` is `0`, but the sender wrote a sign.
   if (Object.is(value, -0)) return '-0';
   const literal = typeof value === 'number' ? String(value) : rawNumber(value);
-  // Without an exponent, as neither ids nor amounts have one.
+  // Written without an exponent, as neither ids nor amounts have one.
   return literal === null ? null : (parseDecimal(literal, MAX_DIGITS, MAX_DIGITS) ?? literal);
 }
 
-function totalled(lines: Map<ClaimField, string>[]): [ClaimLine[], string] {
+function withTotal(lines: Map<ClaimField, string>[]): [ClaimLine[], string] {
   let total = 0n;
   const checked = lines.map((values) => {
     const [line, cents] = lineFrom((field) => values.get(field) ?? '');
@@ -166,7 +169,7 @@ function totalled(lines: Map<ClaimField, string>[]): [ClaimLine[], string] {
   return [checked, decimalOf(total)];
 }
 
-/** The line and its net fee in cents. */
+/** @returns the line and its net fee in cents */
 function lineFrom(value: (field: LineField) => string): [ClaimLine, bigint] {
   const cents = (field: LineField) => readCents(value(field)) ?? 0n;
   const [provider, allowed] = [cents('provider_fees'), cents('allowed_fees')];

@@ -1,6 +1,6 @@
 import { LINE_FIELDS } from './line-fields.js';
 
-/** A claim that keeps all rules, for whoever tries the API out. */
+/** A valid line, for trying out the API. */
 const LINE = {
   service_date: '6/4/26 9:30',
   submitted_procedure: 'D2740',
@@ -19,18 +19,21 @@ const TABLE = [Object.keys(LINE), Object.values(LINE).map((cell) => (cell.includ
 const amount = {
   oneOf: [{ type: 'string' }, { type: 'number' }],
   description:
-    'at most 13 digits before the point and 2 behind it, not negative; $, blanks and commas between thousands',
+    'at most 13 digits before the point and 2 after it, not negative; $, blanks and commas between thousands are allowed',
 };
 const name = { oneOf: [{ type: 'string', maxLength: 250 }, { type: 'number' }] };
-const externalClaimId = { ...name, description: 'your own name for the claim, under which it may be sent again' };
+const externalClaimId = {
+  ...name,
+  description: 'the id of the claim in your system; the claim can be sent again under it',
+};
 
 const line = {
   type: 'object',
-  description: 'names are taken in other spellings too (Plan/Group #, planGroupNumber); unknown fields are ignored',
+  description: 'other spellings of the names are accepted (Plan/Group #, planGroupNumber); unknown fields are ignored',
   properties: {
     service_date: {
       type: 'string',
-      description: 'M/D/YY H:MM or ISO 8601, on the clock at the place of the service, to the end of next year',
+      description: 'M/D/YY H:MM or ISO 8601, in local time at the place of the service, at latest the end of next year',
     },
     submitted_procedure: { type: 'string', maxLength: 250, description: 'begins with D' },
     quadrant: { ...name, nullable: true },
@@ -56,7 +59,7 @@ const claim = {
   additionalProperties: true,
 };
 
-/** What a body may be, each with an example that works. */
+/** The accepted forms of a body, each with an example that works. */
 export const CLAIM_BODIES = {
   'application/json': {
     schema: { oneOf: [lines, claim, line], example: [LINE] },

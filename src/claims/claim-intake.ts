@@ -4,7 +4,7 @@ import { CONFIG, type Config } from '../platform/config.js';
 import { idempotencyKeyOf } from '../platform/idempotency-key.js';
 import { withinSource } from '../platform/walls.js';
 import { Sources } from '../sync/sources.js';
-import { takeClaim } from './claim-body.js';
+import { receiveClaim } from './claim-body.js';
 import type { CheckedClaim } from './checked-claim.js';
 import { ClaimCheck } from './claim-check.js';
 import { ClaimQueries } from './claim-queries.js';
@@ -13,17 +13,17 @@ import { ClaimStore } from './claim-store.js';
 import type { StoredClaim } from './claim-view.js';
 import { WorkingMemory } from './working-memory.js';
 
-/** Claims of the largest size that are worked on at once: each takes up to some 100 MiB of memory for a moment. */
+/** Claims of the largest size that are processed at once: each briefly takes about 100 MiB of memory. */
 const LARGEST_AT_ONCE = 1;
 
-/** Takes claims in: reads, checks and stores one, or refuses it as a whole. */
+/** Accepts claims: receives, checks and stores one, or refuses it as a whole. */
 @Injectable()
 export class ClaimIntake {
   private readonly rules: readonly ClaimRule[];
   private readonly memory: WorkingMemory;
 
   constructor(
-    private readonly store: ClaimStore,
+    private readonly claims: ClaimStore,
     private readonly queries: ClaimQueries,
     private readonly sources: Sources,
     @Inject(CONFIG) private readonly config: Config,
@@ -36,17 +36,17 @@ export class ClaimIntake {
   async accept(request: Request, source: string): Promise<StoredClaim> {
     const { MAX_CLAIM_BYTES, MAX_CLAIM_LINES } = this.config;
     const key = idempotencyKeyOf(request);
-    const body = await takeClaim(request, MAX_CLAIM_BYTES);
-    return this.memory.within(body.mostBytes, async () => {
+    const body = await receiveClaim(request, MAX_CLAIM_BYTES);
+    return this.memory.within(body.maxBytes, async () => {
       const claim = ClaimCheck.check(await body.read(MAX_CLAIM_LINES), this.rules);
       const sourceId = await this.sources.ensure(source);
-      return withinSource(sourceId, () => this.keep(sourceId, claim, key));
+      return withinSource(sourceId, () => this.store(sourceId, claim, key));
     });
   }
 
-  private async keep(sourceId: number, claim: CheckedClaim, key: string | null): Promise<StoredClaim> {
-    const { id, created } = await this.store.add(sourceId, claim, key);
-    // What was there already may have been paid since; what is new is told without asking again.
+  private async store(sourceId: number, claim: CheckedClaim, key: string | null): Promise<StoredClaim> {
+    const { id, created } = await this.claims.add(sourceId, claim, key);
+    // The payment of an existing claim may have moved on since, so it is read; a new claim's state is known.
     return created === null ? this.queries.getStored(sourceId, id) : newlyStored(claim, id, created);
   }
 }

@@ -1,18 +1,18 @@
-import type { PaymentStatus } from '../claim-payments/payment-notification.entity.js';
+import type { PaymentStatus } from '../settlement/payment-notification.entity.js';
 
-/** Which page of claims to read. */
+/** Selects a page of claims. */
 export interface ClaimPage {
   sourceId: number;
   providerNpi: string | undefined;
   paymentStatus: PaymentStatus | undefined;
-  /** The last id of the page before, or undefined. */
+  /** The last id of the previous page, or undefined for the first page. */
   after: string | undefined;
   rows: number;
 }
 
 /**
- * The statement that reads a page of claims, newest first: of the index that has them in that order only as many entries
- * as the page has, however deep it is; the claims themselves once it is known which.
+ * Builds the statement that reads a page of claims, newest first. It finds the ids of the page along an index in that
+ * order, reading only as many entries as the page has rows, however deep the page is, and then joins the claims.
  * @param columns of the claim `c` and of its notification `n`
  */
 export function claimPageStatement(columns: string, page: ClaimPage): { sql: string; values: unknown[] } {
@@ -27,15 +27,16 @@ export function claimPageStatement(columns: string, page: ClaimPage): { sql: str
 }
 
 function idsOf({ sourceId, providerNpi, paymentStatus, after }: ClaimPage): { sql: string; values: unknown[] } {
-  const beyond = (column: string) => (after === undefined ? '' : `and ${column} < ?::uuid`);
+  const afterCursor = (column: string) => (after === undefined ? '' : `and ${column} < ?::uuid`);
   const cursor = after === undefined ? [] : [after];
   if (providerNpi !== undefined && paymentStatus !== undefined) {
-    // The cursor on both sides: PostgreSQL does not conclude from one to the other, and would begin at the newest.
+    // The cursor applies to both tables: PostgreSQL does not infer one condition from the other, and would read from the
+    // newest entry on.
     return {
       sql: `select p.claim_id as id from claim_provider p
               join payment_notification s on s.source_id = p.source_id and s.claim_id = p.claim_id
              where p.source_id = ? and p.provider_npi = ? and s.status = ?
-                   ${beyond('p.claim_id')} ${beyond('s.claim_id')}
+                   ${afterCursor('p.claim_id')} ${afterCursor('s.claim_id')}
              order by p.claim_id desc`,
       values: [sourceId, providerNpi, paymentStatus, ...cursor, ...cursor],
     };
@@ -47,7 +48,7 @@ function idsOf({ sourceId, providerNpi, paymentStatus, after }: ClaimPage): { sq
         ? ['payment_notification', 'claim_id', 'and status = ?', [paymentStatus]]
         : ['claim', 'id', '', []];
   return {
-    sql: `select ${column} as id from ${table} where source_id = ? ${condition} ${beyond(column)} order by ${column} desc`,
+    sql: `select ${column} as id from ${table} where source_id = ? ${condition} ${afterCursor(column)} order by ${column} desc`,
     values: [sourceId, ...value, ...cursor],
   };
 }

@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
-import type { PaymentStatus } from '../claim-payments/payment-notification.entity.js';
+import type { PaymentStatus } from '../settlement/payment-notification.entity.js';
 import { formatMoney } from '../platform/money.js';
 import { type Page, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
@@ -9,7 +9,7 @@ import { claimPageStatement } from './claim-page.js';
 import type { ClaimSummary, ClaimView, LineView, StoredClaim } from './claim-view.js';
 import type { ListClaims } from './claim.dto.js';
 
-/** A claim as PostgreSQL answers it; the times are milliseconds. */
+/** A claim as PostgreSQL returns it; times are milliseconds since 1970. */
 interface ClaimRow {
   id: string;
   external_claim_id: string | null;
@@ -25,7 +25,7 @@ interface ClaimRow {
 const COLUMNS = `c.id, c.external_claim_id, c.net_fee, c.line_count, (extract(epoch from c.created) * 1000)::float8 as created,
   n.status, n.attempts, n.reason, (extract(epoch from n.updated) * 1000)::float8 as updated`;
 
-/** A line as PostgreSQL answers it, under the names of the view. */
+/** The columns of a line, named as in `LineView`. */
 const LINE_COLUMNS = `line, to_json(service_date) #>> '{}' as "serviceDate", submitted_procedure as "submittedProcedure", quadrant,
   plan_group_number as "planGroupNumber", subscriber_number as "subscriberNumber", provider_npi as "providerNpi",
   provider_fees as "providerFees", allowed_fees as "allowedFees", member_coinsurance as "memberCoinsurance",
@@ -36,7 +36,7 @@ const LINE_COLUMNS = `line, to_json(service_date) #>> '{}' as "serviceDate", sub
 export class ClaimQueries {
   constructor(private readonly em: EntityManager) {}
 
-  /** @throws Refusal 404 */
+  /** Reads a claim with all of its lines. @throws Refusal 404 */
   async get(sourceId: number, id: string): Promise<ClaimView> {
     if (!isUuid(id)) throw Refusal.notFound('claim');
     const em = this.em.fork();
@@ -47,7 +47,7 @@ export class ClaimQueries {
       [sourceId, id],
     );
     if (!row) throw Refusal.notFound('claim');
-    // Lines never change, so they are those of the claim that was just read.
+    // Lines never change, so a second statement needs no common snapshot with the first.
     const lines = await em.execute<LineView[]>(
       `select ${LINE_COLUMNS} from claim_line where source_id = ? and claim_id = ?::uuid order by claim_line.line`,
       [sourceId, id],
@@ -55,13 +55,13 @@ export class ClaimQueries {
     return { ...toSummary(row), lines };
   }
 
-  /** A claim with what its lines come to, as its sender is answered. @throws Refusal 404 */
+  /** Reads a claim with the net fees of its lines, as `POST /claims` answers it. @throws Refusal 404 */
   async getStored(sourceId: number, id: string): Promise<StoredClaim> {
     const { lines, ...claim } = await this.get(sourceId, id);
     return { ...claim, lines: lines.map(({ line, providerNpi, netFee }) => ({ line, providerNpi, netFee })) };
   }
 
-  /** Newest first, without their lines. @throws Refusal 400 */
+  /** Lists claims, newest first, without their lines. @throws Refusal 400 for a cursor of another list */
   async list(
     sourceId: number,
     { limit, cursor, provider_npi, payment_status }: ListClaims,

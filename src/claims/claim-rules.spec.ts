@@ -32,12 +32,12 @@ describe('the basic rules', () => {
     ['provider_npi', '0000000000'],
     ['submitted_procedure', 'D'],
     ['quadrant', 'anywhere'],
-  ])('let %s %s pass', (field, value) => {
+  ])('accept %s %s', (field, value) => {
     expect(breaches('basic', field, value)).toEqual([]);
   });
 });
 
-describe('a name', () => {
+describe('the name of a field', () => {
   it.each([
     ['service date', 'service_date'],
     ['Plan/Group #', 'plan_group_number'],

@@ -2,13 +2,13 @@ import { FEE_FIELDS, LINE_FIELDS, type LineField } from './line-fields.js';
 import { isNegativeFee, readCents } from './fees.js';
 import { readServiceDate } from './service-date.js';
 
-/** What the value of a field has to be. It is asked of values that are there, as text without blanks around it. */
+/** A rule for the values of some fields. It applies to non-empty values only, as trimmed text. */
 export interface ClaimRule {
-  /** The `code` under which a breach is told. */
+  /** The `code` of a violation. */
   name: string;
   fields: readonly LineField[];
   check: (value: string) => boolean;
-  /** What is told of a breach, behind the field's name and without the value. */
+  /** The detail of a violation. It follows the field's name and never contains the value. */
   message: string;
 }
 
@@ -16,7 +16,7 @@ const MAX_CHARACTERS = 250;
 
 const NPI = /^\d{10}$/;
 
-/** The basic rules; every claim keeps them. A new one is a line here. */
+/** The basic rules, which apply to every claim. To add a rule, add an entry here. */
 const BASIC: readonly ClaimRule[] = [
   {
     name: 'invalid_service_date',
@@ -47,7 +47,7 @@ const BASIC: readonly ClaimRule[] = [
     fields: FEE_FIELDS,
     check: (value) => isNegativeFee(value) || readCents(value) !== null,
     message:
-      'must be an amount such as $1,250.00: at most 13 digits before the point and 2 behind it, commas between thousands',
+      'must be an amount such as $1,250.00: at most 13 digits before the point and 2 after it, commas between thousands',
   },
   {
     name: 'too_long',
@@ -60,7 +60,7 @@ const BASIC: readonly ClaimRule[] = [
 /** Areas of the mouth and quadrants as ISO 3950 and the ADA's claim form number them, and quadrants by letters. */
 const QUADRANTS = new Set(['UR', 'UL', 'LR', 'LL', '00', '01', '02', '10', '20', '30', '40']);
 
-/** What may be asked of senders besides (`CLAIM_RULES=strict`). */
+/** The rules that apply in addition with `CLAIM_RULES=strict`. */
 const STRICTER: readonly ClaimRule[] = [
   {
     name: 'wrong_npi_check_digit',
@@ -82,13 +82,13 @@ const STRICTER: readonly ClaimRule[] = [
   },
 ];
 
-/** The rules that the setting `CLAIM_RULES` names. */
+/** @returns the rules for a value of the setting `CLAIM_RULES` */
 export function rulesOf(setting: 'basic' | 'strict'): readonly ClaimRule[] {
   return setting === 'strict' ? [...BASIC, ...STRICTER] : BASIC;
 }
 
 /**
- * The formula of Luhn over the NPI with 80840 in front, which stands for the health industry of the United States (45 CFR
+ * The Luhn formula over the NPI with the prefix 80840, which stands for the health industry of the United States (45 CFR
  * 162.406; the check digit is described in the final rule on the NPI, 69 FR 3434).
  */
 function hasCheckDigit(npi: string): boolean {

@@ -2,11 +2,11 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { PaymentOutbox } from '../claim-payments/payment-outbox.js';
+import { PaymentOutbox } from '../settlement/payment-outbox.js';
 import { Refusal } from '../platform/refusal.js';
 import type { CheckedClaim } from './checked-claim.js';
 
-/** Keeps claims: each with its lines, its provider's totals and its message to the payments service, or not at all. */
+/** Stores claims. Each is stored in one transaction with its lines, its providers' totals and its payment notification. */
 @Injectable()
 export class ClaimStore {
   constructor(
@@ -15,21 +15,20 @@ export class ClaimStore {
   ) {}
 
   /**
-   * Stores a claim; one with the same external id or idempotency key, and the same content, that is there already is taken
-   * for it.
-   * @returns the id of the stored claim, and the time at which it was stored, null if it was there already
-   * @throws Refusal 409 if the external id stands for another claim, 422 if the key was used for another one
+   * Stores a claim, unless one with the same content and the same external id or idempotency key exists already.
+   * @returns the id of the new or existing claim, and the time at which it was stored, or null for an existing one
+   * @throws Refusal 409 if another claim has the external id, 422 if the key was used for another claim
    */
   async add(sourceId: number, claim: CheckedClaim, key: string | null): Promise<{ id: string; created: Date | null }> {
     const lines = JSON.stringify(claim.lines);
-    // A digest of what the lines say, however it was spelled.
+    // A digest of the normalized lines, so that the spelling of names and amounts makes no difference.
     const content = createHash('sha256').update(lines).digest('hex');
     const sent = { id: uuidv7(), sourceId, claim, key, lines, content };
     const created = await this.em.fork().transactional(async (em) => {
       const stored = await insertClaim(em, sent);
       if (stored === null) return null;
       await this.outbox.add(em, { id: sent.id, sourceId, netFee: claim.netFee });
-      // The last thing before the commit, as others wait for the rows of the providers that they share with this claim.
+      // Last before the commit: from here on, claims that share a provider with this one wait for its row.
       await em.execute(ADD_TO_TOTALS, [sourceId, sent.id]);
       return stored;
     });
@@ -39,13 +38,13 @@ export class ClaimStore {
   }
 
   private async getSame({ sourceId, claim: { externalClaimId }, key, content }: NewClaim): Promise<string> {
-    const [ofKey] = await this.find(sourceId, 'idempotency_key', key);
-    if (ofKey?.content === content && ofKey.external_claim_id === externalClaimId) return ofKey.id;
-    if (ofKey) throw keyUsedOtherwise();
+    const [sameKey] = await this.find(sourceId, 'idempotency_key', key);
+    if (sameKey?.content === content && sameKey.external_claim_id === externalClaimId) return sameKey.id;
+    if (sameKey) throw keyReused();
     const [stored] = await this.find(sourceId, 'external_claim_id', externalClaimId);
-    if (!stored) throw new Error('a claim was in the way, and is gone');
+    if (!stored) throw new Error('an insert met a conflicting claim, which no longer exists');
     if (stored.content === content) return stored.id;
-    const detail = 'There is a claim with this external_claim_id already, and its content is another.';
+    const detail = 'There is already a claim with this external_claim_id, with different content.';
     throw new Refusal(409, 'claim_conflict', detail, {
       errors: [{ pointer: '/external_claim_id', code: 'claim_conflict', detail }],
     });
@@ -55,25 +54,25 @@ export class ClaimStore {
     sourceId: number,
     column: 'idempotency_key' | 'external_claim_id',
     value: string | null,
-  ): Promise<StoredName[]> {
+  ): Promise<StoredIdentity[]> {
     if (value === null) return [];
     return this.em
       .fork()
-      .execute<StoredName[]>(
+      .execute<StoredIdentity[]>(
         `select id, external_claim_id, encode(content, 'hex') as content from claim where source_id = ? and ${column} = ?`,
         [sourceId, value],
       );
   }
 }
 
-/** A stored claim, as it is known by. */
-interface StoredName {
+/** The identity of a stored claim. */
+interface StoredIdentity {
   id: string;
   external_claim_id: string | null;
   content: string;
 }
 
-function keyUsedOtherwise(): Refusal {
+function keyReused(): Refusal {
   const detail = 'This Idempotency-Key was used for another claim: with other lines or another external_claim_id.';
   return new Refusal(422, 'idempotency_key_reused', detail);
 }
@@ -84,13 +83,15 @@ interface NewClaim {
   claim: CheckedClaim;
   /** Its `Idempotency-Key`. */
   key: string | null;
-  /** As JSON. */
+  /** The lines as JSON. */
   lines: string;
+  /** The SHA-256 of `lines`, in hexadecimal. */
   content: string;
 }
 
 /**
- * @returns the time, or null if there is a claim with that external id or key. One that somebody else is storing is waited for.
+ * Inserts a claim and its lines. Waits for a concurrent transaction that inserts the same external id or key.
+ * @returns the time of the insert, or null if a claim with that external id or key exists
  */
 async function insertClaim(
   em: EntityManager,
@@ -109,7 +110,7 @@ async function insertClaim(
   return inserted ? new Date(inserted.created) : null;
 }
 
-/** One statement, so one round trip, for the claim and all of its lines. */
+/** Inserts the claim and all of its lines in one statement, and so in one round trip. */
 const INSERT = `
   with stored as (
     insert into claim (source_id, id, external_claim_id, idempotency_key, content, net_fee, line_count)
@@ -135,7 +136,7 @@ const INSERT = `
   )
   select (extract(epoch from created) * 1000)::float8 as created from stored`;
 
-/** In the order of the NPIs, so that no two claims wait for each other. */
+/** Locks rows in the order of the NPIs, so that claims with several common providers cannot deadlock. */
 const ADD_TO_TOTALS = `
   insert into provider_total as total (source_id, provider_npi, net_fee, claims)
   select source_id, provider_npi, sum(net_fee), 1 from claim_line where source_id = ? and claim_id = ?

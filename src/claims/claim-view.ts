@@ -1,20 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { PAYMENT_STATUSES, type PaymentStatus } from '../claim-payments/payment-notification.entity.js';
-
-/** How far the payments service has come with a claim. */
-export class PaymentState {
-  @ApiProperty({ enum: PAYMENT_STATUSES })
-  status!: PaymentStatus;
-
-  @ApiProperty({ example: 0, description: 'how often the message was tried' })
-  attempts!: number;
-
-  @ApiProperty({ type: 'string', nullable: true, description: 'why the last attempt failed' })
-  reason!: string | null;
-
-  @ApiProperty({ format: 'date-time' })
-  updated!: Date;
-}
+import { PaymentState } from '../settlement/payment-state.js';
 
 /** A claim in a list. */
 export class ClaimSummary {
@@ -37,9 +22,9 @@ export class ClaimSummary {
   payment!: PaymentState;
 }
 
-/** What a line comes to. */
+/** The net fee of a line. */
 export class LineFee {
-  @ApiProperty({ example: 0, description: 'its place in the claim, from 0' })
+  @ApiProperty({ example: 0, description: 'position in the claim, from 0' })
   line!: number;
 
   @ApiProperty({ example: '1234567893' })
@@ -49,9 +34,9 @@ export class LineFee {
   netFee!: string;
 }
 
-/** A line with all that was sent of it. */
+/** A line with all of its fields. */
 export class LineView extends LineFee {
-  @ApiProperty({ example: '2018-03-28T00:00:00', description: 'on the clock at the place of the service' })
+  @ApiProperty({ example: '2018-03-28T00:00:00', description: 'local time at the place of the service' })
   serviceDate!: string;
 
   @ApiProperty({ example: 'D4346' })
@@ -79,7 +64,7 @@ export class LineView extends LineFee {
   memberCopay!: string;
 }
 
-/** A claim as it was taken, or was already there. */
+/** A claim as `POST /claims` answers it, whether it is new or was stored before. */
 export class StoredClaim extends ClaimSummary {
   @ApiProperty({ type: [LineFee] })
   lines!: LineFee[];

@@ -1,12 +1,12 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
-import { PAYMENT_STATUSES, type PaymentStatus } from '../claim-payments/payment-notification.entity.js';
+import { PAYMENT_STATUSES, type PaymentStatus } from '../settlement/payment-notification.entity.js';
 import { PageQuery, wholeNumber } from '../platform/paging.js';
 
-/** Which claims to list. */
+/** Query of `GET /claims`. */
 export class ListClaims extends PageQuery {
-  @ApiPropertyOptional({ example: '1234567893', description: 'claims with a line of this provider' })
+  @ApiPropertyOptional({ example: '1234567893', description: 'only claims with a line of this provider' })
   @IsOptional()
   @Matches(/^\d{10}$/, { message: 'must have exactly 10 digits' })
   provider_npi?: string;
@@ -17,7 +17,7 @@ export class ListClaims extends PageQuery {
   payment_status?: PaymentStatus;
 }
 
-/** How many of the providers with the largest sums. */
+/** Query of `GET /providers/top`. */
 export class TopProviders {
   @ApiPropertyOptional({ minimum: 1, maximum: 1000, default: 10, type: 'integer' })
   @IsOptional()
@@ -28,7 +28,7 @@ export class TopProviders {
   limit: number = 10;
 }
 
-/** What a provider's claims come to. */
+/** The total of a provider's claims. */
 export class ProviderTotal {
   @ApiProperty({ example: '1234567893' })
   providerNpi!: string;
@@ -36,11 +36,11 @@ export class ProviderTotal {
   @ApiProperty({ example: '116.85' })
   netFee!: string;
 
-  @ApiProperty({ example: 1, description: 'claims with a line of this provider' })
+  @ApiProperty({ example: 1, description: 'number of claims with a line of this provider' })
   claims!: number;
 }
 
-/** The providers with the largest sums, largest first. */
+/** The providers with the largest totals, largest first. */
 export class ProviderRanking {
   @ApiProperty({ type: [ProviderTotal] })
   items!: ProviderTotal[];

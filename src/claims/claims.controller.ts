@@ -13,7 +13,7 @@ import { type ClaimSummary, ClaimView, StoredClaim } from './claim-view.js';
 import { ListClaims } from './claim.dto.js';
 import { CLAIM_BODIES } from './claim-example.js';
 
-/** Claims of dental services: one claim of one or more lines in, all claims out. */
+/** Takes one dental claim of one or more lines at a time, and lists and shows stored claims. */
 @ApiTags('claims')
 @Controller('claims')
 export class ClaimsController {
@@ -30,24 +30,29 @@ export class ClaimsController {
   @ApiOperation({
     summary: 'Submit a claim',
     description:
-      'A list of lines, an object with lines, a single line, or a table. With an external_claim_id or an Idempotency-Key the same claim can be sent again.',
+      'A JSON list of lines, an object with lines, a single line, or a CSV table. With an external_claim_id or an Idempotency-Key the same claim can safely be sent again.',
     requestBody: { required: true, content: CLAIM_BODIES },
   })
   @ApiHeader({
     name: 'Idempotency-Key',
     required: false,
     schema: { type: 'string', maxLength: MAX_KEY_CHARACTERS },
-    description: 'the same key and claim: the stored claim again',
+    description: 'a repeat with the same key and claim is answered with the stored claim',
   })
-  @ApiHeader({ name: 'Content-Digest', required: false, description: 'sha-256=:base64: of the body (RFC 9530)' })
-  @ApiResponse({ status: 200, description: 'stored, or stored already', type: StoredClaim })
-  @ApiResponse({ status: 400, description: 'it cannot be read, or a header cannot be taken' })
+  @ApiHeader({
+    name: 'Content-Digest',
+    required: false,
+    description: 'sha-256=:base64: of the body as sent (RFC 9530)',
+  })
+  @ApiResponse({ status: 200, description: 'stored now or before', type: StoredClaim })
+  @ApiResponse({ status: 400, description: 'the body cannot be read, or a header is invalid' })
   @ApiResponse({ status: 409, description: 'another claim has this external_claim_id' })
   @ApiResponse({ status: 413, description: 'too many bytes' })
-  @ApiResponse({ status: 415, description: 'another Content-Type or Content-Encoding' })
+  @ApiResponse({ status: 415, description: 'unsupported Content-Type or Content-Encoding' })
   @ApiResponse({
     status: 422,
-    description: 'nothing is stored, and every fault is told; or the Idempotency-Key was used for another claim',
+    description:
+      'the claim has faults, which are all listed, and is not stored; or the Idempotency-Key was used for another claim',
   })
   submit(@CallerSource() source: string, @Req() request: Request): Promise<StoredClaim> {
     return this.intake.accept(request, source);

@@ -6,7 +6,7 @@ import { ClaimsController } from './claims.controller.js';
 import { ProviderTotals } from './provider-totals.js';
 import { ProvidersController } from './providers.controller.js';
 
-/** Claims in, and what providers' claims come to. The payments service is another room. */
+/** Claims and the totals of their providers. Their payment is in `src/settlement`. */
 @Module({
   controllers: [ClaimsController, ProvidersController],
   providers: [ClaimIntake, ClaimStore, ClaimQueries, ProviderTotals],

@@ -12,7 +12,7 @@ describe('an amount', () => {
     ['007.10', 710n],
     ['9999999999999.99', 999999999999999n],
     ['0009999999999999', 999999999999900n],
-  ])('%s is so many cents', (text, cents) => {
+  ])('%s is read in cents', (text, cents) => {
     expect(readCents(text)).toBe(cents);
   });
 
@@ -39,7 +39,7 @@ describe('an amount', () => {
     '(5.00)',
     '10000000000000',
     '１',
-  ])('%s is none', (text) => {
+  ])('%s is refused', (text) => {
     expect(readCents(text)).toBeNull();
     expect(isNegativeFee(text)).toBe(false);
   });
@@ -55,7 +55,7 @@ describe('an amount', () => {
     [-5n, '-0.05'],
     [-12345n, '-123.45'],
     [10n ** 18n, '10000000000000000.00'],
-  ])('of %s cents is written %s', (cents, text) => {
+  ])('of %s cents is written as %s', (cents, text) => {
     expect(decimalOf(cents)).toBe(text);
   });
 });

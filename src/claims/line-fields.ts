@@ -1,4 +1,4 @@
-/** The fields of a line, by the names that faults are told under, in the order in which they are told. */
+/** The fields of a line, as faults name them, and in the order in which faults are reported. */
 export const LINE_FIELDS = [
   'service_date',
   'submitted_procedure',
@@ -13,25 +13,25 @@ export const LINE_FIELDS = [
 ] as const;
 export type LineField = (typeof LINE_FIELDS)[number];
 
-/** The claim's own name at its sender: beside the lines, or in each of them. */
+/** The claim's id in the sender's system. It may be next to the lines or in each of them. */
 export const EXTERNAL_ID = 'external_claim_id';
 
 export type ClaimField = LineField | typeof EXTERNAL_ID;
 
 export const FEE_FIELDS = ['provider_fees', 'allowed_fees', 'member_coinsurance', 'member_copay'] as const;
 
-/** A map, as an object also has what all objects have. */
+/** A Map, since an object would also find inherited names such as `constructor`. */
 const FIELDS = new Map(([...LINE_FIELDS, EXTERNAL_ID] as const).map((field) => [plain(field), field] as const));
 
 /**
- * The field that a name means, or null if none. `Provider NPI`, `provider-npi`, `PROVIDER_NPI` and `providerNpi` are the
- * same; `#` is read as `number`, so `Plan/Group #` is `plan_group_number`.
+ * Finds the field with a name, or null. `Provider NPI`, `provider-npi`, `PROVIDER_NPI` and `providerNpi` are the same; `#`
+ * is read as `number`, so `Plan/Group #` is `plan_group_number`.
  */
 export function fieldNamed(name: string): ClaimField | null {
   return FIELDS.get(plain(name)) ?? null;
 }
 
-/** Whether a name means the list of lines. */
+/** Whether a name is a spelling of `lines`. */
 export function namesLines(name: string): boolean {
   return plain(name) === 'lines';
 }

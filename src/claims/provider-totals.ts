@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { formatMoney } from '../platform/money.js';
 import type { ProviderTotal } from './claim.dto.js';
 
-/** Reads as many rows as are wanted, by the index that has them in that order. */
+/** Reads only `limit` rows, along the index in that order. */
 export const TOP_PROVIDERS = `
   select provider_npi, net_fee, claims from provider_total where source_id = ?
    order by net_fee desc, provider_npi limit ?`;
@@ -14,12 +14,12 @@ interface TotalRow {
   claims: string;
 }
 
-/** Ranks the providers of a source by what their claims come to. */
+/** Ranks the providers of a source by the total of their claims. */
 @Injectable()
 export class ProviderTotals {
   constructor(private readonly em: EntityManager) {}
 
-  /** The `limit` with the largest sums, largest first, ties by NPI. */
+  /** @returns the `limit` providers with the largest totals, largest first, ties by NPI */
   async top(sourceId: number, limit: number): Promise<ProviderTotal[]> {
     const rows = await this.em.fork().execute<TotalRow[]>(TOP_PROVIDERS, [sourceId, limit]);
     return rows.map((row) => ({

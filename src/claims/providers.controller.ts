@@ -7,7 +7,7 @@ import { Sources } from '../sync/sources.js';
 import { ProviderRanking, TopProviders } from './claim.dto.js';
 import { ProviderTotals } from './provider-totals.js';
 
-/** What providers' claims come to. */
+/** Ranks providers by the total of their claims. */
 @ApiTags('providers')
 @Controller('providers')
 export class ProvidersController {
@@ -19,11 +19,11 @@ export class ProvidersController {
   @Get('top')
   @Wants('read')
   @LimitedBy('TOP_PROVIDERS_PER_MINUTE')
-  @ApiOperation({ summary: 'The providers whose claims come to most; so many calls a minute' })
+  @ApiOperation({ summary: 'The providers with the largest totals; limited to a number of calls per minute' })
   @ApiResponse({ status: 200, type: ProviderRanking })
   @ApiResponse({
     status: 429,
-    description: 'too many calls within the minute; Retry-After says when the next may come',
+    description: 'too many calls within the minute; Retry-After says when the next call is allowed',
   })
   async top(@CallerSource() source: string, @Query() { limit }: TopProviders): Promise<ProviderRanking> {
     return { items: await this.totals.top(await this.sources.find(source), limit) };

@@ -3,35 +3,36 @@ import { parseExact, rawNumber } from '../platform/exact-json.js';
 import { Refusal } from '../platform/refusal.js';
 import { fieldNamed, namesLines } from './line-fields.js';
 
-/** Fields by whatever names they have. They are gone through once: a body may hold half a million that nobody knows. */
+/** Fields under the names they were sent with. They are iterated once: a body may have half a million unknown fields. */
 export type SentFields = Iterable<[name: string, value: unknown]>;
 
-/** A line as it was sent, or why it is none. */
+/** A line as it was sent, or the reason why it is not a line. */
 export type SentLine = { fields: SentFields } | { fault: 'not_a_line' | 'wrong_number_of_cells' };
 
-/** A claim as it was sent, of which nothing is known but its shape. */
+/** A claim as it was sent. Its shape is known to be valid, its fields are not. */
 export interface SentClaim {
   lines: SentLine[];
-  /** What stands beside the lines. */
+  /** The fields next to the lines. */
   fields: SentFields;
   /** The JSON pointer to the list of lines, or to the single line. */
   linesAt: string;
-  /** Whether the pointer to a line says which one: not where the body is a single line. */
+  /** Whether a pointer to a line contains its index. False if the body is a single line. */
   isList: boolean;
 }
 
 /**
- * What is nested in a line takes up to a hundred times its bytes in memory, so there is no more of it than a claim of so
- * many lines can have a use for: three containers for each besides itself.
+ * Objects and lists allowed per line: the line and three more. Nested ones take up to a hundred times their bytes in memory,
+ * so a body may not have many more than its lines need.
  */
 const CONTAINERS_OF_A_LINE = 4;
 
-/** A row of a table has some 200 bytes, its header fewer. */
+/** A usual row of a table has about 200 bytes, its header fewer. */
 const MAX_ROW_CHARACTERS = 64 * 1024;
 
 /**
- * @param maxLines what is far beyond is not even parsed
- * @throws Refusal 400 for what is no JSON, 422 for JSON that cannot be a claim
+ * Reads a claim from JSON.
+ * @param maxLines a body with far more objects than this is refused without parsing it
+ * @throws Refusal 400 for invalid JSON, 422 for JSON that cannot be a claim
  */
 export function readJsonClaim(text: string, maxLines: number): SentClaim {
   if (countContainers(text) > CONTAINERS_OF_A_LINE * (maxLines + 1)) {
@@ -50,7 +51,7 @@ export function readJsonClaim(text: string, maxLines: number): SentClaim {
   return { lines: linesOf(list, maxLines, '/lines'), fields, linesAt: '/lines', isList: true };
 }
 
-/** Brackets within texts are counted too: nobody has so many of them. */
+/** Counts brackets and braces, also those within strings: a real claim has few of them. */
 function countContainers(text: string): number {
   let count = 0;
   for (let index = 0; index < text.length; index += 1) {
@@ -61,10 +62,10 @@ function countContainers(text: string): number {
 }
 
 /**
- * Reads a table whose first row names the fields. Lines end in LF, CRLF or CR; rows without anything in them, as
- * spreadsheets leave them at the end, are no lines, and no pointer counts them.
- * @param maxLines what is beyond is not even parsed
- * @throws Refusal 400 for what is no CSV, 422 for more rows than there may be lines
+ * Reads a claim from a CSV table whose first row names the fields. Rows end in LF, CRLF or CR. Empty rows, as spreadsheets
+ * leave them at the end, are skipped, and pointers do not count them.
+ * @param maxLines further rows are refused without parsing them
+ * @throws Refusal 400 for invalid CSV, 422 for more rows than a claim may have lines
  */
 export function readCsvClaim(text: string, maxLines: number): SentClaim {
   const lines: SentLine[] = [];
@@ -84,8 +85,8 @@ interface TableHeader {
 }
 
 /**
- * The columns that are somebody's field, and of each field two at most, which say that it is there twice. Cells of all
- * others are dropped row by row: a table may have five million of them.
+ * Finds the columns of known fields, at most two of each: the second one is enough to report a duplicate. Cells of all other
+ * columns are dropped row by row, since a table may have five million of them.
  */
 function knownColumns(header: string[]): TableHeader['columns'] {
   const times = new Map<string | null, number>();
@@ -105,8 +106,8 @@ function parseJson(text: string): unknown {
   try {
     return parseExact(text);
   } catch {
-    // Also if it nests so deep that it cannot be walked.
-    throw new Refusal(400, 'malformed_json', 'The body is no well-formed JSON.');
+    // Nesting that is too deep for the parser ends here, too.
+    throw new Refusal(400, 'malformed_json', 'The body is not well-formed JSON.');
   }
 }
 
@@ -128,7 +129,7 @@ function eachRow(text: string, take: (cells: string[]) => void): void {
     const detail =
       error.code === 'CSV_MAX_RECORD_SIZE'
         ? `A row has more than ${MAX_ROW_CHARACTERS} characters.`
-        : 'A quote stands where RFC 4180 does not allow one, or is not closed.';
+        : 'A quote is where RFC 4180 does not allow one, or is not closed.';
     throw new Refusal(400, 'malformed_csv', detail);
   }
 }
@@ -142,7 +143,7 @@ function* fieldsOf(object: object): SentFields {
   for (const name of Object.keys(object)) yield [name, (object as Record<string, unknown>)[name]];
 }
 
-/** An object of JSON. A number that a double does not hold is one of JavaScript's, but none of JSON's. */
+/** Whether a value is a JSON object. A number that a double cannot hold is parsed to a JavaScript object, but is not one. */
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && rawNumber(value) === null;
 }

@@ -21,7 +21,7 @@ describe('a service date', () => {
     ['2018-03-28T00:00:00.1234560000000Z', '2018-03-28T00:00:00.123456'],
     ['2027-12-31', '2027-12-31T00:00:00'],
     ['1900-01-01T00:00:00+1400', '1900-01-01T00:00:00'],
-  ])('%s is %s', (text, time) => {
+  ])('%s is read as %s', (text, time) => {
     expect(readServiceDate(text, TODAY)).toBe(time);
   });
 
@@ -53,7 +53,7 @@ describe('a service date', () => {
     '2018-03-28T00:00:00.1234567',
     '2018-03-28T',
     '２018-03-28',
-  ])('%s is none', (text) => {
+  ])('%s is refused', (text) => {
     expect(readServiceDate(text, TODAY)).toBeNull();
   });
 });

@@ -1,23 +1,23 @@
-/** As spreadsheets of the United States write it: `3/28/18 0:00`, padded or not. */
+/** The format of US spreadsheets: `3/28/18 0:00`, with or without leading zeros. */
 const AMERICAN = /^(\d{1,2})\/(\d{1,2})\/(\d{2})\s+(\d{1,2}):(\d{2})$/;
 
-/** ISO 8601 with a time or without. */
+/** ISO 8601 with or without a time. */
 const ISO = /^(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?([Zz]|[+-]\d{2}:?\d{2})?)?$/;
 
-/** PostgreSQL keeps microseconds. What is finer would be rounded, so it is none. */
+/** PostgreSQL keeps microseconds. A finer time would be rounded, so it is refused. */
 const MAX_FRACTION_DIGITS = 6;
 
-/** No dentist before has any claims left. */
+/** No claim is about a service before this year. */
 const FIRST_YEAR = 1900;
 
-/** Claims are of the past; one for next year is planned, and one for a later year is a slip. */
+/** Claims are about past services; one for next year may be planned, a later year is a typing error. */
 const YEARS_AHEAD = 1;
 
 /**
- * Reads the day and time of a service, without blanks around it.
- * @param today years are at most one ahead of it, which also decides about those of two digits
- * @returns the time as it was on the clock at the place of the service, `2018-03-28T00:00:00`; null for what is none. An
- * offset is not kept, as counting it in could move the service to another day.
+ * Reads the date and time of a service from trimmed text.
+ * @param today the year is at most one after it; this also decides the century of years with two digits
+ * @returns the local time at the place of the service, such as `2018-03-28T00:00:00`, or null for anything else. An offset
+ * is dropped, since converting the time could move the service to another day.
  */
 export function readServiceDate(text: string, today = new Date()): string | null {
   const latestYear = today.getUTCFullYear() + YEARS_AHEAD;
@@ -30,18 +30,18 @@ export function readServiceDate(text: string, today = new Date()): string | null
     ISO.exec(text) ?? [];
   if (year === '' || Number(year) > latestYear || !isOffset(offset)) return null;
   const time = clockTime([year, month, day, hour, minute, second].map(Number));
-  const digits = significant(fraction);
+  const digits = withoutTrailingZeros(fraction);
   if (digits.length > MAX_FRACTION_DIGITS) return null;
   return time === null || digits === '' ? time : `${time}.${digits}`;
 }
 
-/** The latest year with these last two digits that may be. */
+/** The latest allowed year that ends in these two digits. */
 function fullYear(lastDigits: number, latest: number): number {
   return latest - ((((latest - lastDigits) % 100) + 100) % 100);
 }
 
-/** Without zeros at the end. A loop, as `/0+$/` takes quadratic time. */
-function significant(fraction: string): string {
+/** A loop, since `/0+$/` takes quadratic time. */
+function withoutTrailingZeros(fraction: string): string {
   let end = fraction.length;
   while (fraction[end - 1] === '0') end -= 1;
   return fraction.slice(0, end);

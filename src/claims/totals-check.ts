@@ -2,38 +2,40 @@ import pg from 'pg';
 import type { TotalDifference, TotalsVerdict } from '../platform/totals-verdict.js';
 import { SYSTEM_ROLE } from '../platform/walls.js';
 
-/** Differences that are told one by one. More are only counted: something is wrong with all of them then. */
-const MAX_TOLD = 100;
+/** Differences that are listed. Further ones are only counted: so many have one common cause. */
+const MAX_LISTED = 100;
 
-/** For how long the totals are waited for. */
+/** The longest wait for the lock on the totals. */
 const LOCK_SECONDS = 20;
 
 /**
- * Compares the totals of all providers, or of those of one source, with the lines of their claims. In one statement, so
- * that what is being taken in meanwhile is in both or in neither.
+ * Compares the stored totals of all providers, or of those of one source, with the lines of their claims. It is one
+ * statement, so that a claim that is stored meanwhile is either in both or in neither.
  */
 export function verifyTotals(databaseUrl: string, source: string | null): Promise<TotalsVerdict> {
-  return withSystem(databaseUrl, 'read only', (client) => compare(client, source));
+  return asSystemRole(databaseUrl, 'read only', (client) => compare(client, source));
 }
 
 /**
- * Puts the totals right, where they differ. Claims that come in meanwhile wait at their last step until it is done.
- * @returns what was found before
+ * Corrects totals that differ from the lines. Claims that are being stored meanwhile wait at their last step until it is
+ * done.
+ * @returns the differences found before the correction
  */
 export function rebuildTotals(databaseUrl: string, source: string | null): Promise<TotalsVerdict> {
-  return withSystem(databaseUrl, 'read write', async (client) => {
-    // What waits for the lock makes everything behind it wait, so it does not wait for ever.
+  return asSystemRole(databaseUrl, 'read write', async (client) => {
+    // Whatever queues for the table after this statement waits as well, so the wait is limited.
     await client.query(`set local lock_timeout = '${LOCK_SECONDS}s'`);
-    // Whoever has moved totals already has it until the commit; whoever has not waits, and no line of theirs is seen.
+    // A transaction that has updated totals holds off this lock until its commit; one that has not yet waits for it, and its
+    // lines are not visible here.
     await client.query('lock table provider_total in share row exclusive mode');
     const before = await compare(client, source);
-    if (before.different > 0) await client.query(PUT_RIGHT, [source]);
+    if (before.different > 0) await client.query(CORRECT, [source]);
     return before;
   });
 }
 
-/** Works for all sources in one transaction, with the rights of what looks after them. */
-async function withSystem<T>(
+/** Runs `work` in one transaction of the role that may access all sources. */
+async function asSystemRole<T>(
   databaseUrl: string,
   mode: 'read only' | 'read write',
   work: (client: pg.Client) => Promise<T>,
@@ -50,7 +52,7 @@ async function withSystem<T>(
   }
 }
 
-/** A provider that is in one of both alone has nulls on the other side. Summed by claim first, as a claim counts once. */
+/** A provider that only one side has gets nulls for the other. Lines are summed by claim first, as a claim counts once. */
 const COMPARED = `
   with chosen as (select id, name from source where $1::text is null or name = $1),
   counted as (
@@ -82,10 +84,10 @@ interface ComparedRow {
 async function compare(client: pg.Client, source: string | null): Promise<TotalsVerdict> {
   const { rows } = await client.query<ComparedRow>(
     `${COMPARED}, summary as (select count(*) as providers, count(*) filter (where differs) as different from compared)
-     select summary.*, told.* from summary left join lateral (
+     select summary.*, listed.* from summary left join lateral (
        select chosen.name as source, provider_npi, kept_fee, kept_claims, counted_fee, counted_claims
          from compared join chosen on chosen.id = source_id where differs
-        order by chosen.name, provider_npi limit ${MAX_TOLD}) told on true`,
+        order by chosen.name, provider_npi limit ${MAX_LISTED}) listed on true`,
     [source],
   );
   const [first] = rows;
@@ -106,7 +108,7 @@ function differenceOf(row: ComparedRow, source: string): TotalDifference {
   };
 }
 
-const PUT_RIGHT = `${COMPARED}, gone as (
+const CORRECT = `${COMPARED}, gone as (
     delete from provider_total total using compared
      where total.source_id = compared.source_id and total.provider_npi = compared.provider_npi and counted_fee is null
   )

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { WorkingMemory } from './working-memory.js';
 
-it('lets as much work run at once as there is memory, and the others in their turn', async () => {
+it('runs as much work at once as fits into memory, and the rest in order', async () => {
   const memory = new WorkingMemory(10);
   const begun: string[] = [];
   const ends = new Map<string, (failure?: Error) => void>();

@@ -1,19 +1,20 @@
 /**
- * Lets pieces of work run at once as far as what they hold in memory stays within a limit; the others wait for their turn,
- * in the order in which they came.
+ * Limits the memory of concurrent work: a piece of work starts once its bytes fit within the capacity beside those of the
+ * running ones. Until then it waits; waiting work starts in the order in which it came.
  */
 export class WorkingMemory {
   private heldBytes = 0;
   private readonly waiting: { bytes: number; go: () => void }[] = [];
 
-  constructor(private readonly mostBytes: number) {}
+  constructor(private readonly capacityBytes: number) {}
 
+  /** Runs `work`, which needs so many bytes. One that needs more than the capacity runs alone. */
   async within<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    await this.take(Math.min(bytes, this.mostBytes));
+    await this.take(Math.min(bytes, this.capacityBytes));
     try {
       return await work();
     } finally {
-      this.heldBytes -= Math.min(bytes, this.mostBytes);
+      this.heldBytes -= Math.min(bytes, this.capacityBytes);
       this.admit();
     }
   }
@@ -25,7 +26,7 @@ export class WorkingMemory {
   }
 
   private admit(): void {
-    for (let [next] = this.waiting; next && this.heldBytes + next.bytes <= this.mostBytes; [next] = this.waiting) {
+    for (let [next] = this.waiting; next && this.heldBytes + next.bytes <= this.capacityBytes; [next] = this.waiting) {
       this.waiting.shift();
       this.heldBytes += next.bytes;
       next.go();

@@ -5,8 +5,8 @@ import { Failure } from './failure.js';
 import { type Session, talkToServer } from './run-command.js';
 import { renderTable } from './tables.js';
 
-/** How far the payments service has been told of a claim, as the server tells it. */
-interface PaymentState {
+/** The state of a claim's payment, as the server sends it. */
+interface PaymentJson {
   claimId: string;
   status: string;
   attempts: number;
@@ -29,16 +29,18 @@ const FAILED = [
   { heading: 'at' },
 ];
 
-/** What is shown of those that have failed; all of them are in `GET /claim-payments/notifications?status=failed`. */
+/** Failed payments that are shown. `GET /claim-payments/notifications?status=failed` lists all of them. */
 const MAX_SHOWN = 20;
 
-/** Adds to `claims` what there is to say to and of the payments service. */
+/** Adds to `claims` the commands `payments`, which shows the state of payments, and `retry`. */
 export function withPaymentCommands(app: Application, claims: Command): Command {
-  const payments = new Command('payments').description('how many claims are settled, on their way, or have failed');
+  const payments = new Command('payments').description(
+    'show how many claims are settled, on their way, or have failed',
+  );
   const retry = new Command('retry')
-    .description('tell the payments service of a claim again')
+    .description('retry the payment of a claim')
     .argument('[id]', 'the claim')
-    .option('--failed', 'of all that have failed instead');
+    .option('--failed', 'retry all failed payments instead');
   return claims
     .addCommand(talkToServer<object>(app, payments, showPayments))
     .addCommand(talkToServer<RetryOptions>(app, retry, retryPayments));
@@ -46,7 +48,7 @@ export function withPaymentCommands(app: Application, claims: Command): Command 
 
 async function showPayments({ api, terminal, options }: Session<object>): Promise<number> {
   const counts = await api.get<Counts>('/claim-payments/states');
-  const { items: failed } = await api.get<{ items: PaymentState[] }>(
+  const { items: failed } = await api.get<{ items: PaymentJson[] }>(
     `/claim-payments/notifications?status=failed&limit=${MAX_SHOWN}`,
   );
   if (options.json) {
@@ -69,15 +71,15 @@ async function showPayments({ api, terminal, options }: Session<object>): Promis
 
 async function retryPayments(session: Session<RetryOptions>, id?: string): Promise<number> {
   const { api, terminal, options } = session;
-  if ((id === undefined) === (options.failed !== true)) throw new Failure('Name a claim, or take --failed for all.');
+  if ((id === undefined) === (options.failed !== true)) throw new Failure('Name a claim, or use --failed for all.');
   if (id === undefined) return retryFailed(session);
-  const state = await api.post<PaymentState>(`/claims/${encodeURIComponent(id)}/payment/retry`);
+  const state = await api.post<PaymentJson>(`/claims/${encodeURIComponent(id)}/payment/retry`);
   if (options.json) terminal.json(state);
-  else terminal.line(`${terminal.style('green', '✓')} The payments service is told of ${state.claimId} again.`);
+  else terminal.line(`${terminal.style('green', '✓')} Retrying the payment of ${state.claimId}.`);
   return EXIT.ok;
 }
 
-/** As many as have failed when it begins, a request's worth at a time: those that fail again meanwhile are left alone. */
+/** Retries as many payments as have failed at the start: further ones may be those that were retried and failed again. */
 async function retryFailed({ api, terminal, options }: Session<RetryOptions>): Promise<number> {
   const { failed } = await api.get<Counts>('/claim-payments/states');
   let retried = 0;
@@ -89,7 +91,7 @@ async function retryFailed({ api, terminal, options }: Session<RetryOptions>): P
   if (options.json) terminal.json({ retried });
   else {
     const claims = retried === 1 ? '1 claim' : `${retried} claims`;
-    terminal.line(`${terminal.style('green', '✓')} The payments service is told of ${claims} again.`);
+    terminal.line(`${terminal.style('green', '✓')} Retrying the payment of ${claims}.`);
   }
   return EXIT.ok;
 }

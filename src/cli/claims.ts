@@ -12,7 +12,10 @@ interface TotalsOptions {
   json?: boolean;
 }
 
-/** `claims verify` and `claims rebuild`: the totals of providers beside the lines of claims. Work on the database directly. */
+/**
+ * `claims verify` and `claims rebuild`: compare providers' totals with the lines of their claims, and correct them. They
+ * work on the database directly.
+ */
 export function claimsCommand(app: Application): Command {
   const verify = withOptions('verify', "compare providers' totals with the lines of their claims").action(
     (options: TotalsOptions) =>
@@ -25,24 +28,24 @@ export function claimsCommand(app: Application): Command {
         return verdict.different === 0 ? EXIT.ok : EXIT.failed;
       }),
   );
-  const rebuild = withOptions('rebuild', "put providers' totals right; claims that come in wait meanwhile").action(
-    (options: TotalsOptions) =>
-      runCommand(options, async (terminal) => {
-        const before = await withExistingDatabase(loadConfig(), (url) =>
-          app.rebuildTotals(url, options.source ?? null),
-        );
-        if (options.json) terminal.json(before);
-        else report(terminal, before, before.different > 0 ? 'They are right now.' : undefined);
-        return EXIT.ok;
-      }),
+  const rebuild = withOptions(
+    'rebuild',
+    "correct providers' totals; claims that are being stored wait meanwhile",
+  ).action((options: TotalsOptions) =>
+    runCommand(options, async (terminal) => {
+      const before = await withExistingDatabase(loadConfig(), (url) => app.rebuildTotals(url, options.source ?? null));
+      if (options.json) terminal.json(before);
+      else report(terminal, before, before.different > 0 ? 'They are right now.' : undefined);
+      return EXIT.ok;
+    }),
   );
   return new Command('claims').description("claims and their providers' totals").addCommand(verify).addCommand(rebuild);
 }
 
 function withOptions(name: string, description: string): Command {
   return new Command(name)
-    .description(`${description}, in the database of DATABASE_URL, or the embedded one`)
-    .option('--source <name>', 'of this source alone')
+    .description(`${description}, in the database of DATABASE_URL or the embedded one`)
+    .option('--source <name>', 'only of this source')
     .option('--json', 'print JSON for programs');
 }
 

@@ -13,11 +13,11 @@ interface Claim {
 
 const SAMPLE = 'claim-day2.json';
 
-/** The name that the claim of the show has at its sender: sent again, it is the same claim. */
+/** The external id of the demo's claim. Sent again, it is the same claim. */
 export const DEMO_CLAIM = 'C-2071';
 
-/** Longer than a payments service that is there ever takes. */
-const PATIENCE_MS = 10_000;
+/** The longest wait for the payment: longer than a running payments service ever takes. */
+const SETTLING_TIMEOUT_MS = 10_000;
 
 const LINES = [{ heading: 'line', isNumeric: true }, { heading: 'provider' }, { heading: 'net fee', isNumeric: true }];
 
@@ -27,18 +27,18 @@ const PROVIDERS = [
   { heading: 'claims', isNumeric: true },
 ];
 
-/** A chapter of the show: a claim, what it comes to, and how the payments service learns of it. */
+/** A chapter of the demo: a claim, its net fee, its payment, and the ranking of providers. */
 export async function showClaim(narrator: Narrator): Promise<void> {
   const { api, terminal } = narrator;
   narrator.title('A claim');
-  narrator.say('A dentist sends a claim of two lines. Its fees are summed up to the cent.');
+  narrator.say('A dentist sends a claim of two lines. Its fees are added up to the cent.');
   narrator.curl(`-H 'Content-Type: application/json' --data-binary @samples/${SAMPLE}`, '/claims');
   const file = inMemory(await readSample(SAMPLE));
   const claim = await api.upload<Claim>('/claims', file.read(), file.headers);
   const lines = claim.lines.map(({ line, providerNpi, netFee }) => [line, providerNpi, netFee]);
   terminal.line(renderTable(terminal, LINES, [...lines, ['all', '', claim.netFee]]));
 
-  narrator.say('The payments service is told through a queue, and settles it once.');
+  narrator.say('The payments service is notified through a queue, and settles the claim exactly once.');
   narrator.curl('', `/claims/${claim.id}`);
   const status = await settled(api, claim);
   terminal.line(`    payment ${terminal.style(status === 'settled' ? 'green' : 'yellow', status)}`);
@@ -52,9 +52,9 @@ export async function showClaim(narrator: Narrator): Promise<void> {
   terminal.line(renderTable(terminal, PROVIDERS, rows));
 }
 
-/** What has become of the payment, once it is settled or has failed, or after a while. */
+/** Waits until the payment is settled or has failed, or for the timeout. @returns its status then */
 async function settled(api: ApiClient, claim: Claim): Promise<string> {
-  for (const deadline = Date.now() + PATIENCE_MS; ; await delay(100)) {
+  for (const deadline = Date.now() + SETTLING_TIMEOUT_MS; ; await delay(100)) {
     const { status } = (await api.get<Claim>(`/claims/${claim.id}`)).payment;
     if (status === 'settled' || status === 'failed' || Date.now() > deadline) return status;
   }

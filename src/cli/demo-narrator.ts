@@ -1,22 +1,22 @@
 import type { ApiClient } from './api-client.js';
 import type { Terminal } from './terminal.js';
 
-/** Where the show plays. */
-export interface Stage {
-  /** Null for the default one. */
+/** Where the demo sends its data. */
+export interface DemoTarget {
+  /** The name of the source, or null for the default one. */
   source: string | null;
-  /** Whether the server wants a key of those who repeat what they see; the show has one of its own. */
+  /** Whether a reader who repeats a command needs a key. The demo itself has one. */
   wantsKeys: boolean;
 }
 
-/** Tells a show: its chapters, what happens, and the commands that do it. */
+/** Prints the demo: its chapters, what happens, and the commands that do it. */
 export class Narrator {
   private step = 0;
 
   constructor(
     readonly api: ApiClient,
     readonly terminal: Terminal,
-    readonly stage: Stage,
+    readonly target: DemoTarget,
   ) {}
 
   title(text: string): void {
@@ -29,10 +29,10 @@ export class Narrator {
     this.terminal.line(`\n${this.terminal.style('cyan', `${this.step}.`)} ${text}`);
   }
 
-  /** The command that does what comes next, for the reader to repeat. */
+  /** Prints the command that does the next step, for the reader to repeat. */
   curl(options: string, path: string): void {
-    const source = this.stage.source === null ? '' : ` -H 'X-Source: ${this.stage.source}'`;
-    const key = this.stage.wantsKeys ? ' -H "X-API-Key: $COUNTERPART_KEY"' : '';
+    const source = this.target.source === null ? '' : ` -H 'X-Source: ${this.target.source}'`;
+    const key = this.target.wantsKeys ? ' -H "X-API-Key: $COUNTERPART_KEY"' : '';
     const address = path.includes('?') ? `'${this.api.url}${path}'` : `${this.api.url}${path}`;
     const command = `  $ curl${key}${source}${options && ` ${options}`} ${address}`;
     this.terminal.line(this.terminal.style('dim', command));

@@ -24,13 +24,13 @@ interface PaymentItem {
   amount: string;
 }
 
-/** About a second of work: long enough to see a bar move, short enough to wait for. */
+/** About a second of work: long enough to see the progress bar move. */
 const LARGE_RECORDS = 100_000;
 
-/** Source `*` is any, and this may do everything. */
+/** Creates a key for all sources (`*`) with the scopes that a reader needs. */
 const KEY_COMMAND = "Your key    npm run cli -- keys create --name me --source '*' --scope submit,read,approve,ops";
 
-/** The show: two days of a fictional clinic, over HTTP like any other sender's. */
+/** The demo: two days of a fictional clinic, sent over HTTP like any sender's data. */
 export class DemoShow {
   private readonly api: ApiClient;
   private readonly terminal: Terminal;
@@ -51,7 +51,7 @@ export class DemoShow {
 
   private async firstDay(): Promise<void> {
     this.narrator.title('Day 1');
-    this.narrator.say('A clinic sends its patients: one was born in the future, one is there twice.');
+    this.narrator.say('A clinic sends its patients: one was born in the future, one appears twice.');
     await this.send('patients', 'patients-day1.json');
     this.narrator.say('It sends its payments. Two of them belong to patients that are not in the mirror.');
     await this.send('payments', 'payments-day1.json');
@@ -71,7 +71,7 @@ export class DemoShow {
     await this.askPatients('sort=-paymentsTotal');
   }
 
-  /** What stands between a sender's mistake and an empty mirror. */
+  /** Shows how the deletion guard stops a sender's mistake from emptying the mirror. */
   private async brokenExport(): Promise<void> {
     this.narrator.title('A mistake');
     this.narrator.say("The clinic's export breaks: a full snapshot without a single patient.");
@@ -104,7 +104,7 @@ export class DemoShow {
     }
   }
 
-  /** Shows a job on its way, and how it ended. */
+  /** Shows the progress of a job and how it ended. */
   private async follow(accepted: Job): Promise<Job> {
     const progress = new Progress(this.terminal);
     const isClose = this.terminal.isInteractive;
@@ -144,9 +144,9 @@ export class DemoShow {
 
   private invitation(): void {
     const { terminal } = this;
-    const { stage } = this.narrator;
+    const { target } = this.narrator;
     const { url } = this.api;
-    const options = `${url.endsWith(':3000') ? '' : ` --url ${url}`}${stage.source ? ` --source ${stage.source}` : ''}`;
+    const options = `${url.endsWith(':3000') ? '' : ` --url ${url}`}${target.source ? ` --source ${target.source}` : ''}`;
     this.narrator.title('Yours to explore');
     terminal.line(
       [
@@ -154,7 +154,7 @@ export class DemoShow {
         `  Queues      ${url}/admin/queues`,
         `  Jobs        npm run cli -- jobs${options}`,
         `  Your data   npm run cli -- load --model-name patient --input-file FILE${options}`,
-        ...(stage.wantsKeys ? [`  ${KEY_COMMAND}`] : []),
+        ...(target.wantsKeys ? [`  ${KEY_COMMAND}`] : []),
         '',
         '  It stays up until Ctrl-C.',
       ].join('\n'),
@@ -162,7 +162,7 @@ export class DemoShow {
   }
 }
 
-/** The same bytes at every call, so that a second show adds nothing to what is kept. */
+/** Returns the same bytes at every call, so that running the demo again stores no further snapshot. */
 function manyPatients(): string {
   const lines = Array.from({ length: LARGE_RECORDS }, (_, index) => {
     const dateOfBirth = `${1930 + (index % 90)}-${String((index % 12) + 1).padStart(2, '0')}-15`;

@@ -6,34 +6,34 @@ import { submitSnapshot, watchJob } from './jobs-api.js';
 import { inMemory, readSample, SAMPLES } from './samples.js';
 import type { Terminal } from './terminal.js';
 
-/** Where the show plays if the default source holds something of the user's own. */
+/** The demo's source if the default source holds the user's own data. */
 const OWN_SOURCE = 'demo';
 
 const RESOURCES = ['payments', 'patients'];
 
-/** One page: whoever has more jobs than this does not have them from the demo alone. */
+/** One page. A source with more jobs than this has some that are not from the demo. */
 const MAX_JOBS = 1_000;
 
 /**
- * Chooses whose patients the demo sends. The default source's, so that the answers can be looked at without any
- * header; but a full snapshot deletes what is not in it, so if anything but the demo has ever been mirrored there, a
- * source of its own. What an earlier show left is emptied first, so that every show is the same.
+ * Chooses the source that the demo writes to. Usually it is the default source, so that the reader needs no header to see
+ * the data. But a full snapshot deletes what it does not contain, so if anything else has ever been sent there, the demo
+ * uses a source of its own. Records of an earlier demo are deleted first, so that every run is the same.
  * @returns the source's name, or null for the default one
  */
 export async function chooseDemoSource(api: ApiClient, terminal: Terminal): Promise<string | null> {
   const before = await historyOf(api);
   if (before !== 'own records') {
-    if (before === 'shows') await empty(api, terminal);
+    if (before === 'demos') await empty(api, terminal);
     return null;
   }
-  terminal.line(`The default source holds records of yours: the demo plays in a source of its own, "${OWN_SOURCE}".`);
+  terminal.line(`The default source holds records of yours: the demo uses a source of its own, "${OWN_SOURCE}".`);
   const own = api.forSource(OWN_SOURCE);
   if ((await historyOf(own)) !== 'nothing') await empty(own, terminal);
   return OWN_SOURCE;
 }
 
-/** What has been sent to a source so far: nothing, only shows of the demo, or something of the user's own. */
-async function historyOf(api: ApiClient): Promise<'nothing' | 'shows' | 'own records'> {
+/** What has been sent to a source so far: nothing, only demos, or records of the user. */
+async function historyOf(api: ApiClient): Promise<'nothing' | 'demos' | 'own records'> {
   const claims = await api.get<{ items: { externalClaimId: string | null }[] }>('/claims?limit=2');
   if (claims.items.some(({ externalClaimId }) => externalClaimId !== DEMO_CLAIM)) return 'own records';
   const ours = await ownSnapshots();
@@ -45,10 +45,10 @@ async function historyOf(api: ApiClient): Promise<'nothing' | 'shows' | 'own rec
     if (nextCursor !== null || !isOurs) return 'own records';
     jobs += items.length;
   }
-  return jobs > 0 ? 'shows' : 'nothing';
+  return jobs > 0 ? 'demos' : 'nothing';
 }
 
-/** The digests of all that the demo ever sends for good. */
+/** The digests of all snapshots that the demo sends, except for its dry run. */
 async function ownSnapshots(): Promise<Set<string>> {
   const samples = await Promise.all(SAMPLES.map((name) => readSample(name)));
   return new Set([...samples, '[]'].map((text) => createHash('sha256').update(text).digest('hex')));

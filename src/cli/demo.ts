@@ -14,14 +14,14 @@ import { Failure } from './failure.js';
 import { runCommand } from './run-command.js';
 import type { Terminal } from './terminal.js';
 
-/** Whatever hangs on the way out is left behind after that. */
+/** The process exits after this time, even if closing the server has not finished. */
 const HARD_EXIT_MS = 19_000;
 
 /** `demo`: the whole system in this process, and an external system that sends two days of snapshots to it. */
 export function demoCommand(app: Application): Command {
   const command = new Command('demo').description('start everything and send sample snapshots to it');
   return command
-    .option('--exit', 'end after the show instead of staying up')
+    .option('--exit', 'end after the demo instead of staying up')
     .action(() => runCommand({}, (terminal) => demo(app, terminal, command.opts<{ exit?: boolean }>())));
 }
 
@@ -58,7 +58,7 @@ async function show(
   await new DemoShow(new Narrator(own, terminal, { source, wantsKeys: isNeeded })).run();
 }
 
-/** The usual settings, but with a free port if the usual one is taken, and without the log lines of everyday. */
+/** The usual settings, but with a free port if the configured one is taken, and a log of warnings and errors only. */
 async function demoConfig(terminal: Terminal): Promise<Config> {
   const config = loadConfig({ ...process.env, ROLE: 'all', LOG_LEVEL: process.env['LOG_LEVEL'] || 'warn' });
   if (await isFree(config.PORT, config.HOST)) return config;

@@ -11,7 +11,7 @@ import { Refusal } from '../../src/platform/refusal.js';
 import { aLine } from '../claims/biller.js';
 import { aPatient, aPayment, Sender, somePatients } from '../http/sender.js';
 import { startTestServer, type TestServer, until } from '../setup/test-server.js';
-import { keyOf, lastSeq, linesAfter, linesOf, type Line } from './auditor.js';
+import { entriesAfter, entriesOf, type Entry, keyOf, lastSeq } from './auditor.js';
 
 @Controller('guarded')
 class GuardedController {
@@ -26,12 +26,12 @@ class GuardedController {
 class Guarded {}
 
 /**
- * The ledger is a log itself, which nobody can change, and names who posted what. The audit log is one chain for everything:
- * with an entry in it for each deposit it would be what all deposits wait for.
+ * The ledger is append-only itself and records who posted what. The audit log is a single chain: with an entry for each
+ * deposit, all deposits would wait for it.
  */
 const LOGGED_ELSEWHERE = /^\/api\/(accounts|transfers)\b/;
 
-/** What must be in no line: names, amounts, dates of birth, searches. */
+/** Values that no entry may contain: names, amounts, dates of birth, searches. */
 const PLANTED = ['Pheasant', 'Quill', '1977-07-07', '987.65', 'pheas', 'hooks.example', 'for the planted'];
 
 let server: TestServer;
@@ -51,7 +51,7 @@ afterAll(() => server.close());
 const pheasant = aPatient({ externalId: '5', firstName: 'Pheasant', lastName: 'Quill', dateOfBirth: '1977-07-07' });
 const amount = aPayment({ externalId: '9', patientId: '5', amount: '987.65' });
 
-/** Mirrors two patients and a payment, and holds back a third snapshot. */
+/** Sends two patients and a payment, and a snapshot that waits for approval. */
 async function someData(): Promise<{ patients: string; held: string }> {
   const job = await sender.mirror('/patients', [pheasant, aPatient({ externalId: '6', dateOfBirth: '1800-01-01' })]);
   await sender.mirror('/payments', [amount]);
@@ -59,13 +59,13 @@ async function someData(): Promise<{ patients: string; held: string }> {
   return { patients: job.id, held: held.id };
 }
 
-function brief({ action, subject, items, outcome, status, source }: Line): unknown[] {
+function brief({ action, subject, items, outcome, status, source }: Entry): unknown[] {
   return [action, subject, items, outcome, status, source];
 }
 
-async function expectLine(act: () => Promise<unknown>, ...line: unknown[]): Promise<void> {
-  const lines = await linesOf(server, act);
-  expect(lines.map(brief)).toEqual([[...line, sender.source]]);
+async function expectEntry(act: () => Promise<unknown>, ...entry: unknown[]): Promise<void> {
+  const entries = await entriesOf(server, act);
+  expect(entries.map(brief)).toEqual([[...entry, sender.source]]);
 }
 
 describe('a read', () => {
@@ -80,10 +80,10 @@ describe('a read', () => {
     ['/patients?q=pheas&sort=lastName', 'patients.listed', null, 1],
     ['/changes', 'changes.read', null, 2],
     ['/audit?limit=3', 'audit.read', null, 3],
-  ])('of %s leaves one line', async (path, action, subject, items) => {
+  ])('of %s adds one entry', async (path, action, subject, items) => {
     await someData();
 
-    await expectLine(() => sender.get(path), action, subject, items, 'allowed', 200);
+    await expectEntry(() => sender.get(path), action, subject, items, 'allowed', 200);
   });
 
   it.each([
@@ -93,86 +93,86 @@ describe('a read', () => {
     ['changes', 'application/json', 'job.changes_read', 1],
     ['changes', 'text/csv', 'job.changes_exported', null],
     ['snapshot', '*/*', 'job.snapshot_read', null],
-  ])('of the %s of a job as %s leaves one line', async (what, type, action, items) => {
+  ])('of the %s of a job as %s adds one entry', async (what, type, action, items) => {
     const { patients } = await someData();
 
     const read = async () =>
       (await sender.fetch(`/sync/jobs/${patients}/${what}`, { headers: { Accept: type } })).text();
-    await expectLine(read, action, `job:${patients}`, items, 'allowed', 200);
+    await expectEntry(read, action, `job:${patients}`, items, 'allowed', 200);
   });
 
-  it('of the whole audit leaves one line', async () => {
+  it('of the whole audit log adds one entry', async () => {
     const read = () => sender.fetch('/audit?action=patients.read', { headers: { Accept: 'text/csv' } });
 
-    await expectLine(read, 'audit.exported', null, null, 'allowed', 200);
+    await expectEntry(read, 'audit.exported', null, null, 'allowed', 200);
   });
 
-  it('of an empty page of the feed leaves none', async () => {
-    expect(await linesOf(server, () => sender.get('/changes?after=latest'))).toEqual([]);
+  it('of an empty page of the feed adds none', async () => {
+    expect(await entriesOf(server, () => sender.get('/changes?after=latest'))).toEqual([]);
   });
 
-  it('of claims leaves one line', async () => {
+  it('of claims adds one entry', async () => {
     const { id } = await sender.post('/claims', aLine()).then((response) => response.json() as any);
 
-    await expectLine(() => sender.get('/claims'), 'claims.listed', null, 1, 'allowed', 200);
-    await expectLine(() => sender.get(`/claims/${id}`), 'claim.read', `claim:${id}`, null, 'allowed', 200);
-    expect(await linesOf(server, () => sender.get('/providers/top'))).toEqual([]);
+    await expectEntry(() => sender.get('/claims'), 'claims.listed', null, 1, 'allowed', 200);
+    await expectEntry(() => sender.get(`/claims/${id}`), 'claim.read', `claim:${id}`, null, 'allowed', 200);
+    expect(await entriesOf(server, () => sender.get('/providers/top'))).toEqual([]);
   });
 
-  it('of jobs, health and metrics leaves none', async () => {
+  it('of jobs, health and metrics adds none', async () => {
     const { patients } = await someData();
     const paths = ['/sync/jobs', `/sync/jobs/${patients}`, '/health', '/metrics', '/webhooks'];
 
-    expect(await linesOf(server, () => Promise.all(paths.map((path) => sender.fetch(path))))).toEqual([]);
+    expect(await entriesOf(server, () => Promise.all(paths.map((path) => sender.fetch(path))))).toEqual([]);
   });
 
   it.each(['/patients/404', '/patients/404/payments', '/patients/404/history'])(
-    'of %s, who is not there, is a refused one',
+    'of %s, who does not exist, adds a refused entry',
     async (path) => {
-      const [line] = await linesOf(server, () => sender.fetch(path));
+      const [entry] = await entriesOf(server, () => sender.fetch(path));
 
-      expect(line).toMatchObject({ subject: 'patients:404', outcome: 'refused', status: 404 });
+      expect(entry).toMatchObject({ subject: 'patients:404', outcome: 'refused', status: 404 });
     },
   );
 
-  it('with what no id can be leaves a line all the same', async () => {
+  it('with an invalid id adds an entry, too', async () => {
     const ids = ['%00', 'x'.repeat(4000)];
 
-    const lines = await linesOf(server, () => Promise.all(ids.map((id) => sender.fetch(`/patients/${id}`))));
+    const entries = await entriesOf(server, () => Promise.all(ids.map((id) => sender.fetch(`/patients/${id}`))));
 
-    expect(lines.map(({ outcome }) => outcome)).toEqual(['refused', 'refused']);
-    expect(lines.map(({ subject }) => subject?.length).toSorted((a, b) => Number(a) - Number(b))).toEqual([10, 300]);
+    expect(entries.map(({ outcome }) => outcome)).toEqual(['refused', 'refused']);
+    expect(entries.map(({ subject }) => subject?.length).toSorted((a, b) => Number(a) - Number(b))).toEqual([10, 300]);
   });
 });
 
 describe('a change', () => {
-  it('by a snapshot leaves one line with the job, before its end is waited for', async () => {
+  it('by a snapshot adds one entry with the job, without waiting for its end', async () => {
     let id = '';
     const act = async () => {
       id = (await sender.mirror('/patients', somePatients(3))).id;
     };
 
-    const lines = await linesOf(server, act);
+    const entries = await entriesOf(server, act);
 
-    expect(lines.map(brief)).toEqual([['snapshot.submitted', `job:${id}`, null, 'allowed', 202, sender.source]]);
+    expect(entries.map(brief)).toEqual([['snapshot.submitted', `job:${id}`, null, 'allowed', 202, sender.source]]);
   });
 
-  it('by a claim leaves one line with the claim, or none where it is refused', async () => {
+  it('by a claim adds one entry, with the claim, or without an id if it is refused', async () => {
     let id = '';
     const act = async () => {
       id = ((await (await sender.post('/claims', aLine())).json()) as any).id;
     };
 
-    const lines = await linesOf(server, act);
+    const entries = await entriesOf(server, act);
 
-    expect(lines.map(brief)).toEqual([['claim.submitted', `claim:${id}`, null, 'allowed', 200, sender.source]]);
-    await expectLine(() => sender.post('/claims', []), 'claim.submitted', 'claim', null, 'refused', 422);
+    expect(entries.map(brief)).toEqual([['claim.submitted', `claim:${id}`, null, 'allowed', 200, sender.source]]);
+    await expectEntry(() => sender.post('/claims', []), 'claim.submitted', 'claim', null, 'refused', 422);
   });
 
-  it('that is refused leaves one line without a job', async () => {
+  it('that is refused adds one entry without a job', async () => {
     const act = () => sender.post('/patients', '[', { 'Content-Encoding': 'gzip' });
 
-    await expectLine(act, 'snapshot.submitted', 'job', null, 'refused', 400);
+    await expectEntry(act, 'snapshot.submitted', 'job', null, 'refused', 400);
   });
 
   it.each([
@@ -180,33 +180,33 @@ describe('a change', () => {
     ['reject', 'rejected', 200],
     ['cancel', 'cancelled', 200],
     ['replay', 'replayed', 202],
-  ])('by %s leaves one line', async (verb, past, status) => {
+  ])('by %s adds one entry', async (verb, past, status) => {
     const { held } = await someData();
 
-    await expectLine(() => sender.decide(held, verb), `job.${past}`, `job:${held}`, null, 'allowed', status);
+    await expectEntry(() => sender.decide(held, verb), `job.${past}`, `job:${held}`, null, 'allowed', status);
   });
 
-  it('by a revert leaves one line, with the job that was reverted', async () => {
+  it('by a revert adds one entry, with the job that was reverted', async () => {
     const { id } = await sender.mirror('/patients', somePatients(2));
 
-    await expectLine(() => sender.decide(id, 'revert'), 'job.reverted', `job:${id}`, null, 'allowed', 202);
+    await expectEntry(() => sender.decide(id, 'revert'), 'job.reverted', `job:${id}`, null, 'allowed', 202);
   });
 
-  it('in the wrong state leaves a refused one', async () => {
+  it('in the wrong state adds a refused entry', async () => {
     const { patients } = await someData();
 
     const act = () => sender.decide(patients, 'approve');
 
-    await expectLine(act, 'job.approved', `job:${patients}`, null, 'refused', 409);
+    await expectEntry(act, 'job.approved', `job:${patients}`, null, 'refused', 409);
   });
 
-  it('of webhooks leaves a line each, without the address', async () => {
+  it('of webhooks adds an entry each, without the address', async () => {
     const json = { 'Content-Type': 'application/json' };
     const send = (method: string, path: string, body?: unknown) =>
       sender.fetch(path, { method, headers: json, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     let id = '';
 
-    const lines = await linesOf(server, async () => {
+    const entries = await entriesOf(server, async () => {
       const url = 'http://hooks.example/for the planted';
       id = ((await (await send('POST', '/webhooks', { url })).json()) as { id: string }).id;
       await send('PATCH', `/webhooks/${id}`, { description: 'for the planted' });
@@ -216,7 +216,7 @@ describe('a change', () => {
       await send('DELETE', `/webhooks/${id}`);
     });
 
-    expect(lines.map(({ action, subject, status }) => [action, subject, status])).toEqual([
+    expect(entries.map(({ action, subject, status }) => [action, subject, status])).toEqual([
       ['webhook.created', `webhook:${id}`, 201],
       ['webhook.changed', `webhook:${id}`, 200],
       ['webhook.secret_rotated', `webhook:${id}`, 200],
@@ -226,7 +226,7 @@ describe('a change', () => {
     ]);
   });
 
-  it('is audited whatever it is: every route that is no read leaves a line, but for those of the ledger', async () => {
+  it('is always audited: every route that is not a read adds an entry, except those of the ledger', async () => {
     const { paths } = await server.get<{ paths: Record<string, object> }>('/openapi.json');
     const audited = Object.entries(paths).filter(([path]) => !LOGGED_ELSEWHERE.test(path));
     const routes = audited.flatMap(([path, verbs]) =>
@@ -236,41 +236,41 @@ describe('a change', () => {
     );
 
     for (const [method, path] of routes) {
-      const lines = await linesOf(server, () => sender.fetch(path, { method: method.toUpperCase() }));
-      expect([method, path, lines.length]).toEqual([method, path, 1]);
+      const entries = await entriesOf(server, () => sender.fetch(path, { method: method.toUpperCase() }));
+      expect([method, path, entries.length]).toEqual([method, path, 1]);
     }
   });
 });
 
-describe('a line', () => {
-  it('tells who it was, from where, under which request and when by the clock of the database', async () => {
+describe('an entry', () => {
+  it('records the actor, the address, the request, and the time by the clock of the database', async () => {
     await someData();
     const headers = { ...(await keyOf(server, 'nightly')), 'X-Request-Id': 'req-1' };
     const [{ before }] = await server.query('select now() as before');
 
-    const [line] = await linesOf(server, () => sender.fetch('/patients/5', { headers }));
+    const [entry] = await entriesOf(server, () => sender.fetch('/patients/5', { headers }));
 
     const [{ after }] = await server.query('select now() as after');
-    expect(line).toMatchObject({
+    expect(entry).toMatchObject({
       actor: 'nightly',
       key_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       source: sender.source,
       address: '127.0.0.1',
       request_id: 'req-1',
     });
-    expect([before, line?.at, after]).toEqual([before, line?.at, after].toSorted((a, b) => Number(a) - Number(b)));
+    expect([before, entry?.at, after]).toEqual([before, entry?.at, after].toSorted((a, b) => Number(a) - Number(b)));
   });
 
-  it('holds nothing of a record, nor what was searched for', async () => {
+  it('contains nothing of a record, nor search terms', async () => {
     await someData();
     await sender.get('/patients?q=pheas');
 
-    const text = JSON.stringify(await linesAfter(server, 0));
+    const text = JSON.stringify(await entriesAfter(server, 0));
 
     expect(PLANTED.filter((planted) => text.includes(planted))).toEqual([]);
   });
 
-  it('is left when a known key lacks the scope, and none when a key is unknown', async () => {
+  it('is added when a known key lacks the scope, but not when a key is unknown', async () => {
     const app = await NestFactory.create(Guarded, { logger: false });
     const refusals = [401, 403, 401];
     const refuse = () => {
@@ -283,10 +283,10 @@ describe('a line', () => {
     const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
 
     for (const id of ['1', '2', '3']) await fetch(`http://127.0.0.1:${port}/guarded/${id}`);
-    await until('the line is there', async () => (await lastSeq(server)) > seq);
+    await until('the entry is written', async () => (await lastSeq(server)) > seq);
     await app.close();
 
-    const lines = await linesAfter(server, seq);
-    expect(lines).toMatchObject([{ action: 'thing.read', subject: 'thing:2', outcome: 'refused', status: 403 }]);
+    const entries = await entriesAfter(server, seq);
+    expect(entries).toMatchObject([{ action: 'thing.read', subject: 'thing:2', outcome: 'refused', status: 403 }]);
   });
 });

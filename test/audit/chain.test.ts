@@ -11,7 +11,7 @@ import { appendAudit, type AuditEntry } from '../../src/platform/append-audit.js
 import { aPatient, Sender } from '../http/sender.js';
 import { commandEnvironment } from '../setup/command-environment.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
-import { keyOf, lastSeq, linesAfter, tamper } from './auditor.js';
+import { entriesAfter, keyOf, lastSeq, tamper } from './auditor.js';
 
 const CLI = join(import.meta.dirname, '../../dist/cli.js');
 
@@ -42,7 +42,7 @@ function anEntry(fields: Partial<AuditEntry> = {}): AuditEntry {
   };
 }
 
-/** Appends so many entries, about patients 1, 2, 3… @returns the number of the one before them */
+/** Appends so many entries, about patients 1, 2, 3… @returns the sequence number before them */
 async function append(count: number): Promise<number> {
   const before = await lastSeq(server);
   const entries = Array.from({ length: count }, (_, index) => anEntry({ subject: `patients:${index + 1}` }));
@@ -67,7 +67,7 @@ describe('the chain', () => {
     kept = await server.query('select to_jsonb(audit_entry) as entry from audit_entry order by seq');
   });
 
-  // As it was before the test before tampered with it.
+  // Undoes the tampering of the previous test.
   const restore = async () => {
     const entries = JSON.stringify(kept.map((row) => (row as { entry: unknown }).entry)).replaceAll("'", "''");
     await tamper(
@@ -106,7 +106,7 @@ describe('the chain', () => {
     expect(await brokenAt()).toBe(before + 4);
   });
 
-  it('shows that a row was removed and those behind it moved up', async () => {
+  it('shows that a row was removed and later ones moved up', async () => {
     await tamper(server, 'delete from audit_entry where seq = $1', [before + 4]);
     await tamper(server, 'update audit_entry set seq = -seq where seq > $1', [before + 4]);
     await tamper(server, 'update audit_entry set seq = -seq - 1 where seq < 0');
@@ -114,7 +114,7 @@ describe('the chain', () => {
     expect(await brokenAt()).toBe(before + 4);
   });
 
-  it('shows that a row was put in', async () => {
+  it('shows that a row was inserted', async () => {
     await tamper(server, 'update audit_entry set seq = -seq where seq > $1', [before + 4]);
     await tamper(server, 'update audit_entry set seq = 1 - seq where seq < 0');
     await tamper(
@@ -127,7 +127,7 @@ describe('the chain', () => {
     expect(await brokenAt()).toBe(before + 5);
   });
 
-  it('shows that two rows changed places', async () => {
+  it('shows that two rows were swapped', async () => {
     for (const [from, to] of [
       [4, -1],
       [6, 4],
@@ -140,7 +140,7 @@ describe('the chain', () => {
     expect(await brokenAt()).toBe(before + 4);
   });
 
-  it('shows that its end or all of it was cut off', async () => {
+  it('shows that its end or all of it was deleted', async () => {
     await tamper(server, 'delete from audit_entry where seq > $1', [before + 7]);
     expect(await brokenAt()).toBe(before + 8);
 
@@ -148,7 +148,7 @@ describe('the chain', () => {
     expect(await brokenAt()).toBe(1);
   });
 
-  it('shows that a row was put in behind its end', async () => {
+  it('shows that a row was appended', async () => {
     await tamper(
       server,
       `insert into audit_entry select seq + 1, at, actor, key_id, source, action, subject, items, address, request_id,
@@ -159,7 +159,7 @@ describe('the chain', () => {
     expect((await verdict()).broken).not.toBeNull();
   });
 
-  it('shows by a head kept elsewhere that it was cut off or written anew, ends and all', async () => {
+  it('shows, by a head that was kept elsewhere, that it was cut off or rewritten consistently', async () => {
     const { head } = await verdict();
     const expected = { seq: Number(head.split(':')[0]), hash: head.split(':')[1] ?? '' };
     expect((await verdict(expected)).broken).toBeNull();
@@ -177,8 +177,8 @@ describe('the chain', () => {
     kept = await server.query('select to_jsonb(audit_entry) as entry from audit_entry order by seq');
   });
 
-  it('tells entries apart whose fields run together', async () => {
-    const [first] = await linesAfter(server, before);
+  it('distinguishes entries whose concatenated fields are equal', async () => {
+    const [first] = await entriesAfter(server, before);
     await tamper(server, `update audit_entry set action = 'patients', subject = '.read' || subject where seq = $1`, [
       Number(first?.seq),
     ]);
@@ -203,7 +203,7 @@ describe('the log', () => {
     await expect(server.query(sql)).rejects.toThrow('the audit log is append-only');
   });
 
-  it('lets a role read and append that may do nothing else', async () => {
+  it('allows a role to read and append without further privileges', async () => {
     const role = `r_${server.databaseUrl.split('_').at(-1)}`;
     await server.query(`create role ${role}; grant select on audit_entry to ${role};
       grant execute on function audit_append(jsonb) to ${role}`);
@@ -224,20 +224,22 @@ describe('the log', () => {
     await server.query(`drop owned by ${role}; drop role ${role}`);
   });
 
-  it('gives 200 readers at once 200 lines in a row', async () => {
+  it('gets 200 consecutive entries for 200 concurrent reads', async () => {
     const sender = new Sender(server);
     await sender.mirror('/patients', [aPatient({ externalId: '5' })]);
     const before = await lastSeq(server);
 
     await Promise.all(Array.from({ length: 200 }, () => sender.get('/patients/5')));
 
-    const lines = await linesAfter(server, before);
-    expect(lines.map(({ seq }) => Number(seq))).toEqual(Array.from({ length: 200 }, (_, index) => before + index + 1));
-    expect(lines.every(({ action }) => action === 'patients.read')).toBe(true);
+    const entries = await entriesAfter(server, before);
+    expect(entries.map(({ seq }) => Number(seq))).toEqual(
+      Array.from({ length: 200 }, (_, index) => before + index + 1),
+    );
+    expect(entries.every(({ action }) => action === 'patients.read')).toBe(true);
     expect(await brokenAt()).toBeUndefined();
   });
 
-  it('hands nothing out while it cannot be written', async () => {
+  it('makes reads fail while it cannot be written', async () => {
     const sender = new Sender(server);
     const job = await sender.mirror('/patients', [aPatient({ externalId: '5', firstName: 'Pheasant' })]);
     await server.query('alter function audit_append(jsonb) rename to audit_gone');
@@ -259,7 +261,7 @@ describe('the log', () => {
     expect((await sender.fetch('/patients/5')).status).toBe(200);
   });
 
-  it('forgets what is past its retention, and the rest is a whole chain', async () => {
+  it('drops entries after their retention, and the rest is a valid chain', async () => {
     await append(30);
     const { head } = await verdict();
     const gone = (await lastSeq(server)) - 20;
@@ -267,14 +269,14 @@ describe('the log', () => {
 
     await server.app.get(AuditCleaner).clean();
 
-    // The last of the old ones stays.
+    // The last old entry is kept.
     expect(await verdict()).toMatchObject({ broken: null, forgotten: gone - 1, entries: 21, first: { seq: gone } });
     expect(head).not.toBe((await verdict()).head);
     await append(1);
     expect(await verdict()).toMatchObject({ broken: null, entries: 22 });
   });
 
-  it('does not take an owner for retention who drops what is young', async () => {
+  it('detects an owner who drops young entries as if by retention', async () => {
     await append(5);
     const seq = await lastSeq(server);
     const forget = `update audit_chain set forgotten_seq = ${seq - 2},
@@ -288,7 +290,7 @@ describe('the log', () => {
     await tamper(server, 'delete from audit_entry; update audit_chain set forgotten_seq = seq, forgotten_hash = hash');
     expect((await verdict()).broken).toEqual({ seq, what: 'it was dropped before its time' });
 
-    // For the tests that follow.
+    // Restores the log for the following tests.
     await tamper(
       server,
       `delete from audit_chain; insert into audit_chain table kept_chain; insert into audit_entry table kept_entry;
@@ -297,13 +299,13 @@ describe('the log', () => {
     expect((await verdict()).broken).toBeNull();
   });
 
-  it('forgets nothing of the last year, whoever asks', async () => {
+  it('refuses to drop entries of the last year', async () => {
     await expect(server.query('select audit_forget(364, 1000)')).rejects.toThrow('at least 365 days');
     await expect(server.query('select audit_forget(null, 1000)')).rejects.toThrow('at least 365 days');
   });
 });
 
-/** Writes the log anew with all entries up to `seq` seven years older. */
+/** Rewrites the log consistently, with all entries up to `seq` seven years older. */
 async function age(seq: number): Promise<void> {
   await tamper(server, `update audit_entry set at = at - interval '7 years' where seq <= $1`, [seq]);
   const [chain] = await server.query('select forgotten_hash as hash from audit_chain');
@@ -329,7 +331,7 @@ describe('GET /audit', () => {
     await sender.get('/patients/6', nightly);
   });
 
-  it('shows entries, newest first, by the page', async () => {
+  it('lists entries, newest first, in pages', async () => {
     const first = await sender.get(`/audit?source=${sender.source}&limit=2`);
     const second = await sender.get(`/audit?source=${sender.source}&limit=2&cursor=${first.nextCursor}`);
 
@@ -337,7 +339,7 @@ describe('GET /audit', () => {
       ['patients.read', 'patients:6'],
       ['patients.read', 'patients:5'],
     ]);
-    // The first page itself is no part of what it began with.
+    // The entry about reading the first page is not part of the list that began before it.
     expect(second.items.map(({ action }: any) => action)).toEqual(['snapshot.submitted']);
     expect(second.nextCursor).toBeNull();
     expect(first.items[0]).toEqual({
@@ -357,7 +359,7 @@ describe('GET /audit', () => {
     });
   });
 
-  it('is filtered by who, what, about whom and when', async () => {
+  it('is filtered by actor, action, subject and time', async () => {
     const found = async (query: string) =>
       (await sender.get(`/audit?source=${sender.source}&limit=100&${query}`)).items.map(({ subject }: any) => subject);
     const [{ at: now }] = (await sender.get(`/audit?source=${sender.source}&action=snapshot.submitted`)).items;
@@ -378,7 +380,7 @@ describe('GET /audit', () => {
     },
   );
 
-  it('shows a key of one source what was done in its name alone', async () => {
+  it('shows a key of one source only the entries of that source', async () => {
     const clinic = new Sender(server, 'a-clinic');
     await clinic.fetch('/patients/1');
     const as = await keyOf(server, 'clinic', 'a-clinic');
@@ -389,7 +391,7 @@ describe('GET /audit', () => {
     expect((await clinic.get(`/audit?source=${sender.source}`, as)).items).toEqual([]);
   });
 
-  it('comes as a file too', async () => {
+  it('can be exported as CSV and NDJSON', async () => {
     const path = `/audit?source=${sender.source}&action=patients.read`;
 
     const csv = await (await sender.fetch(path, { headers: { Accept: 'text/csv' } })).text();
@@ -411,7 +413,7 @@ describe('audit verify', () => {
     return { code: code as number, out, errors };
   }
 
-  it('prints the extent and the head of a whole log, and finds the head again', async () => {
+  it('prints the extent and the head of an intact log, and recognises the head later', async () => {
     await append(3);
 
     const { code, out } = await verify();
@@ -435,7 +437,7 @@ describe('audit verify', () => {
     expect((await verify('--expect', 'x')).errors).toContain('It looks like');
   });
 
-  it('ends with 1 and names the first broken entry', async () => {
+  it('exits with 1 and names the first broken entry', async () => {
     const before = await append(3);
     await tamper(server, `update audit_entry set subject = null where seq > $1`, [before + 1]);
 

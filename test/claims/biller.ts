@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { TestServer } from '../setup/test-server.js';
 
-/** A line that keeps all rules, the strict ones too. */
+/** A line that satisfies all rules, including the strict ones. */
 export function aLine(fields: Record<string, unknown> = {}): Record<string, unknown> {
   return {
     service_date: '6/4/26 9:30',
@@ -18,7 +18,7 @@ export function aLine(fields: Record<string, unknown> = {}): Record<string, unkn
   };
 }
 
-/** Whoever sends claims: a source of its own on a server that others use too. */
+/** A sender of claims, with a source of its own on a server that other tests share. */
 export class Biller {
   readonly source = `biller-${randomBytes(5).toString('hex')}`;
 
@@ -42,15 +42,15 @@ export class Biller {
     return this.post(table, { 'Content-Type': 'text/csv' });
   }
 
-  /** Sends a claim that must be taken. */
+  /** Sends a claim that must be accepted. */
   async submit(body: unknown, headers: Record<string, string> = {}): Promise<any> {
     const response = await this.post(body, headers);
     const answer: any = await response.json();
-    if (response.status !== 200) throw new Error(`not taken: ${JSON.stringify(answer)}`);
+    if (response.status !== 200) throw new Error(`not accepted: ${JSON.stringify(answer)}`);
     return answer;
   }
 
-  /** Sends a claim that must be refused, and tells each fault as `pointer code`. */
+  /** Sends a claim that must be refused. @returns each fault as `pointer code` */
   async faultsOf(body: unknown, headers: Record<string, string> = {}): Promise<string[]> {
     const response = await this.post(body, headers);
     const { errors = [], status }: any = await response.json();

@@ -56,7 +56,7 @@ const table = (lines: Record<string, unknown>[], end = '\n') =>
     .join('');
 
 describe('a claim', () => {
-  it('is answered with what it and each of its lines come to', async () => {
+  it('is answered with its net fee and that of each line', async () => {
     const claim = await biller.submit(FOUR);
 
     expect(claim).toEqual({
@@ -75,7 +75,7 @@ describe('a claim', () => {
     });
   });
 
-  it('is told again with all that was sent', async () => {
+  it('can be read with all fields that were sent', async () => {
     const { id } = await biller.submit([aLine({ quadrant: '', service_date: '12/31/99 23:59' }), aLine()]);
 
     expect(await biller.get(`/claims/${id}`)).toMatchObject({
@@ -110,17 +110,17 @@ describe('a claim', () => {
       FOUR.map((line) => renamed(line, (name) => name.replaceAll(/_(\w)/g, (_, x: string) => x.toUpperCase()))),
     ],
     [
-      'a list in kebab-case with fields that nobody knows',
+      'a list in kebab-case with unknown fields',
       FOUR.map((line) => ({ ...renamed(line, (name) => name.replaceAll('_', '-')), note: {} })),
     ],
     ['a table', table(FOUR), 'text/csv'],
     ['a table with CRLF', table(FOUR, '\r\n'), 'text/csv; charset=utf-8'],
     ['a table with CR, a byte order mark and blank rows', `\ufeff\r${table(FOUR, '\r')} \r,,,,,,,,,\r\r`, 'text/csv'],
-  ])('may come as %s', async (_, body, type = 'application/json') => {
+  ])('is accepted as %s', async (_, body, type = 'application/json') => {
     expect(await biller.submit(body, { 'Content-Type': type })).toMatchObject({ netFee: '116.85', lineCount: 4 });
   });
 
-  it('may be a single line', async () => {
+  it('can be a single line', async () => {
     expect(await biller.submit(aLine())).toMatchObject({ netFee: '55.00', lines: [{ line: 0, netFee: '55.00' }] });
   });
 
@@ -139,7 +139,7 @@ describe('a claim', () => {
     });
   });
 
-  it('may bring numbers where they are exact', async () => {
+  it('can contain JSON numbers, which are read exactly', async () => {
     const numbers = {
       provider_npi: 1234567893,
       plan_group_number: 7,
@@ -157,7 +157,7 @@ describe('a claim', () => {
     ['gzip', gzipSync],
     ['br', brotliCompressSync],
     ['zstd', zstdCompressSync],
-  ])('may be compressed with %s, as far as it is no bomb', async (encoding, compress) => {
+  ])('can be compressed with %s, within the size limit', async (encoding, compress) => {
     const headers = { 'Content-Encoding': encoding };
     expect(await biller.submit(compress(JSON.stringify(FOUR)), headers)).toMatchObject({ netFee: '116.85' });
     expect((await biller.post(compress(' '.repeat(300_000)), headers)).status).toBe(413);
@@ -165,7 +165,7 @@ describe('a claim', () => {
   });
 });
 
-describe('every fault of a claim is told at once', () => {
+describe('all faults of a claim are reported together', () => {
   const bad = {
     service_date: '2/30/26 0:00',
     submitted_procedure: '2740',
@@ -194,13 +194,13 @@ describe('every fault of a claim is told at once', () => {
     ['a list', [aLine(), aLine(bad)], '/1'],
     ['an object', { lines: [aLine(), aLine(bad)] }, '/lines/1'],
     ['a single line', aLine(bad), ''],
-  ])('by its pointer in %s, and nothing is stored', async (_, body, at) => {
+  ])('with pointers into %s, and nothing is stored', async (_, body, at) => {
     expect((await biller.faultsOf(body)).toSorted()).toEqual(faults.map((fault) => `${at}/${fault}`).toSorted());
     expect((await biller.get('/claims')).items).toEqual([]);
     expect(await biller.top()).toEqual([]);
   });
 
-  it('by the row in a table', async () => {
+  it('with the row in a table', async () => {
     const lines = [aLine(), aLine({ submitted_procedure: 'x', service_date: '1/1/2026' })];
 
     expect(await biller.faultsOf(`${table(lines)}too,few\n`, { 'Content-Type': 'text/csv' })).toEqual([
@@ -210,7 +210,7 @@ describe('every fault of a claim is told at once', () => {
     ]);
   });
 
-  it('with words that tell what is wanted, and not what was sent', async () => {
+  it('with details that say what is expected, without the sent value', async () => {
     const response = await biller.post([aLine({ provider_npi: 'SECRET' })]);
 
     const text = await response.text();
@@ -240,21 +240,21 @@ describe('every fault of a claim is told at once', () => {
     ['a line too many', Array.from({ length: 301 }, () => 0), [' too_many_lines']],
     ['two spellings', { ...aLine(), 'Provider NPI': '1234567893' }, ['/provider_npi duplicate_field']],
     ['a NUL', aLine({ plan_group_number: 'a\0b' }), ['/plan_group_number unstorable_text']],
-    ['half a surrogate pair', aLine({ quadrant: '\ud800' }), ['/quadrant unstorable_text']],
+    ['an unpaired surrogate', aLine({ quadrant: '\ud800' }), ['/quadrant unstorable_text']],
     ['a text too long', aLine({ quadrant: 'x'.repeat(251) }), ['/quadrant too_long']],
-    ['a truth value', aLine({ subscriber_number: true }), ['/subscriber_number not_text']],
+    ['a boolean', aLine({ subscriber_number: true }), ['/subscriber_number not_text']],
     ['an empty amount', aLine({ provider_fees: '' }), ['/provider_fees missing_field']],
     ['an amount too large', aLine({ provider_fees: '$10000000000000' }), ['/provider_fees invalid_amount']],
     ['half a cent', aLine({ provider_fees: 1.005 }), ['/provider_fees invalid_amount']],
     ['a negative number', aLine({ provider_fees: -5 }), ['/provider_fees negative_amount']],
     [
-      'a negative nothing, as a text or a number',
+      'a negative zero, as text or number',
       `[${['"-0"', '-0', '-0.00'].map((nothing) => JSON.stringify(aLine({ provider_fees: 'X' })).replace('"X"', nothing)).join()}]`,
       [0, 1, 2].map((line) => `/${line}/provider_fees negative_amount`),
     ],
-    ['a service in a year to come', aLine({ service_date: '9999-12-31' }), ['/service_date invalid_service_date']],
+    ['a service in the far future', aLine({ service_date: '9999-12-31' }), ['/service_date invalid_service_date']],
     ['digits of another script', aLine({ provider_npi: '１２３４５６７８９０' }), ['/provider_npi invalid_npi']],
-  ])('of %s', async (_, body, expected) => {
+  ])('for %s', async (_, body, expected) => {
     expect(await biller.faultsOf(body)).toEqual(expected);
   });
 });
@@ -268,27 +268,27 @@ describe('a body', () => {
     ['an open quote', 'a,b\n"1,2\n', 'text/csv', 400],
     ['a header alone', 'service_date\n', 'text/csv', 422],
     ['plain text', 'x', 'text/plain', 415],
-    ['something of a type that every object has', '[]', 'constructor', 415],
+    ['a type named like an inherited property', '[]', 'constructor', 415],
     ['JSON in Latin 1', '[]', 'application/json; charset=latin1', 415],
     ['a row too long', `a,${'b'.repeat(70_000)}\n`, 'text/csv', 400],
     ['too many rows', 'a,b\n'.repeat(302), 'text/csv', 422],
-    ['too much that is nested', `[${'{},'.repeat(5_000)}{}]`, 'application/json', 422],
+    ['too many nested objects', `[${'{},'.repeat(5_000)}{}]`, 'application/json', 422],
     ['too many bytes', ' '.repeat(200_001), 'application/json', 413],
-  ])('of %s is refused', async (_, body, type, status) => {
+  ])('with %s is refused', async (_, body, type, status) => {
     const response = await biller.post(body, { 'Content-Type': type });
 
     expect(response.status).toBe(status);
     expect(await response.json()).toMatchObject({ status, code: expect.any(String) });
   });
 
-  it('that is not UTF-8, or in an encoding that nobody knows, is refused', async () => {
+  it('in invalid UTF-8 or an unknown encoding is refused', async () => {
     expect((await biller.post(new Uint8Array([0x5b, 0xff, 0x5d]))).status).toBe(400);
     expect((await biller.post('[]', { 'Content-Encoding': 'compress' })).status).toBe(415);
   });
 });
 
 describe('an external_claim_id', () => {
-  it('names a claim that may be sent again, in whatever spelling', async () => {
+  it('lets a claim be sent again, in any spelling', async () => {
     const first = await biller.submit({ external_claim_id: ' A-1 ', lines: FOUR });
 
     const again = await biller.submit(table(FOUR.map((line) => ({ ...line, Claim: 1, 'External Claim ID': 'A-1' }))), {
@@ -300,7 +300,7 @@ describe('an external_claim_id', () => {
     expect(await biller.top()).toEqual([{ providerNpi: '1234567893', netFee: '116.85', claims: 1 }]);
   });
 
-  it('of another claim is a 409', async () => {
+  it('that another claim has is answered 409', async () => {
     await biller.submit({ externalClaimId: 5, lines: [aLine()] });
 
     const response = await biller.post({ externalClaimId: '5', lines: [aLine({ quadrant: 'UL' })] });
@@ -314,7 +314,7 @@ describe('an external_claim_id', () => {
     expect(await new Biller(server).submit({ externalClaimId: '5', lines: FOUR })).toMatchObject({ netFee: '116.85' });
   });
 
-  it('makes one claim of many that come at once', async () => {
+  it('makes one claim of many identical ones that are sent concurrently', async () => {
     const answers = await Promise.all(
       Array.from({ length: 12 }, () => biller.submit({ external_claim_id: 'same', lines: FOUR })),
     );
@@ -323,7 +323,7 @@ describe('an external_claim_id', () => {
     expect(await biller.top()).toMatchObject([{ netFee: '116.85', claims: 1 }]);
   });
 
-  it('is one for the whole claim', async () => {
+  it('must be the same in the whole claim', async () => {
     const lines = [aLine({ external_claim_id: 'a' }), aLine(), aLine({ external_claim_id: 'b' })];
 
     expect(await biller.faultsOf(lines)).toEqual(['/2/external_claim_id conflicting_claim_id']);
@@ -340,8 +340,8 @@ describe('an external_claim_id', () => {
 describe('an Idempotency-Key', () => {
   const keyed = (key: string) => ({ 'Idempotency-Key': key });
 
-  // It was ignored: two posts were two claims.
-  it('makes one claim of two that say the same', async () => {
+  // The header was ignored, so two requests made two claims.
+  it('makes one claim of two with the same content', async () => {
     const { payment: _, ...first } = await biller.submit(FOUR, keyed('k'));
 
     expect(await biller.submit(table(FOUR), { ...keyed('k'), 'Content-Type': 'text/csv' })).toMatchObject(first);
@@ -350,7 +350,7 @@ describe('an Idempotency-Key', () => {
     expect(await biller.top()).toMatchObject([{ netFee: '233.70', claims: 2 }]);
   });
 
-  it('makes one claim of many that come at once', async () => {
+  it('makes one claim of many identical ones that are sent concurrently', async () => {
     const body = { external_claim_id: 'same', lines: FOUR };
     const answers = await Promise.all(Array.from({ length: 12 }, () => biller.submit(body, keyed('k'))));
 
@@ -358,7 +358,7 @@ describe('an Idempotency-Key', () => {
     expect(await biller.top()).toMatchObject([{ netFee: '116.85', claims: 1 }]);
   });
 
-  it('is refused for another claim, be it in its lines or its external_claim_id', async () => {
+  it('is refused for a claim with other lines or another external_claim_id', async () => {
     await biller.submit({ external_claim_id: 'a', lines: [aLine()] }, keyed('k'));
 
     for (const other of [
@@ -381,7 +381,7 @@ describe('an Idempotency-Key', () => {
     expect(await biller.submit(FOUR, keyed('k'))).toMatchObject({ netFee: '116.85' });
   });
 
-  it('leaves an external_claim_id what it is', async () => {
+  it('does not change the meaning of an external_claim_id', async () => {
     const claim = { external_claim_id: 'a', lines: [aLine()] };
     const { id } = await biller.submit(claim, keyed('one'));
 
@@ -390,7 +390,7 @@ describe('an Idempotency-Key', () => {
     expect((await biller.post({ ...claim, lines: FOUR }, keyed('two'))).status).toBe(409);
   });
 
-  it('has 1 to 255 characters, and is one', async () => {
+  it('has 1 to 255 characters, and is sent once', async () => {
     for (const key of ['', 'k'.repeat(256)]) {
       const response = await biller.post(FOUR, keyed(key));
       expect(response.status).toBe(400);
@@ -413,8 +413,8 @@ describe('a Content-Digest', () => {
     'Content-Digest': `sha-256=:${createHash('sha256').update(body).digest('base64')}:`,
   });
 
-  // It was ignored: a body that had been changed on its way was stored.
-  it('is of the bytes that are sent, or nothing is kept', async () => {
+  // The header was ignored, so a body that had been changed on its way was stored.
+  it('must match the bytes that are sent, or nothing is stored', async () => {
     const [text, other] = [JSON.stringify(FOUR), JSON.stringify([aLine()])];
     const zipped = gzipSync(text);
 
@@ -432,7 +432,7 @@ describe('a Content-Digest', () => {
 });
 
 describe('the description of the API', () => {
-  it('has an example of each form of a claim that can be posted', async () => {
+  it('has an example of each form of a claim, which can be posted', async () => {
     const { paths } = await biller.get('/openapi.json');
     const examples = Object.values<any>(paths['/claims'].post.requestBody.content['application/json'].examples);
 
@@ -442,7 +442,7 @@ describe('the description of the API', () => {
 });
 
 describe('the list of claims', () => {
-  it('is newest first, by provider and by how far the payment is, paged by cursor and by Link', async () => {
+  it('is newest first, can be filtered by provider and payment status, and is paged by cursor and Link', async () => {
     const ids: string[] = [];
     for (let n = 0; n < 6; n += 1) {
       const lines = [aLine(), aLine({ provider_npi: n % 2 === 0 ? '1234567893' : '1245319599' })];
@@ -504,7 +504,7 @@ describe('the list of claims', () => {
     expect(await response.json()).toMatchObject({ errors: [{ parameter: query.split('=')[0] }] });
   });
 
-  it('and a claim of another source are as if they were not there', async () => {
+  it('and a claim of another source do not exist for this source', async () => {
     const { id } = await biller.submit(FOUR);
     const other = new Biller(server);
 

@@ -14,7 +14,7 @@ async function start(options: TestServerOptions): Promise<TestServer> {
   return server;
 }
 
-/** The statuses of calls, one after the other. A window of a minute, begun by the first, holds them all. */
+/** The statuses of sequential calls. All of them are within one minute, which begins with the first. */
 async function statusesOf(count: number, ask: (call: number) => Promise<Response>): Promise<number[]> {
   const statuses: number[] = [];
   for (let call = 0; call < count; call += 1) statuses.push((await ask(call)).status);
@@ -24,7 +24,7 @@ async function statusesOf(count: number, ask: (call: number) => Promise<Response
 const TEN = Array.from({ length: 10 }, () => 200);
 
 describe.each(BACKENDS)('the limit of calls for the top providers, counted in %s,', (backend) => {
-  it('lets ten of a caller pass in a minute, over all instances', async () => {
+  it('allows a caller ten calls a minute, over all instances', async () => {
     const one = await start({ backend });
     const other = await start({ backend, databaseUrl: one.databaseUrl, QUEUE_PREFIX: one.config.QUEUE_PREFIX });
 
@@ -40,12 +40,12 @@ describe.each(BACKENDS)('the limit of calls for the top providers, counted in %s
       expect(refused.headers.get('ratelimit-remaining')).toBe('0');
       expect(await refused.json()).toMatchObject({ status: 429, code: 'rate_limited' });
     }
-    // Nothing else is any the worse for it, nor is whoever speaks for another source.
+    // Other routes are not affected, nor are callers of another source.
     expect((await one.fetch('/claims')).status).toBe(200);
     expect((await other.fetch('/providers/top', { headers: { 'X-Source': 'other' } })).status).toBe(200);
   });
 
-  it('is exact when all come at once, to two instances', async () => {
+  it('is exact for concurrent calls to two instances', async () => {
     const one = await start({ backend });
     const other = await start({ backend, databaseUrl: one.databaseUrl, QUEUE_PREFIX: one.config.QUEUE_PREFIX });
 
@@ -58,7 +58,7 @@ describe.each(BACKENDS)('the limit of calls for the top providers, counted in %s
 });
 
 describe('the limit of calls for the top providers', () => {
-  it('is of a key, and counts whatever is answered to it', async () => {
+  it('is counted by key, whatever the answer', async () => {
     const server = await start({ AUTH: 'keys' });
     const [one, other] = [bearer(await makeKey(server)), bearer(await makeKey(server))];
     const ask = (path: string, headers: Record<string, string> = one) => server.fetch(path, { headers });
@@ -67,7 +67,7 @@ describe('the limit of calls for the top providers', () => {
     expect(await statusesOf(3, (call) => ask('/providers/top', { ...one, 'X-Source': `s${call}` }))).toEqual([
       200, 200, 200,
     ]);
-    // Strangers are nobody's calls.
+    // A call without a key is not counted.
     expect((await server.fetch('/providers/top')).status).toBe(401);
     expect(await statusesOf(3, () => ask('/providers/top'))).toEqual([200, 200, 429]);
     expect((await ask('/providers/top?limit=0')).status).toBe(429);
@@ -75,7 +75,7 @@ describe('the limit of calls for the top providers', () => {
     expect((await ask('/providers/top', other)).status).toBe(200);
   });
 
-  it('may be set, and stands beside that of all requests', async () => {
+  it('can be configured, and applies in addition to the limit of all requests', async () => {
     const server = await start({ TOP_PROVIDERS_PER_MINUTE: 2, RATE_LIMIT_PER_MINUTE: 6 });
 
     expect(await statusesOf(4, () => server.fetch('/providers/top'))).toEqual([200, 200, 429, 429]);

@@ -31,7 +31,7 @@ async function command(...words: string[]): Promise<{ code: number; out: string 
   return { code: code as number, out };
 }
 
-/** Claims on few providers, in ever other orders, so that they get in each other's way. */
+/** Claims on few providers in varying order, so that concurrent ones contend for the same totals. */
 function someClaims(count: number): Record<string, unknown>[][] {
   return Array.from({ length: count }, (_, claim) =>
     Array.from({ length: 1 + ((claim * 7) % 5) }, (_line, line) =>
@@ -43,7 +43,7 @@ function someClaims(count: number): Record<string, unknown>[][] {
   );
 }
 
-/** What the totals have to be, counted in whole cents. */
+/** The expected totals, computed in whole cents. */
 function modelOf(claims: Record<string, unknown>[][]) {
   const totals = new Map<string, { cents: number; claims: number }>();
   for (const lines of claims) {
@@ -64,7 +64,7 @@ function modelOf(claims: Record<string, unknown>[][]) {
 }
 
 describe('the totals of providers', () => {
-  it('are what a model says, though many claims on the same providers come at once', async () => {
+  it('equal those of a model, although many claims on the same providers are stored concurrently', async () => {
     const biller = new Biller(server);
     const claims = someClaims(120);
     const waiting = [...claims];
@@ -83,14 +83,14 @@ describe('the totals of providers', () => {
     });
   });
 
-  it('with the same sum are in the order of the NPIs', async () => {
+  it('with the same net fee are in the order of the NPIs', async () => {
     const biller = new Biller(server);
     for (const npi of NPIS) await biller.submit(aLine({ provider_npi: npi }));
 
     expect((await biller.top()).map(({ providerNpi }) => providerNpi)).toEqual(NPIS.toSorted());
   });
 
-  it('that are wrong are found and put right, of one source or of all', async () => {
+  it('that are wrong are found and corrected, for one source or all', async () => {
     const [one, other] = [new Biller(server), new Biller(server)];
     for (const biller of [one, other]) await biller.submit(NPIS.map((npi) => aLine({ provider_npi: npi })));
     await server.query(
@@ -122,7 +122,7 @@ describe('the totals of providers', () => {
     expect((await one.top()).map(({ netFee, claims }) => [netFee, claims])).toEqual(NPIS.map(() => ['55.00', 1]));
   });
 
-  it('are compared and put right by command', async () => {
+  it('are compared and corrected by command', async () => {
     const biller = new Biller(server);
     await biller.submit(aLine());
     const of = ['--source', biller.source];
@@ -140,12 +140,12 @@ describe('the totals of providers', () => {
     });
   });
 
-  it('stay right while they are put right under claims that come in', async () => {
+  it('stay correct while they are corrected and claims are stored', async () => {
     const biller = new Biller(server);
     const claims = someClaims(40);
     const breakIt = () =>
       server.query(
-        // Of one row: several, in another order than that of the NPIs, could wait for a claim that waits for them.
+        // Only one row: several of them, in another order than that of the NPIs, could deadlock with a claim.
         `update provider_total set net_fee = net_fee + 5
           where source_id = (select id from source where name = $1) and provider_npi = $2`,
         [biller.source, NPIS[0]],
@@ -163,10 +163,10 @@ describe('the totals of providers', () => {
   });
 });
 
-describe('behind the walls', () => {
+describe('with row-level security', () => {
   const THOUSANDS = 30;
 
-  it('a page of anything is read by an index, whatever else there is', async () => {
+  it('every page is read along an index, however many other rows there are', async () => {
     const biller = new Biller(server);
     await biller.submit(aLine());
     const sourceId = await server.app.get(Sources).find(biller.source);
@@ -209,7 +209,7 @@ describe('behind the walls', () => {
   });
 });
 
-/** Rows that all parts of a plan have looked at, those that they dropped included. */
+/** The rows that all nodes of a plan have read, including those that they filtered out. */
 function rowsRead(plan: any): number {
   const own = (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops'];
   return own + (plan.Plans ?? []).reduce((sum: number, part: any) => sum + rowsRead(part), 0);

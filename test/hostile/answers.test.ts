@@ -3,30 +3,30 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { aPatient, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
-import { type Answer, Asker, complaintAbout, type Question } from './asker.js';
+import { type HttpResponse, HttpClient, violationOf, type HttpRequest } from './http-client.js';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 const OTHER_ORIGIN = { Origin: 'https://elsewhere.example', 'Access-Control-Request-Method': 'POST' };
 
 let server: TestServer;
-let asker: Asker;
+let client: HttpClient;
 
 beforeAll(async () => {
   server = await startTestServer({ MAX_BODY_BYTES: 1000 });
-  asker = new Asker(server);
+  client = new HttpClient(server);
   await new Sender(server, 'default').mirror('/patients', [aPatient()]);
 });
 
 afterAll(async () => {
-  asker.close();
+  client.close();
   await server.close();
 });
 
-/** An answer that must be a problem of this status, and tell nothing that is ours. */
-function expectProblem(answer: Answer, status: number): void {
+/** Expects a problem with this status that reveals nothing about the server. */
+function expectProblem(answer: HttpResponse, status: number): void {
   expect(answer).toMatchObject({ status });
   expect(
-    complaintAbout({
+    violationOf({
       ...answer,
       status: Math.min(status, 499),
       text: answer.text.replace(/"status":5\d\d/, '"status":499'),
@@ -35,7 +35,7 @@ function expectProblem(answer: Answer, status: number): void {
 }
 
 describe('a refusal', () => {
-  it.each<[number, Question]>([
+  it.each<[number, HttpRequest]>([
     [400, { method: 'GET', path: '/patients?limit=x' }],
     [400, { method: 'POST', path: '/patients', headers: JSON_TYPE, body: '<' }],
     [404, { method: 'GET', path: '/nothing' }],
@@ -51,19 +51,19 @@ describe('a refusal', () => {
     ],
     [431, { method: 'GET', path: '/patients', headers: { 'X-Long': 'x'.repeat(17_000) } }],
     [431, { method: 'GET', path: '/patients', headers: manyHeaders(120) }],
-  ])('of %i is a problem without SQL, stacks, paths, versions and names of machines', async (status, question) => {
-    expectProblem(await asker.ask(question), status);
+  ])('with %i is a problem without SQL, stacks, paths, versions and host names', async (status, request) => {
+    expectProblem(await client.send(request), status);
   });
 
-  it('of a key that was used for another request is one, too', async () => {
+  it('because an idempotency key was used for another request is one, too', async () => {
     const headers = { ...JSON_TYPE, 'Idempotency-Key': 'k', 'X-Source': 'keys' };
-    await asker.ask({ method: 'POST', path: '/patients', headers, body: '[]' });
+    await client.send({ method: 'POST', path: '/patients', headers, body: '[]' });
 
-    expectProblem(await asker.ask({ method: 'POST', path: '/patients', headers, body: '[ ]' }), 422);
+    expectProblem(await client.send({ method: 'POST', path: '/patients', headers, body: '[ ]' }), 422);
   });
 });
 
-describe('a method that an address does not know', () => {
+describe('a method that a path does not support', () => {
   it.each([
     ['PUT', '/patients', 'GET, HEAD, POST'],
     ['DELETE', '/patients/1', 'GET, HEAD'],
@@ -71,34 +71,34 @@ describe('a method that an address does not know', () => {
     ['GET', '/sync/jobs/1/approve', 'POST'],
     ['POST', '/health', 'GET, HEAD'],
     ['POST', '/openapi.json', 'GET, HEAD'],
-  ])('%s %s is a 405 that names those that it knows', async (method, path, allowed) => {
-    const answer = await asker.ask({ method, path });
+  ])('%s %s is answered 405 with the supported methods', async (method, path, allowed) => {
+    const answer = await client.send({ method, path });
 
     expectProblem(answer, 405);
     expect(answer.headers.allow).toBe(allowed);
     expect(JSON.parse(answer.text).code).toBe('method_not_allowed');
   });
 
-  it('is a 404 where there is no such address', async () => {
-    expect((await asker.ask({ method: 'PUT', path: '/nothing' })).headers.allow).toBeUndefined();
+  it('is answered 404 if the path does not exist', async () => {
+    expect((await client.send({ method: 'PUT', path: '/nothing' })).headers.allow).toBeUndefined();
   });
 });
 
 describe('another origin', () => {
-  it('is told nothing by OPTIONS', async () => {
-    const answer = await asker.ask({ method: 'OPTIONS', path: '/patients', headers: OTHER_ORIGIN });
+  it('gets no permission by OPTIONS', async () => {
+    const answer = await client.send({ method: 'OPTIONS', path: '/patients', headers: OTHER_ORIGIN });
 
     expectProblem(answer, 405);
   });
 
-  it('is let in by no answer', async () => {
+  it('gets no permission by any response', async () => {
     const { paths } = await server.get('/openapi.json');
     const pages = ['/docs', '/admin/queues', '/admin/queues/api/queues', '/openapi.json', '/nothing', '/'];
-    const questions = [...Object.keys(paths), ...pages].flatMap((path) =>
+    const requests = [...Object.keys(paths), ...pages].flatMap((path) =>
       ['GET', 'OPTIONS', 'HEAD'].map((method) => ({ method, path, headers: OTHER_ORIGIN })),
     );
 
-    const found = await asker.complaints(questions, ({ headers }) => {
+    const found = await client.violations(requests, ({ headers }) => {
       const names = Object.keys(headers).filter((name) => name.startsWith('access-control'));
       return names.length > 0 || headers['x-content-type-options'] !== 'nosniff' ? names.join() : null;
     });
@@ -107,15 +107,15 @@ describe('another origin', () => {
   });
 });
 
-describe('an answer', () => {
-  it('in JSON says so, and that it is UTF-8', async () => {
+describe('a response', () => {
+  it('in JSON declares its type and UTF-8', async () => {
     for (const path of ['/patients', '/payments', '/sync/jobs', '/changes', '/webhooks', '/health', '/openapi.json']) {
-      const { headers } = await asker.ask({ method: 'GET', path });
+      const { headers } = await client.send({ method: 'GET', path });
       expect({ path, type: headers['content-type'] }).toEqual({ path, type: 'application/json; charset=utf-8' });
     }
   });
 
-  it('that gives a snapshot back is what the sender said it is, and is not guessed at', async () => {
+  it('with a snapshot has the Content-Type of its sender, and must not be sniffed', async () => {
     const from = new Sender(server);
     const body = '[{"externalId":"<script>alert(1)</script>"}]';
     const job = await from.mirror('/patients', body, { 'Content-Type': 'application/json; x="<script>"' });
@@ -127,7 +127,7 @@ describe('an answer', () => {
     expect(headers.get('content-security-policy')).toContain("default-src 'self'");
   });
 
-  it('to what is no HTTP is not guessed at either', async () => {
+  it('to something other than HTTP must not be sniffed either', async () => {
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
     let text = '';
     socket.setEncoding('utf8').on('data', (part: string) => (text += part));
@@ -138,19 +138,19 @@ describe('an answer', () => {
   });
 });
 
-describe('a server that is broken inside', () => {
-  it('is a 500 that tells nothing, and a worker’s pages are as careful as others', async () => {
+describe('a server with an internal error', () => {
+  it('answers 500 without details, and a worker sends the same headers as others', async () => {
     const broken = await startTestServer();
     await new Sender(broken, 'default').mirror('/patients', [aPatient()]);
     await broken.query('alter view patient_of_source rename to mislaid; alter table sync_job rename to mislaid_job');
-    const ask = new Asker(broken);
+    const other = new HttpClient(broken);
 
     for (const path of ['/patients', '/patients/1', '/sync/jobs', '/metrics']) {
-      expectProblem(await ask.ask({ method: 'GET', path }), 500);
+      expectProblem(await other.send({ method: 'GET', path }), 500);
     }
-    expectProblem(await ask.ask({ method: 'POST', path: '/patients', headers: JSON_TYPE, body: '[]' }), 500);
+    expectProblem(await other.send({ method: 'POST', path: '/patients', headers: JSON_TYPE, body: '[]' }), 500);
 
-    ask.close();
+    other.close();
     await broken.close();
     const worker = await startTestServer({ ROLE: 'worker' });
     const { headers } = await worker.fetch('/health/live');

@@ -11,13 +11,13 @@ import { createDatabase, startTestServer, TestServer } from '../setup/test-serve
 
 const MIB = 2 ** 20;
 
-/** What a body swells to. */
+/** The size of a body after decompression. */
 const INFLATED_BYTES = 300 * MIB;
 
-/** More than a server may grow by, whatever is thrown at it: 300 MiB at once would show. */
-const ROOM_BYTES = 150 * MIB;
+/** The limit of the server's memory growth, well below the 300 MiB of one decompressed body. */
+const MAX_GROWTH_BYTES = 150 * MIB;
 
-/** Hundreds of MiB go through compressors, and through a server that is not alone on its machine. */
+/** Time to compress and process hundreds of MiB on a busy machine. */
 const LONG_MS = 300_000;
 
 const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
@@ -30,7 +30,7 @@ const COMPRESSORS = {
 type Encoding = keyof typeof COMPRESSORS;
 const ENCODINGS = Object.keys(COMPRESSORS) as Encoding[];
 
-/** Bodies that begin like a snapshot and go on with one byte. */
+/** Bodies that begin like a snapshot and then repeat one byte. */
 const SHAPES: [what: string, head: string, fill: string][] = [
   ['one string without end', '[{"externalId":"1","firstName":"', 'x'],
   ['blanks', '[', ' '],
@@ -48,7 +48,7 @@ async function bomb(encoding: Encoding, head: string, fill: string): Promise<Buf
 
 afterAll(() => killServerProcesses());
 
-describe('a body of a few hundred kB that swells to 300 MiB', () => {
+describe('a body of a few hundred kB that decompresses to 300 MiB', () => {
   let bodies: { what: string; encoding: Encoding; body: Buffer }[];
 
   beforeAll(async () => {
@@ -67,7 +67,7 @@ describe('a body of a few hundred kB that swells to 300 MiB', () => {
     const env = { DATABASE_URL: await createDatabase(), PORT: '0', LOG_LEVEL: 'error', ...settings };
     const server = await ServerProcess.start(env, { main: join('dist', 'main.js') });
     const from = new Sender(new TestServer({ url: server.url } as Server, env.DATABASE_URL, loadConfig(env)));
-    // What it needs for its daily work does not count.
+    // Memory that ordinary snapshots take does not count.
     for (let n = 0; n < 5; n++) await from.mirror('/patients', JSON.stringify([aPatient()]).padEnd(4 * MIB + n));
     const rest = server.peakMemory();
     await attack(from);
@@ -77,7 +77,7 @@ describe('a body of a few hundred kB that swells to 300 MiB', () => {
   }
 
   it(
-    'is a 413 at the limit, and is not inflated any further',
+    'is answered 413 at the limit, and is not decompressed any further',
     async () => {
       const grown = await onServer({ MAX_BODY_BYTES: String(10 * MIB) }, async (from) => {
         for (const { encoding, body } of bodies) {
@@ -88,17 +88,17 @@ describe('a body of a few hundred kB that swells to 300 MiB', () => {
         expect(await from.patientIds()).toEqual(['1']);
       });
 
-      expect(grown).toBeLessThan(ROOM_BYTES);
+      expect(grown).toBeLessThan(MAX_GROWTH_BYTES);
     },
     LONG_MS,
   );
 
   it(
-    'is a job that fails below the limit, in as little memory',
+    'below the limit becomes a job that fails, within the same memory',
     async () => {
       const outcomes: unknown[] = [];
       const grown = await onServer({}, async (from) => {
-        // All of them at once, as nobody who attacks waits for his turn; half of them on another source.
+        // All of them are sent at once, half of them to another source.
         const accepted = await Promise.all(
           bodies.map(async ({ what, encoding, body }, n) => {
             const headers = { 'Content-Encoding': encoding, 'X-Source': `bomb-${n % 2}` };
@@ -125,7 +125,7 @@ describe('a body of a few hundred kB that swells to 300 MiB', () => {
           code: expected[what ?? ''] ?? 'nesting_too_deep',
         });
       }
-      expect(grown).toBeLessThan(ROOM_BYTES);
+      expect(grown).toBeLessThan(MAX_GROWTH_BYTES);
     },
     LONG_MS,
   );
@@ -143,7 +143,7 @@ describe('a compressed body', () => {
   afterAll(() => server.close());
 
   it.each(['gzip, gzip', 'gzip,gzip', 'gzip, identity', 'br, zstd', 'deflate', 'compress', 'x-gzip', '*', 'gzip;q=1'])(
-    'as %s is a 415 that names what is taken',
+    'with Content-Encoding %s is answered 415 with the supported encodings',
     async (encoding) => {
       const response = await new Sender(server).post('/patients', gzipSync(gzip), { 'Content-Encoding': encoding });
 
@@ -159,17 +159,17 @@ describe('a compressed body', () => {
   it.each([
     ['cut short', 'gzip', gzip.subarray(0, -3)],
     ['cut in its header', 'gzip', gzip.subarray(0, 5)],
-    ['of which a byte is wrong', 'gzip', flipped],
+    ['with a wrong byte', 'gzip', flipped],
     ['with a wrong checksum', 'gzip', Buffer.concat([gzip.subarray(0, -8), Buffer.alloc(8)])],
-    ['with something behind it', 'gzip', Buffer.concat([gzip, Buffer.from('x')])],
-    ['that is none', 'gzip', Buffer.from(text)],
-    ['of another kind', 'br', gzip],
+    ['with trailing bytes', 'gzip', Buffer.concat([gzip, Buffer.from('x')])],
+    ['that is not compressed', 'gzip', Buffer.from(text)],
+    ['in another encoding', 'br', gzip],
     ['cut short', 'zstd', zstd.subarray(0, -3)],
-    ['of another kind', 'zstd', gzip],
-    ['of nothing', 'gzip', Buffer.alloc(0)],
-    ['of nothing', 'br', Buffer.alloc(0)],
-    ['of nothing', 'zstd', Buffer.alloc(0)],
-  ])('%s (%s) is a 400 and is not kept', async (_what, encoding, body) => {
+    ['in another encoding', 'zstd', gzip],
+    ['without content', 'gzip', Buffer.alloc(0)],
+    ['without content', 'br', Buffer.alloc(0)],
+    ['without content', 'zstd', Buffer.alloc(0)],
+  ])('%s (%s) is answered 400 and not stored', async (_what, encoding, body) => {
     const from = new Sender(server);
 
     const response = await from.post('/patients', body, { 'Content-Encoding': encoding });
@@ -179,7 +179,7 @@ describe('a compressed body', () => {
     expect(await from.storedSnapshots()).toBe(0);
   });
 
-  it('that looks back further than 8 MiB is a 400, as RFC 9659 has it', async () => {
+  it('with a window of more than 8 MiB is answered 400, as in RFC 9659', async () => {
     const params = { [constants.ZSTD_c_windowLog]: 27, [constants.ZSTD_c_compressionLevel]: 1 };
     const far = Buffer.concat(
       await Readable.from([Buffer.from('['), Buffer.alloc(16 * MIB, ' '), Buffer.from(']')])
@@ -193,7 +193,7 @@ describe('a compressed body', () => {
     expect(await response.json()).toMatchObject({ code: 'not_inflatable' });
   });
 
-  it('of the strongest ordinary compression is taken', async () => {
+  it('with the strongest ordinary compression is accepted', async () => {
     const params = { [constants.ZSTD_c_compressionLevel]: 19 };
     const body = zstdCompressSync(`[${' '.repeat(16 * MIB)}]`, { params });
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'csv-parse/sync';
 import { aPatient, Sender } from '../http/sender.js';
-import { Asker } from './asker.js';
+import { HttpClient } from './http-client.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 
-/** What begins so is a formula to one spreadsheet or another (OWASP, CSV Injection). */
+/** Characters at the start of a cell that some spreadsheet reads as a formula (OWASP, CSV Injection). */
 const BEGINNINGS = ['=', '+', '-', '@', '\t', '\r', '\n', '\uff1d', '\uff0b', '\uff0d', '\uff20'];
 
 const FORMULAS = [
@@ -39,10 +39,10 @@ async function exported(path: string, type: string): Promise<string> {
 }
 
 describe.each([
-  ['of what was rejected', () => rejectedBy.links.errors],
-  ['of what a job changed', () => changedBy.links.changes],
-])('a table %s', (_what, path) => {
-  it('has no cell that a spreadsheet would take for a formula', async () => {
+  ['of rejected records', () => rejectedBy.links.errors],
+  ['of the changes of a job', () => changedBy.links.changes],
+])('an export %s', (_what, path) => {
+  it('has no cell in CSV that a spreadsheet would read as a formula', async () => {
     const rows: string[][] = parse(await exported(path(), 'text/csv'));
 
     expect(rows).toHaveLength(FORMULAS.length + 1);
@@ -51,7 +51,7 @@ describe.each([
     for (const formula of FORMULAS) expect(cells).toContain(`'${formula}`);
   });
 
-  it('is told by programs to the character as NDJSON', async () => {
+  it('has the exact values in NDJSON', async () => {
     const lines = (await exported(path(), 'application/x-ndjson')).trimEnd().split('\n');
 
     const ids = lines.map((line) => (JSON.parse(line) as { externalId: string }).externalId);
@@ -59,20 +59,20 @@ describe.each([
   });
 });
 
-it('no other route answers with a table', async () => {
+it('no other route answers with CSV', async () => {
   const { paths } = await server.get('/openapi.json');
   const id = changedBy.links.changes.split('/').at(-2) ?? '';
-  const asker = new Asker(server);
+  const client = new HttpClient(server);
   const tables: string[] = [];
   for (const [route, { get }] of Object.entries<any>(paths)) {
     if (!get) continue;
     const path = route.replace('{id}', id).replace('{externalId}', '1');
     const headers = { Accept: 'text/csv', 'X-Source': from.source };
-    const type = (await asker.ask({ method: 'GET', path, headers })).headers['content-type'] ?? '';
-    // Which give back what was sent, whatever it is.
+    const type = (await client.send({ method: 'GET', path, headers })).headers['content-type'] ?? '';
+    // A snapshot is returned exactly as it was sent.
     if (type.startsWith('text/csv') && !path.endsWith('/snapshot')) tables.push(route);
   }
 
-  asker.close();
+  client.close();
   expect(tables.toSorted()).toEqual(['/audit', '/sync/jobs/{id}/changes', '/sync/jobs/{id}/errors']);
 });

@@ -3,35 +3,35 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openRequest } from '../http/raw-http.js';
 import { aPatient, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer, until } from '../setup/test-server.js';
-import { idleUpload, SilentCaller } from './silent-caller.js';
+import { idleUpload, SlowClient } from './slow-client.js';
 
 const IDLE_UPLOADS = 200;
 const SOURCES = 25;
 
-describe('while 200 uploads say nothing', () => {
+describe('while 200 uploads are idle', () => {
   let server: TestServer;
   let reader: Sender;
-  let idle: SilentCaller[];
+  let idle: SlowClient[];
 
   beforeAll(async () => {
     server = await startTestServer({ DATABASE_POOL_SIZE: 10 });
     reader = new Sender(server);
     await reader.mirror('/patients', [aPatient()]);
     idle = await Promise.all(
-      Array.from({ length: IDLE_UPLOADS }, (_, n) => SilentCaller.connect(server, idleUpload(`idle-${n % SOURCES}`))),
+      Array.from({ length: IDLE_UPLOADS }, (_, n) => SlowClient.connect(server, idleUpload(`idle-${n % SOURCES}`))),
     );
-    await until('all of them are under way', async () => {
+    await until('all of them have started', async () => {
       const [slots] = await server.query('select count(*)::int as taken from upload_slot');
       return slots.taken === IDLE_UPLOADS;
     });
   }, 60_000);
 
   afterAll(async () => {
-    for (const upload of idle) upload.hangUp();
+    for (const upload of idle) upload.close();
     await server.close();
   });
 
-  it('every read is answered, and so is the upload of somebody else', async () => {
+  it('reads and the uploads of other sources are answered', async () => {
     for (let round = 0; round < 20; round++) {
       const paths = ['/patients', '/patients/1', '/payments', '/sync/jobs', '/changes', '/health/ready'];
       const answers = await Promise.all(paths.map((path) => reader.fetch(path)));
@@ -42,8 +42,8 @@ describe('while 200 uploads say nothing', () => {
     expect(idle.every(({ isOpen }) => isOpen)).toBe(true);
   });
 
-  it('none of them holds a connection to the database or has stored anything', async () => {
-    await until('nobody is in the middle of something', async () => {
+  it('they hold no database connection and have stored nothing', async () => {
+    await until('all sessions are idle', async () => {
       const [sessions] = await server.query(
         `select count(*)::int as busy from pg_stat_activity
           where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,
@@ -66,21 +66,21 @@ describe('an upload that is too slow', () => {
   afterAll(() => server.close());
 
   it.each([
-    ['that stops', (caller: SilentCaller) => caller],
-    ['that trickles', (caller: SilentCaller) => caller.trickling(' ', 100)],
-  ])('%s is told so and hung up on, and nothing of it is kept', async (_what, behave) => {
-    const caller = behave(await SilentCaller.connect(server, idleUpload(from.source)));
+    ['that stops', (client: SlowClient) => client],
+    ['that sends single bytes', (client: SlowClient) => client.sendingSlowly(' ', 100)],
+  ])('%s is answered 408 and disconnected, and nothing of it is stored', async (_what, behave) => {
+    const caller = behave(await SlowClient.connect(server, idleUpload(from.source)));
 
-    const answer = await caller.untilHungUp();
+    const answer = await caller.untilClosed();
 
     expect(answer).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
     expect(answer).toMatch(/\r\nConnection: close\r\n/i);
     expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ status: 408, code: 'body_too_slow' });
-    await until('nothing is left of it', async () => (await from.storedSnapshots()) === 0);
+    await until('its bytes are deleted', async () => (await from.storedSnapshots()) === 0);
     expect(await from.jobs()).toEqual([]);
   });
 
-  it('after megabytes is one, too', async () => {
+  it('is also one that stops after megabytes', async () => {
     const { stream, answer } = openRequest(server, 'POST', '/patients', {
       'Content-Type': 'application/json',
       'X-Source': from.source,
@@ -88,16 +88,16 @@ describe('an upload that is too slow', () => {
     stream.write(`[${' '.repeat(3_000_000)}`);
 
     expect(await answer).toMatchObject({ status: 408 });
-    await until('nothing is left of it', async () => (await from.storedSnapshots()) === 0);
+    await until('its bytes are deleted', async () => (await from.storedSnapshots()) === 0);
   });
 
-  it('is not one that is slow but comes on', async () => {
+  it('is not one that is slow but steady', async () => {
     const { stream, answer } = openRequest(server, 'POST', '/patients', {
       'Content-Type': 'application/json',
       'X-Source': from.source,
     });
     stream.write('[');
-    // For longer than twice the time in which it is looked at what has come.
+    // This takes more than twice the interval over which the rate is measured.
     for (let n = 0; n < 50; n++) {
       stream.write(' '.repeat(2_000));
       await delay(100);
@@ -107,22 +107,22 @@ describe('an upload that is too slow', () => {
     expect(await answer).toMatchObject({ status: 202 });
   });
 
-  it('leaves its place to others', async () => {
+  it('frees its upload slot', async () => {
     const uploads = await Promise.all(
-      Array.from({ length: 8 }, () => SilentCaller.connect(server, idleUpload(from.source))),
+      Array.from({ length: 8 }, () => SlowClient.connect(server, idleUpload(from.source))),
     );
-    await Promise.all(uploads.map((upload) => upload.untilHungUp()));
+    await Promise.all(uploads.map((upload) => upload.untilClosed()));
 
     expect(await from.mirror('/patients', [aPatient()])).toMatchObject({ status: 'completed' });
   });
 });
 
-describe('somebody who keeps a connection for nothing', () => {
+describe('a client that keeps a connection without using it', () => {
   let server: TestServer;
   const host = 'Host: localhost';
-  const callers = new Map<string, SilentCaller>();
+  const callers = new Map<string, SlowClient>();
 
-  /** All at once, as each is waited for up to half a minute. */
+  /** All clients connect here, since each waits up to half a minute. */
   beforeAll(async () => {
     server = await startTestServer();
     const slow: [string, string, string][] = [
@@ -138,8 +138,8 @@ describe('somebody who keeps a connection for nothing', () => {
       ['nothing more', `GET /health/live HTTP/1.1\r\n${host}\r\n\r\n`, ''],
     ];
     for (const [what, bytes, more] of slow) {
-      const caller = await SilentCaller.connect(server, bytes);
-      callers.set(what, more === '' ? caller : caller.trickling(more, 500));
+      const caller = await SlowClient.connect(server, bytes);
+      callers.set(what, more === '' ? caller : caller.sendingSlowly(more, 500));
     }
   });
 
@@ -153,27 +153,30 @@ describe('somebody who keeps a connection for nothing', () => {
     ['a small body that never ends', 'HTTP/1.1 408'],
     ['nothing more', 'HTTP/1.1 200'],
   ])(
-    'by sending %s is hung up on',
+    'by sending %s is disconnected',
     async (what, beginning) => {
-      const heard = (await callers.get(what)?.untilHungUp()) ?? 'was never there';
+      const received = (await callers.get(what)?.untilClosed()) ?? 'not connected';
 
-      expect(heard.slice(0, beginning.length)).toBe(beginning);
-      expect((heard.match(/HTTP\/1\.1 \d/g) ?? []).length).toBeLessThanOrEqual(1);
+      expect(received.slice(0, beginning.length)).toBe(beginning);
+      expect((received.match(/HTTP\/1\.1 \d/g) ?? []).length).toBeLessThanOrEqual(1);
     },
     120_000,
   );
 });
 
 describe('more connections than a process may hold', () => {
-  it('are closed, and there is room again when one of the others goes', async () => {
+  it('are closed, and accepted again after another one ends', async () => {
     const server = await startTestServer({ MAX_CONNECTIONS: 10 });
-    const others = await Promise.all(Array.from({ length: 10 }, () => SilentCaller.connect(server, '')));
+    const others = await Promise.all(Array.from({ length: 10 }, () => SlowClient.connect(server, '')));
 
-    expect(await (await SilentCaller.connect(server, '')).untilHungUp()).toBe('');
+    expect(await (await SlowClient.connect(server, '')).untilClosed()).toBe('');
 
-    others[0]?.hangUp();
-    await until('there is room', async () => (await server.fetch('/health/live').catch(() => null))?.status === 200);
-    for (const caller of others) caller.hangUp();
+    others[0]?.close();
+    await until(
+      'a connection is accepted',
+      async () => (await server.fetch('/health/live').catch(() => null))?.status === 200,
+    );
+    for (const caller of others) caller.close();
     await server.close();
   });
 });

@@ -2,18 +2,18 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { aLine } from '../claims/biller.js';
 import { aPatient, aPayment, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
-import { Asker, type Answer, complaintAbout, type Question } from './asker.js';
+import { HttpClient, type HttpResponse, violationOf, type HttpRequest } from './http-client.js';
 import { ENCODED_PAYLOADS, PAYLOADS } from './payloads.js';
 
 const NOBODY = '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c';
 
-/** Thousands of requests take their time on a machine that does something else besides. */
+/** Time for thousands of requests on a busy machine. */
 const MANY_MS = 180_000;
 
-/** Names that every object has, and others that a query or a record must not be taken in by. */
+/** Inherited and otherwise special property names, which queries and records must treat like any other name. */
 const INHERITED = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '__defineGetter__', 'then'];
 
-/** A route as the OpenAPI description tells it: a new one is attacked without anybody's thinking of it. */
+/** A route from the OpenAPI description, so that new routes are tested without any change here. */
 interface Operation {
   method: string;
   route: string;
@@ -23,8 +23,8 @@ interface Operation {
 }
 
 let server: TestServer;
-let asker: Asker;
-let bystander: Sender;
+let client: HttpClient;
+let untouched: Sender;
 let operations: Operation[];
 let before: unknown;
 
@@ -34,10 +34,10 @@ beforeAll(async () => {
     WEBHOOK_MAX_ENDPOINTS: 1000,
     TOP_PROVIDERS_PER_MINUTE: 1_000_000,
   });
-  asker = new Asker(server);
-  bystander = new Sender(server);
-  await bystander.mirror('/patients', [aPatient()]);
-  await bystander.mirror('/payments', [aPayment()]);
+  client = new HttpClient(server);
+  untouched = new Sender(server);
+  await untouched.mirror('/patients', [aPatient()]);
+  await untouched.mirror('/payments', [aPayment()]);
   const attacked = new Sender(server, 'default');
   await attacked.mirror('/patients', [aPatient()]);
   const job = await attacked.mirror('/payments', [aPayment()]);
@@ -50,7 +50,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  asker.close();
+  client.close();
   await server.close();
 });
 
@@ -78,34 +78,34 @@ function fieldsOf(document: any, schema: { $ref?: string; properties?: object } 
   return Object.keys(found?.properties ?? {});
 }
 
-/** A request that would be answered, for one thing to be changed in it. Nothing is deleted, and nobody waits for jobs. */
-function question({ method, path, route, fields }: Operation): Question {
+/** A valid request, of which a test then changes one part. It deletes nothing and waits for no job. */
+function validRequest({ method, path, route, fields }: Operation): HttpRequest {
   if (method === 'GET' || method === 'DELETE') return { method: method === 'DELETE' ? 'GET' : method, path };
   const body = fields.length > 0 ? '{"url":"http://127.0.0.1:9/","events":["job.failed"]}' : '[]';
   const takesBody = fields.length > 0 || !route.includes('{');
   return takesBody ? { method, path, headers: { 'Content-Type': 'application/json' }, body } : { method, path };
 }
 
-function withQuery(operation: Operation, query: string): Question {
-  return { ...question(operation), path: `${operation.path}?${query}` };
+function withQuery(operation: Operation, query: string): HttpRequest {
+  return { ...validRequest(operation), path: `${operation.path}?${query}` };
 }
 
 async function state(): Promise<unknown> {
   return {
-    patients: await bystander.get('/patients'),
-    payments: await bystander.get('/payments'),
-    jobs: await bystander.jobs(),
+    patients: await untouched.get('/patients'),
+    payments: await untouched.get('/payments'),
+    jobs: await untouched.jobs(),
     tables: await server.query(`select relname from pg_class where relnamespace = 'public'::regnamespace order by 1`),
   };
 }
 
-function refused(answer: Answer): string | null {
-  return complaintAbout(answer) ?? (answer.status === 400 ? null : `${answer.status} ${answer.text.slice(0, 200)}`);
+function refused(answer: HttpResponse): string | null {
+  return violationOf(answer) ?? (answer.status === 400 ? null : `${answer.status} ${answer.text.slice(0, 200)}`);
 }
 
-describe('what somebody writes to break in', () => {
+describe('an attack', () => {
   it(
-    'breaks nothing in any path',
+    'in any path causes no error',
     async () => {
       const attacks = operations
         .filter(({ route }) => route.includes('{'))
@@ -115,19 +115,19 @@ describe('what somebody writes to break in', () => {
           return names.flatMap((name) =>
             parts.map((part) => {
               const path = operation.route.replace(name, () => part).replace(/\{\w+\}/g, '1');
-              return { ...question(operation), path };
+              return { ...validRequest(operation), path };
             }),
           );
         });
 
       expect(attacks.length).toBeGreaterThan(500);
-      expect(await asker.complaints(attacks)).toEqual([]);
+      expect(await client.violations(attacks)).toEqual([]);
     },
     MANY_MS,
   );
 
   it(
-    'breaks nothing in any query parameter',
+    'in any query parameter causes no error',
     async () => {
       const attacks = operations.flatMap((operation) =>
         operation.parameters
@@ -139,13 +139,13 @@ describe('what somebody writes to break in', () => {
       );
 
       expect(attacks.length).toBeGreaterThan(1000);
-      expect(await asker.complaints(attacks)).toEqual([]);
+      expect(await client.violations(attacks)).toEqual([]);
     },
     MANY_MS,
   );
 
   it(
-    'breaks nothing as the name of a query parameter',
+    'as the name of a query parameter causes no error',
     async () => {
       const attacks = operations.flatMap((operation) => [
         ...PAYLOADS.filter((text) => text.length < 100 && text !== '').map((text) =>
@@ -154,22 +154,22 @@ describe('what somebody writes to break in', () => {
         ...ENCODED_PAYLOADS.map((text) => withQuery(operation, `${text}=1`)),
       ]);
 
-      expect(await asker.complaints(attacks)).toEqual([]);
+      expect(await client.violations(attacks)).toEqual([]);
     },
     MANY_MS,
   );
 
   it(
-    'breaks nothing in any header',
+    'in any header causes no error',
     async () => {
       const standard = ['Accept', 'Accept-Encoding', 'Content-Type', 'Content-Encoding', 'Authorization', 'X-API-Key'];
       const more = ['X-Request-Id', 'X-Forwarded-For', 'X-Forwarded-Host', 'Host', 'Origin', 'Range', 'Cookie'];
-      // Node's own client sends no others.
+      // Node's HTTP client refuses to send other characters.
       const sendable = PAYLOADS.map((text) => text.replaceAll(/[\r\n\0]/g, '')).map((text) =>
         Buffer.from(text).toString('latin1'),
       );
       const texts = [...new Set(sendable)].filter((text) => !/[^\t\x20-\x7e\x80-\xff]/.test(text));
-      // What every request may have is read in one place: a few routes stand for all.
+      // Common headers are read in one place, so a few routes are enough for them.
       const few = ['GET /patients', 'POST /payments', 'GET /sync/jobs/{id}/errors'];
       const attacks = operations.flatMap((operation) => {
         const described = operation.parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name);
@@ -179,38 +179,38 @@ describe('what somebody writes to break in', () => {
           : described.filter((name) => name !== 'X-Source');
         return names.flatMap((name) =>
           texts.map((text) => {
-            const asked = question(operation);
-            // A body that is refused tells as much as a job, where the header is looked at before; and takes less time.
-            const body = asked.body === '[]' && name !== 'Idempotency-Key' ? '<' : asked.body;
-            return { ...asked, body, headers: { ...asked.headers, [name]: text } };
+            const valid = validRequest(operation);
+            // A refused body takes less time than a job, and headers are checked before the body.
+            const body = valid.body === '[]' && name !== 'Idempotency-Key' ? '<' : valid.body;
+            return { ...valid, body, headers: { ...valid.headers, [name]: text } };
           }),
         );
       });
 
-      expect(await asker.complaints(attacks)).toEqual([]);
+      expect(await client.violations(attacks)).toEqual([]);
     },
     MANY_MS,
   );
 
   it(
-    'breaks nothing in any field of a JSON body',
+    'in any field of a JSON body causes no error',
     async () => {
       const attacks = operations.flatMap((operation) =>
         operation.fields.flatMap((field) =>
           [...PAYLOADS, null, 1, true, [], {}, [[]], [null], { toString: 1 }].map((value) => ({
-            ...question(operation),
+            ...validRequest(operation),
             body: JSON.stringify({ url: 'http://127.0.0.1:9/', [field]: value }),
           })),
         ),
       );
 
       expect(attacks.length).toBeGreaterThan(100);
-      expect(await asker.complaints(attacks)).toEqual([]);
+      expect(await client.violations(attacks)).toEqual([]);
     },
     MANY_MS,
   );
 
-  it('breaks nothing in the fields and the values of records', async () => {
+  it('in fields and values of records causes no error', async () => {
     const fields = ['externalId', 'firstName', 'lastName', 'middleName', 'dateOfBirth', 'patientId', 'amount'];
     const values = [...PAYLOADS, null, 1, true, [], {}, 1.5e300];
     const records = [
@@ -234,15 +234,15 @@ describe('what somebody writes to break in', () => {
   });
 
   it(
-    'breaks nothing in the names of the pages of operators',
+    'in the paths of pages for operators causes no error',
     async () => {
       const parts = [...PAYLOADS.map((text) => encodeURIComponent(text)), ...ENCODED_PAYLOADS];
       const places = ['/', '/docs/', '/admin/queues/', '/admin/queues/static/', '/admin/queues/queue/'];
       const attacks = places.flatMap((place) => parts.map((part) => ({ method: 'GET', path: `${place}${part}` })));
 
-      const found = await asker.complaints(attacks, (answer) =>
-        // The dashboard speaks JSON of its own where it knows of nothing.
-        answer.status >= 500 || /root:|BEGIN|DATABASE_URL/.test(answer.text) ? complaintAbout(answer) : null,
+      const found = await client.violations(attacks, (answer) =>
+        // The dashboard answers unknown paths with JSON of its own.
+        answer.status >= 500 || /root:|BEGIN|DATABASE_URL/.test(answer.text) ? violationOf(answer) : null,
       );
 
       expect(found).toEqual([]);
@@ -250,13 +250,13 @@ describe('what somebody writes to break in', () => {
     MANY_MS,
   );
 
-  it('leaves tables, rows and jobs of others as they were', async () => {
+  it('has not changed the tables, nor rows and jobs of other sources', async () => {
     expect(await state()).toEqual(before);
   });
 });
 
 describe('a query parameter', () => {
-  it('is refused where it is repeated', async () => {
+  it('is refused if it is repeated', async () => {
     const attacks = operations.flatMap((operation) =>
       operation.parameters
         .filter((parameter) => parameter.in === 'query')
@@ -264,11 +264,11 @@ describe('a query parameter', () => {
     );
 
     expect(attacks.length).toBeGreaterThan(20);
-    expect(await asker.complaints(attacks, refused)).toEqual([]);
+    expect(await client.violations(attacks, refused)).toEqual([]);
   });
 
   it(
-    'is refused where it is written as a list or an object',
+    'is refused if it is written as a list or an object',
     async () => {
       const attacks = operations.flatMap((operation) =>
         operation.parameters
@@ -280,26 +280,26 @@ describe('a query parameter', () => {
           ),
       );
 
-      expect(await asker.complaints(attacks, refused)).toEqual([]);
+      expect(await client.violations(attacks, refused)).toEqual([]);
     },
     MANY_MS,
   );
 
   it(
-    'is refused where nobody knows it, by every route',
+    'is refused by every route if it is unknown',
     async () => {
       const attacks = operations
         .filter(({ route }) => !route.startsWith('/admin'))
         .flatMap((operation) => [...INHERITED, 'foo', 'LIMIT'].map((name) => withQuery(operation, `${name}=1`)));
 
-      expect(await asker.complaints(attacks, refused)).toEqual([]);
+      expect(await client.violations(attacks, refused)).toEqual([]);
     },
     MANY_MS,
   );
 });
 
-describe('names that every object has', () => {
-  it('are ids like others', async () => {
+describe('inherited property names', () => {
+  it('can be ids', async () => {
     const from = new Sender(server);
     const job = await from.mirror(
       '/patients',
@@ -311,7 +311,7 @@ describe('names that every object has', () => {
     expect(await from.patientIds()).toEqual(INHERITED.toSorted());
   });
 
-  it('are fields of no record, and harm no other', async () => {
+  it('are unknown fields of a record, without side effects', async () => {
     const from = new Sender(server);
     const fields = INHERITED.map((name) => `${JSON.stringify(name)}:{"firstName":"Taken","polluted":1}`).join(',');
 
@@ -324,7 +324,7 @@ describe('names that every object has', () => {
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });
 
-  it('are columns of no table, and harm no other', async () => {
+  it('are unknown columns of a table, without side effects', async () => {
     const from = new Sender(server);
     const header = `externalId,firstName,lastName,${INHERITED.join(',')}`;
     const row = `1,Rick,Deckard,${INHERITED.map(() => 'x').join(',')}`;

@@ -5,13 +5,13 @@ import pg from 'pg';
 import { LOGGED_FIELDS } from '../../src/platform/logging.js';
 import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, until } from '../setup/test-server.js';
-import { Asker } from './asker.js';
+import { HttpClient } from './http-client.js';
 
-/** Nothing of it may be logged. */
+/** A value that must not be logged. */
 const CANARY = 'Tyrell-4711';
 
 let server: ServerProcess;
-let asker: Asker;
+let client: HttpClient;
 let databaseUrl: string;
 let log = '';
 
@@ -25,11 +25,11 @@ beforeAll(async () => {
   });
   const env = { DATABASE_URL: databaseUrl, PORT: '0', LOG_LEVEL: 'debug' };
   server = await ServerProcess.start(env, { main: join('dist', 'main.js'), log: sink });
-  asker = new Asker(server);
+  client = new HttpClient(server);
 });
 
 afterAll(async () => {
-  asker.close();
+  client.close();
   await killServerProcesses();
 });
 
@@ -40,12 +40,12 @@ function lines(): Record<string, any>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-it('whatever is asked and whatever breaks, the log names requests by route, id and status, and nobody', async () => {
+it('the log names requests by route, id and status, and contains nothing of records, whatever is sent or fails', async () => {
   const headers = { 'X-Request-Id': 'asked-by-test', 'X-Note': CANARY, Cookie: CANARY };
   const body = JSON.stringify([{ externalId: CANARY, firstName: CANARY, lastName: CANARY }]);
   const json = { ...headers, 'Content-Type': 'application/json' };
-  const nobody = '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c';
-  await asker.ask({ method: 'POST', path: '/patients', headers: { ...json, Prefer: 'wait=20' }, body });
+  const unknownId = '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c';
+  await client.send({ method: 'POST', path: '/patients', headers: { ...json, Prefer: 'wait=20' }, body });
   for (const path of [
     `/patients/${CANARY}`,
     `/patients?q=${CANARY}`,
@@ -53,32 +53,34 @@ it('whatever is asked and whatever breaks, the log names requests by route, id a
     `/patients/${CANARY}/${CANARY}`,
     `/patients/%zz${CANARY}`,
     `/sync/jobs/${CANARY}`,
-    `/sync/jobs/${nobody}`,
+    `/sync/jobs/${unknownId}`,
     `/docs/${CANARY}`,
     `/admin/queues/${CANARY}`,
   ]) {
-    await asker.ask({ method: 'GET', path, headers });
+    await client.send({ method: 'GET', path, headers });
   }
-  const client = new pg.Client(databaseUrl);
-  await client.connect();
-  await client.query(`
+  const database = new pg.Client(databaseUrl);
+  await database.connect();
+  await database.query(`
     create function break() returns trigger language plpgsql as
       $$ begin raise exception 'cannot take %', new.external_id using detail = new.external_id; end $$;
     create trigger break before insert or update on patient for each row execute function break()`);
   const changed = body.replace('[{', '[{"middleName":"x",');
-  await asker.ask({ method: 'POST', path: '/patients', headers: json, body: changed });
+  await client.send({ method: 'POST', path: '/patients', headers: json, body: changed });
   await until('the job has failed once', () => lines().some(({ msg }) => msg === 'a job did not get through'));
-  await client.query(`alter view patient_of_source rename to "${CANARY}"`);
-  expect((await asker.ask({ method: 'GET', path: `/patients/${CANARY}`, headers })).status).toBe(500);
-  await client.end();
+  await database.query(`alter view patient_of_source rename to "${CANARY}"`);
+  expect((await client.send({ method: 'GET', path: `/patients/${CANARY}`, headers })).status).toBe(500);
+  await database.end();
   await until('the last one is logged', () => lines().some(({ res }) => res?.status === 500));
 
-  const told = lines();
+  const logged = lines();
   const known = ['level', 'time', 'pid', 'hostname', 'msg', 'reqId', ...LOGGED_FIELDS];
-  expect(told.flatMap((line) => Object.keys(line)).filter((name) => !known.includes(name))).toEqual([]);
-  const paths = told.filter(({ reqId, req }) => reqId === 'asked-by-test' && req).map(({ req }) => req.path);
-  expect(paths).toEqual(expect.arrayContaining(['/patients', '/patients/:externalId', `/sync/jobs/${nobody}`, 'none']));
-  const ended = told.find(({ msg }) => msg === 'an attempt at a job has ended');
+  expect(logged.flatMap((line) => Object.keys(line)).filter((name) => !known.includes(name))).toEqual([]);
+  const paths = logged.filter(({ reqId, req }) => reqId === 'asked-by-test' && req).map(({ req }) => req.path);
+  expect(paths).toEqual(
+    expect.arrayContaining(['/patients', '/patients/:externalId', `/sync/jobs/${unknownId}`, 'none']),
+  );
+  const ended = logged.find(({ msg }) => msg === 'an attempt at a job has ended');
   expect(ended).toMatchObject({
     status: 'completed',
     phases: { stage: expect.any(Number), insert: expect.any(Number) },

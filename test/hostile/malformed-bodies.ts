@@ -1,13 +1,13 @@
-/** A body that is no snapshot, what is said of it, and the offset of the first byte at fault. */
+/** A body that is not a snapshot, the code of its refusal, and the offset of the first wrong byte. */
 export interface MalformedBody {
   what: string;
   body: Buffer;
   code: string;
-  /** Null where the body is refused at the door, which tells no place. */
+  /** Null if the body is refused at once, which reports no position. */
   byteOffset: number | null;
 }
 
-/** Stands in front of the first byte at fault, and is not sent. */
+/** Marks the first wrong byte, and is removed before sending. */
 const FAULT = '▲';
 
 type Bytes = string | (string | number)[];
@@ -22,7 +22,7 @@ const TRUNCATED = 'truncated';
 const TRAILING = 'trailing_data';
 const UTF8 = 'invalid_utf8';
 
-/** Each stands where a second record would, behind a sound one. */
+/** Each is in the place of the second record, after a valid one. */
 const IN_A_LIST: Row[] = [
   // Structure
   ['no field name', '{▲:1}]', MALFORMED],
@@ -34,15 +34,15 @@ const IN_A_LIST: Row[] = [
   ['no comma between fields', '{"a":1 ▲"b":2}]', MALFORMED],
   ['a semicolon between fields', '{"a":1▲;"b":2}]', MALFORMED],
   ['a comma before the first field', '{▲,"a":1}]', MALFORMED],
-  ['a comma behind the last field', '{"a":1,▲}]', MALFORMED],
+  ['a comma after the last field', '{"a":1,▲}]', MALFORMED],
   ['two commas between fields', '{"a":1,▲,"b":2}]', MALFORMED],
   ['a comma before the first item', '{"a":[▲,1]}]', MALFORMED],
-  ['a comma behind the last item', '{"a":[1,▲]}]', MALFORMED],
+  ['a comma after the last item', '{"a":[1,▲]}]', MALFORMED],
   ['no comma between items', '{"a":[1 ▲2]}]', MALFORMED],
   ['a bracket that closes an object', '{"a":{"b":1▲]}]', MALFORMED],
   ['a brace that closes a list', '{"a":[1▲}]', MALFORMED],
   ['a bracket too many in a record', '{"a":1}▲}]', MALFORMED],
-  ['a comma behind the last record', '▲]', MALFORMED],
+  ['a comma after the last record', '▲]', MALFORMED],
   ['a comma for a record', '▲,{}]', MALFORMED],
   ['no comma between records', '{} ▲{}]', MALFORMED],
   ['a field in the list of records', '"a"▲:1]', MALFORMED],
@@ -71,11 +71,11 @@ const IN_A_LIST: Row[] = [
   ['two minuses', '{"a":-▲-1}]', MALFORMED],
   ['a plus', '{"a":▲+1}]', MALFORMED],
   ['no digit before the point', '{"a":▲.5}]', MALFORMED],
-  ['no digit behind the point', '{"a":1.▲}]', MALFORMED],
-  ['an exponent behind the point', '{"a":1.▲e5}]', MALFORMED],
+  ['no digit after the point', '{"a":1.▲}]', MALFORMED],
+  ['an exponent after the point', '{"a":1.▲e5}]', MALFORMED],
   ['two points', '{"a":1.2▲.3}]', MALFORMED],
   ['no digit in the exponent', '{"a":1e▲}]', MALFORMED],
-  ['no digit behind the sign of the exponent', '{"a":1e+▲}]', MALFORMED],
+  ['no digit after the sign of the exponent', '{"a":1e+▲}]', MALFORMED],
   ['a broken exponent', '{"a":1e5▲.5}]', MALFORMED],
   ['a hexadecimal number', '{"a":0▲x1F}]', MALFORMED],
   ['an octal number', '{"a":0▲o17}]', MALFORMED],
@@ -116,7 +116,7 @@ const IN_A_LIST: Row[] = [
   ['a line comment', '{} ▲// none\n]', MALFORMED],
   ['a hash comment', '{} ▲# none\n]', MALFORMED],
   ['a comment in a record', '{"a":▲/**/1}]', MALFORMED],
-  // White space that JSON has not
+  // White space that JSON does not allow
   ['a no-break space', '▲\u00a0{}]', MALFORMED],
   ['a vertical tab', '▲\v{}]', MALFORMED],
   ['a form feed', '▲\f{}]', MALFORMED],
@@ -128,19 +128,19 @@ const IN_A_LIST: Row[] = [
   ['a NUL between records', '▲\0{}]', MALFORMED],
   ['a DEL', '▲\u007f{}]', MALFORMED],
   // Cut short
-  ['cut behind the comma', '▲', TRUNCATED],
-  ['cut behind a record', '{}▲', TRUNCATED],
+  ['cut after the comma', '▲', TRUNCATED],
+  ['cut after a record', '{}▲', TRUNCATED],
   ['cut in an object', '{▲', TRUNCATED],
   ['cut in a name', '{"a▲', TRUNCATED],
-  ['cut behind a name', '{"a"▲', TRUNCATED],
-  ['cut behind a colon', '{"a":▲', TRUNCATED],
+  ['cut after a name', '{"a"▲', TRUNCATED],
+  ['cut after a colon', '{"a":▲', TRUNCATED],
   ['cut in a string', '{"a":"b▲', TRUNCATED],
   ['cut in an escape', '{"a":"\\u00▲', TRUNCATED],
   ['cut in a literal', '{"a":tr▲', TRUNCATED],
   ['cut in a number', '{"a":1.▲', TRUNCATED],
   ['cut in a list', '{"a":[1,▲', TRUNCATED],
   ['cut in a character', ['{"a":"', 0xf0, 0x9f, FAULT], TRUNCATED],
-  // Bytes that are no UTF-8
+  // Invalid UTF-8
   ['a lead byte without its continuation', ['{"a":"', FAULT, 0xc3, 0x28, '"}]'], UTF8],
   ['a continuation byte alone', ['{"a":"', FAULT, 0x80, '"}]'], UTF8],
   ['the last continuation byte alone', ['{"a":"', FAULT, 0xbf, '"}]'], UTF8],
@@ -160,23 +160,23 @@ const IN_A_LIST: Row[] = [
   ['a code point far above the last', ['{"a":"', FAULT, 0xf7, 0xbf, 0xbf, 0xbf, '"}]'], UTF8],
   ['a character without its last byte', ['{"a":"', FAULT, 0xe2, 0x82, '"}]'], UTF8],
   ['Latin-1', ['{"a":"M', FAULT, 0xfc, 'ller"}]'], UTF8],
-  ['no UTF-8 in a name', ['{"', FAULT, 0xe9, '":1}]'], UTF8],
-  // Outside of strings no byte beyond ASCII is expected, whatever it is
-  ['no UTF-8 between records', [FAULT, 0xff, '{}]'], MALFORMED],
-  ['no UTF-8 for a value', ['{"a":', FAULT, 0xc3, 0x28, '}]'], MALFORMED],
+  ['invalid UTF-8 in a name', ['{"', FAULT, 0xe9, '":1}]'], UTF8],
+  // Outside strings, any byte beyond ASCII is malformed JSON
+  ['invalid UTF-8 between records', [FAULT, 0xff, '{}]'], MALFORMED],
+  ['invalid UTF-8 for a value', ['{"a":', FAULT, 0xc3, 0x28, '}]'], MALFORMED],
 ];
 
 /** Each follows a list with one record. */
-const BEHIND_THE_END: Row[] = [
+const AFTER_THE_END: Row[] = [
   ['a second bracket', '▲]', TRAILING],
-  ['a comma behind the end', '▲,', TRAILING],
-  ['a word behind the end', ' ▲x', TRAILING],
-  ['a NUL behind the end', '▲\0', TRAILING],
-  ['a comment behind the end', '\n▲// end', TRAILING],
-  ['a byte order mark behind the end', '▲\ufeff', TRAILING],
+  ['a comma after the end', '▲,', TRAILING],
+  ['a word after the end', ' ▲x', TRAILING],
+  ['a NUL after the end', '▲\0', TRAILING],
+  ['a comment after the end', '\n▲// end', TRAILING],
+  ['a byte order mark after the end', '▲\ufeff', TRAILING],
   ['a second document', '\n▲[]', TRAILING],
-  ['a semicolon behind the end', '▲;', TRAILING],
-  ['no UTF-8 behind the end', [FAULT, 0xff], TRAILING],
+  ['a semicolon after the end', '▲;', TRAILING],
+  ['invalid UTF-8 after the end', [FAULT, 0xff], TRAILING],
 ];
 
 const IN_JSON: Row[] = [
@@ -188,15 +188,15 @@ const IN_JSON: Row[] = [
   ['brackets without end', '['.repeat(100_000), 'nesting_too_deep'],
 ];
 
-/** Refused before anything is kept. */
-const AT_THE_DOOR: Row[] = [
+/** Refused before anything is stored. */
+const REFUSED_AT_ONCE: Row[] = [
   ['two byte order marks', `\ufeff\ufeff[${RECORD}]`, 'wrong_first_byte'],
   ['UTF-16', [0xff, 0xfe, ...Buffer.from(`[${RECORD}]`, 'utf16le')], 'wrong_first_byte'],
   ['UTF-16 without a mark, the small byte last', [0, 0x5b, 0, 0x5d], 'wrong_first_byte'],
   ['UTF-32', [0xff, 0xfe, 0, 0, 0x5b, 0, 0, 0, 0x5d, 0, 0, 0], 'wrong_first_byte'],
   ['half a byte order mark', [0xef, 0xbb, `[${RECORD}]`], 'wrong_first_byte'],
   ['a script in front', 'while(1);[]', 'wrong_first_byte'],
-  ["a JSON hijacker's bane in front", `)]}',\n[]`, 'wrong_first_byte'],
+  ['a prefix against JSON hijacking', `)]}',\n[]`, 'wrong_first_byte'],
   ['a call', `callback([${RECORD}])`, 'wrong_first_byte'],
   ['a comment in front', '// list\n[]', 'wrong_first_byte'],
   ['a no-break space in front', '\u00a0[]', 'wrong_first_byte'],
@@ -207,7 +207,7 @@ const AT_THE_DOOR: Row[] = [
   ['blanks alone', ' \r\n\t', 'empty'],
 ];
 
-/** Each follows a line with a sound record. */
+/** Each follows a line with a valid record. */
 const ON_A_LINE: Row[] = [
   ['an object over two lines', '{"a":▲\n1}\n', MALFORMED],
   ['a comma at the end of a line', '{"a":1}▲,\n', MALFORMED],
@@ -227,29 +227,29 @@ const ON_A_LINE: Row[] = [
   ['a value that is cut', '{"a":"b▲', TRUNCATED],
   ['a character that is cut', ['{"a":"', 0xe2, 0x82, FAULT], TRUNCATED],
   ['a character that the line cuts', ['{"a":"', FAULT, 0xe2, 0x82, '\n'], UTF8],
-  ['no UTF-8', ['{"a":"', FAULT, 0xff, '"}\n'], UTF8],
+  ['invalid UTF-8', ['{"a":"', FAULT, 0xff, '"}\n'], UTF8],
   ['a surrogate', ['{"a":"', FAULT, 0xed, 0xa0, 0x80, '"}\n'], UTF8],
   ['nested too deep', `${'{"a":'.repeat(64)}▲{}${'}'.repeat(64)}\n`, 'nesting_too_deep'],
   ['too large', `{"a":"${'x'.repeat(MIB - 6)}▲xxx"}\n`, 'record_too_large'],
   ['no end', `${'['.repeat(64)}▲[`, 'nesting_too_deep'],
 ];
 
-/** Each follows a header and a sound row. */
+/** Each follows a header and a valid row. */
 const IN_A_TABLE: Row[] = [
   ['a cell too many', '▲2,a,b,c\n', 'malformed_csv'],
   ['a cell too few', '▲2,a\n', 'malformed_csv'],
   ['a quote inside a cell', '▲2,a"b,c\n', 'malformed_csv'],
-  ['text behind a closing quote', '▲2,"a"b,c\n', 'malformed_csv'],
+  ['text after a closing quote', '▲2,"a"b,c\n', 'malformed_csv'],
   ['a blank before a quote', '▲2, "a",c\n', 'malformed_csv'],
   ['a quote escaped with a backslash', '▲2,"a\\"b",c\n', 'malformed_csv'],
   ['a quote that is never closed', '2,"a,b\n▲', TRUNCATED],
   ['lines that end in CR alone', '▲2,a,b\r3,a,b\r', 'malformed_csv'],
   ['a character that is cut', ['2,a,', 0xc3, FAULT], TRUNCATED],
-  ['no UTF-8', ['2,', FAULT, 0xff, ',b\n'], UTF8],
+  ['invalid UTF-8', ['2,', FAULT, 0xff, ',b\n'], UTF8],
   ['Latin-1', ['2,M', FAULT, 0xfc, 'ller,b\n'], UTF8],
   ['a surrogate', ['2,', FAULT, 0xed, 0xa0, 0x80, ',b\n'], UTF8],
   ['two bytes for a comma', ['2,a', FAULT, 0xc0, 0xac, 'b\n'], UTF8],
-  ['no UTF-8 in quotes', ['2,"', FAULT, 0x80, '",b\n'], UTF8],
+  ['invalid UTF-8 in quotes', ['2,"', FAULT, 0x80, '",b\n'], UTF8],
   ['a row too large', `2,${'x'.repeat(MIB - 2)}▲x,b\n`, 'record_too_large'],
   ['a quoted cell without end', `2,"${'x\n'.repeat(MIB)}`, 'record_too_large'],
 ];
@@ -261,14 +261,14 @@ const AS_A_TABLE: Row[] = [
   ['lines that end in CR alone throughout', '▲externalId,firstName,lastName\r1,a,b\r', 'malformed_csv'],
   ['a NUL in the header', '▲externalId,first\0Name,lastName\n1,a,b\n', 'malformed_csv'],
   ['a quote in the header that is never closed', '"externalId,firstName\n1,a\n▲', TRUNCATED],
-  ['no UTF-8 in the header', ['external', FAULT, 0xff, ',firstName\n'], UTF8],
+  ['invalid UTF-8 in the header', ['external', FAULT, 0xff, ',firstName\n'], UTF8],
 ];
 
 export const MALFORMED_JSON: MalformedBody[] = [
   ...IN_A_LIST.map((row) => malformed(row, `[${RECORD},\n`)),
-  ...BEHIND_THE_END.map((row) => malformed(row, `[${RECORD}]`)),
+  ...AFTER_THE_END.map((row) => malformed(row, `[${RECORD}]`)),
   ...IN_JSON.map((row) => malformed(row, '')),
-  ...AT_THE_DOOR.map((row) => malformed(row, '')),
+  ...REFUSED_AT_ONCE.map((row) => malformed(row, '')),
 ];
 
 export const MALFORMED_NDJSON: MalformedBody[] = ON_A_LINE.map((row) => malformed(row, `${RECORD}\n`));

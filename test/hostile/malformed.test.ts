@@ -4,13 +4,13 @@ import { aPatient, Sender, somePatients } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { MALFORMED_CSV, MALFORMED_JSON, MALFORMED_NDJSON, type MalformedBody } from './malformed-bodies.js';
 
-/** Sources among which a table is divided: the jobs of one take effect one by one. */
+/** Sources that share the bodies of a table, since the jobs of one source run one after the other. */
 const SENDERS = 4;
 
-/** Some two hundred jobs, which may have to share the machine. */
+/** Time for about two hundred jobs on a busy machine. */
 const SENDING_MS = 180_000;
 
-/** What came of a body: the refusal, or the job at its end. */
+/** The response to a body: the refusal, or the finished job. */
 interface Outcome {
   status: number;
   answer: JobView & { code?: string };
@@ -68,28 +68,28 @@ describe.each([
     expect([null, 0, 1, 2]).toContain(record);
   });
 
-  it('nothing of it all has reached the mirror', async () => {
+  it('none of these bodies has changed the mirror', async () => {
     expect(outcomes.size).toBe(table.length);
     expect(await Promise.all(senders.map((from) => from.get('/patients')))).toEqual(before);
     expect(await server.query(`select relname from pg_class where relnamespace = 'staging'::regnamespace`)).toEqual([]);
   });
 });
 
-describe('what only looks malformed', () => {
+describe('a body that only looks malformed', () => {
   const patient = JSON.stringify(aPatient()).slice(0, -1);
 
   it.each([
-    ['a field twice', `[${patient},"firstName":"Rick","firstName":"Rick"}]`],
+    ['a duplicate field', `[${patient},"firstName":"Rick","firstName":"Rick"}]`],
     ['a byte order mark in front', `\ufeff[${patient}}]`],
     ['white space of all four kinds', ` \t\r\n[ \t\r\n${patient} \t\r\n} \t\r\n] \t\r\n`],
     ['escaped solidi', `[${patient},"a":"\\/\\u002f"}]`],
     ['line separators and a DEL in a string', `[${patient},"a":"\u2028\u2029\u007f\u0085"}]`],
     ['numbers beyond all doubles', `[${patient},"a":[-0,1E400,-1e-400,123456789012345678901234567890.5]}]`],
     ['an empty name', `[${patient},"":{"":[]}}]`],
-    ['half of a pair where nobody looks', `[${patient},"a":"\\ud800","\\udc00":1}]`],
-    ['as deep as may be', `[${patient},"a":${'['.repeat(63)}${']'.repeat(63)}}]`],
+    ['an unpaired surrogate in an ignored field', `[${patient},"a":"\\ud800","\\udc00":1}]`],
+    ['the deepest nesting allowed', `[${patient},"a":${'['.repeat(63)}${']'.repeat(63)}}]`],
     ['a single object', `${patient}}`],
-  ])('%s is a snapshot', async (_what, body) => {
+  ])('with %s is a valid snapshot', async (_what, body) => {
     const from = new Sender(server);
 
     expect(await from.mirror('/patients', body)).toMatchObject({ status: 'completed', counts: { created: 1 } });

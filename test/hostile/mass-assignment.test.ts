@@ -3,8 +3,8 @@ import { aLine, Biller } from '../claims/biller.js';
 import { aPatient, aPayment, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 
-/** Columns of ours, in the spellings that somebody might try, with values that would show. */
-const OURS: Record<string, unknown> = {
+/** Internal columns in spellings that an attacker might try, with recognisable values. */
+const INTERNAL: Record<string, unknown> = {
   id: 4711,
   sourceId: 4711,
   source_id: 4711,
@@ -26,7 +26,7 @@ const OURS: Record<string, unknown> = {
   prototype: {},
 };
 
-/** As text, since an object literal would take it for its prototype. */
+/** As text, since in an object literal it would set the prototype. */
 const PROTO = '"__proto__":{"firstName":"Taken","id":4711,"paymentsTotal":"999999.00"}';
 
 let server: TestServer;
@@ -37,16 +37,16 @@ beforeAll(async () => {
 
 afterAll(() => server.close());
 
-function withOurs(record: Record<string, unknown>): string {
-  return `[${JSON.stringify({ ...OURS, ...record }).slice(0, -1)},${PROTO}}]`;
+function withInternal(record: Record<string, unknown>): string {
+  return `[${JSON.stringify({ ...INTERNAL, ...record }).slice(0, -1)},${PROTO}}]`;
 }
 
-describe('a record that brings columns of ours', () => {
-  it('as a patient sets none of them, and says that they were ignored', async () => {
+describe('a record with internal columns', () => {
+  it('as a patient sets none of them, and is reported with warnings', async () => {
     const from = new Sender(server);
     const [plain] = [await new Sender(server).mirror('/patients', [aPatient()])];
 
-    const job = await from.mirror('/patients', withOurs({ ...aPatient(), patientId: '5', amount: '3.00' }));
+    const job = await from.mirror('/patients', withInternal({ ...aPatient(), patientId: '5', amount: '3.00' }));
 
     expect({ ...job.counts }).toEqual(plain?.counts);
     const patient = await from.get('/patients/1');
@@ -54,8 +54,8 @@ describe('a record that brings columns of ours', () => {
     expect(patient.id).not.toBe(4711);
     expect(patient.created).not.toMatch(/^1999/);
     expect(patient.updated).not.toMatch(/^1999/);
-    const brought = [...Object.keys(OURS), '__proto__', 'amount', 'patientId'];
-    // Twenty are told by name, the rest by number.
+    const brought = [...Object.keys(INTERNAL), '__proto__', 'amount', 'patientId'];
+    // Twenty are named, the rest are counted.
     for (const { code, field } of job.warnings) {
       expect({ code, known: [...brought, '(others)'].includes(String(field)) }).toEqual({
         code: 'unknown_field',
@@ -69,7 +69,7 @@ describe('a record that brings columns of ours', () => {
     const from = new Sender(server);
     await from.mirror('/patients', [aPatient()]);
 
-    const job = await from.mirror('/payments', withOurs({ ...aPayment(), patient_id: '1' }));
+    const job = await from.mirror('/payments', withInternal({ ...aPayment(), patient_id: '1' }));
 
     expect(job.counts).toMatchObject({ created: 1, rejected: 0, unresolved: 0 });
     const { items } = await from.get('/payments');
@@ -79,14 +79,14 @@ describe('a record that brings columns of ours', () => {
     expect(await from.get('/patients/1')).toMatchObject({ paymentsTotal: '1.00', paymentsCount: 1 });
   });
 
-  it('as an update or a line of a table changes none of them either', async () => {
+  it('as an update or a CSV row changes none of them either', async () => {
     const from = new Sender(server);
     await from.mirror('/patients', [aPatient()]);
     const before = await from.get('/patients/1');
-    const names = Object.keys(OURS);
+    const names = Object.keys(INTERNAL);
     const table = `externalId,firstName,lastName,${names.join(',')}\n1,Rick,Deckard,${names.map(() => '4711').join(',')}\n`;
 
-    await from.mirror('/patients', withOurs(aPatient()));
+    await from.mirror('/patients', withInternal(aPatient()));
     const job = await from.mirror('/patients', table, { 'Content-Type': 'text/csv' });
 
     expect(job.counts).toMatchObject({ unchanged: 1 });
@@ -109,11 +109,11 @@ describe('a record that brings columns of ours', () => {
 });
 
 describe('a claim', () => {
-  it('that brings columns of ours sets none of them', async () => {
+  it('with internal columns sets none of them', async () => {
     const from = new Biller(server);
     const plain = await from.submit({ lines: [aLine()] });
-    const ours: Record<string, unknown> = {
-      ...OURS,
+    const internal: Record<string, unknown> = {
+      ...INTERNAL,
       status: 'settled',
       netFee: '9.99',
       net_fee: '9.99',
@@ -124,10 +124,10 @@ describe('a claim', () => {
     };
 
     const { id } = await from.submit(
-      `{"lines":[${JSON.stringify({ ...ours, ...aLine() }).slice(0, -1)},${PROTO}}],${JSON.stringify(ours).slice(1)}`,
+      `{"lines":[${JSON.stringify({ ...internal, ...aLine() }).slice(0, -1)},${PROTO}}],${JSON.stringify(internal).slice(1)}`,
     );
 
-    expect(id).not.toBe(OURS['id']);
+    expect(id).not.toBe(INTERNAL['id']);
     const same = { updated: expect.anything(), payment: expect.anything(), created: expect.any(String), id };
     expect({ ...(await from.get(`/claims/${id}`)), ...same }).toEqual({
       ...(await from.get(`/claims/${plain.id}`)),
@@ -141,7 +141,7 @@ describe('a webhook', () => {
   const order = { url: 'https://192.0.2.1/hook' };
 
   it.each(['id', 'sourceId', 'source_id', 'secret', 'enabled', 'created', 'failures', 'constructor', 'prototype'])(
-    'is refused at its creation when it brings %s',
+    'cannot be created with %s',
     async (name) => {
       const from = new Sender(server);
 
@@ -153,7 +153,7 @@ describe('a webhook', () => {
     },
   );
 
-  it('is refused when it brings __proto__', async () => {
+  it('cannot be created with __proto__', async () => {
     const response = await new Sender(server).post(
       '/webhooks',
       `{"url":"https://192.0.2.1/","__proto__":{"enabled":true}}`,

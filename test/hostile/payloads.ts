@@ -1,6 +1,6 @@
 const LONG = 8 * 1024;
 
-/** What somebody who wants to break in writes where a value belongs. None asks for waiting, which would be granted. */
+/** Values that an attacker might send. None of them requests a long wait, which the server would grant. */
 export const PAYLOADS: string[] = [
   // SQL
   `'`,
@@ -63,7 +63,7 @@ export const PAYLOADS: string[] = [
   `\u202e`,
   `\u{1f468}\u200d\u{1f469}`,
   `\uffff`,
-  // Objects and what they all have
+  // Objects and inherited properties
   `__proto__`,
   `constructor`,
   `prototype`,
@@ -80,7 +80,7 @@ export const PAYLOADS: string[] = [
   '\u{1f4a3}'.repeat(300),
 ];
 
-/** Percent-encoding that is none, or that hides something. Goes into addresses as it is. */
+/** Invalid or misleading percent-encoding. It is put into URLs unchanged. */
 export const ENCODED_PAYLOADS: string[] = [
   '%',
   '%%',

@@ -6,10 +6,10 @@ import { startTestServer, type TestServer, until } from '../setup/test-server.js
 
 const HOST = 'Host: localhost';
 
-/** A whole request that would make a job of a source of its own, if somebody took it for one. */
+/** A complete request that would create a job of a source of its own if the server read it as a request. */
 const SMUGGLED = request('POST /patients', ['X-Source: smuggled', 'Content-Type: application/json'], '[]');
 
-/** Asked last: its answer says that the connection was still good, and closes it. */
+/** Sent last: its response shows that the connection still works, and closes it. */
 const LAST = request('GET /health/live', ['Connection: close']);
 
 let server: TestServer;
@@ -35,12 +35,12 @@ function chunked(line: string, headers: string[], body: string): string {
   return `${head}\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
 }
 
-/** All that the server says to these bytes until it closes the connection. */
-async function said(bytes: string | Buffer): Promise<string> {
+/** Sends bytes. @returns everything the server sends until it closes the connection */
+async function exchange(bytes: string | Buffer): Promise<string> {
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
   let text = '';
   socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
-  // It may hang up on rubbish while more of it is on the way.
+  // The server may close the connection while more bytes are on the way.
   socket.on('error', () => undefined);
   socket.write(bytes);
   await once(socket, 'close');
@@ -55,7 +55,7 @@ async function nothingWasSmuggled(): Promise<void> {
   expect((await server.get('/sync/jobs', { headers: { 'X-Source': 'smuggled' } })).items).toEqual([]);
 }
 
-describe('a request that two readers could read in two ways', () => {
+describe('an ambiguous request', () => {
   const post = `POST /patients HTTP/1.1\r\n${HOST}\r\nContent-Type: application/json\r\n`;
 
   it.each([
@@ -67,7 +67,7 @@ describe('a request that two readers could read in two ways', () => {
     ['a negative length', `${post}Content-Length: -2\r\n\r\n${SMUGGLED}`],
     ['a length with a plus', `${post}Content-Length: +2\r\n\r\n[]${SMUGGLED}`],
     ['a hexadecimal length', `${post}Content-Length: 0x2\r\n\r\n[]${SMUGGLED}`],
-    ['a length beyond all numbers', `${post}Content-Length: 99999999999999999999999\r\n\r\n[]${SMUGGLED}`],
+    ['a length that overflows', `${post}Content-Length: 99999999999999999999999\r\n\r\n[]${SMUGGLED}`],
     ['an unknown transfer coding', `${post}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n${SMUGGLED}`],
     ['chunks that are not the last coding', `${post}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n${SMUGGLED}`],
     ['two transfer codings', `${post}Transfer-Encoding: identity\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n${SMUGGLED}`],
@@ -78,15 +78,15 @@ describe('a request that two readers could read in two ways', () => {
     ['a CR in a header', `${post}X-A: a\rb\r\nContent-Length: 2\r\n\r\n[]${SMUGGLED}`],
     ['a header without a colon', `${post}X-A\r\nContent-Length: 2\r\n\r\n[]${SMUGGLED}`],
     ['a header without a name', `${post}: a\r\nContent-Length: 2\r\n\r\n[]${SMUGGLED}`],
-    ['a chunk size that is none', `${post}Transfer-Encoding: chunked\r\n\r\nzz\r\n[]\r\n0\r\n\r\n${SMUGGLED}`],
+    ['an invalid chunk size', `${post}Transfer-Encoding: chunked\r\n\r\nzz\r\n[]\r\n0\r\n\r\n${SMUGGLED}`],
     ['a negative chunk size', `${post}Transfer-Encoding: chunked\r\n\r\n-2\r\n[]\r\n0\r\n\r\n${SMUGGLED}`],
     ['a chunk size with 0x', `${post}Transfer-Encoding: chunked\r\n\r\n0x2\r\n[]\r\n0\r\n\r\n${SMUGGLED}`],
-    ['a chunk size beyond all numbers', `${post}Transfer-Encoding: chunked\r\n\r\n${'f'.repeat(17)}\r\n[]${SMUGGLED}`],
+    ['a chunk size that overflows', `${post}Transfer-Encoding: chunked\r\n\r\n${'f'.repeat(17)}\r\n[]${SMUGGLED}`],
     ['a chunk longer than its size', `${post}Transfer-Encoding: chunked\r\n\r\n1\r\n[]\r\n0\r\n\r\n${SMUGGLED}`],
     ['a chunk line that ends in LF', `${post}Transfer-Encoding: chunked\r\n\r\n2\n[]\r\n0\r\n\r\n${SMUGGLED}`],
     ['an endless chunk extension', `${post}Transfer-Encoding: chunked\r\n\r\n2;${'x'.repeat(20_000)}\r\n[]${SMUGGLED}`],
-  ])('by %s is refused, and nothing behind it is read', async (_what, bytes) => {
-    const answers = statuses(await said(bytes));
+  ])('with %s is refused, and nothing after it is read', async (_what, bytes) => {
+    const answers = statuses(await exchange(bytes));
 
     expect(answers).toHaveLength(1);
     expect([400, 413, 431]).toContain(answers[0]);
@@ -94,18 +94,18 @@ describe('a request that two readers could read in two ways', () => {
   });
 });
 
-describe('what is no request of ours', () => {
+describe('an unusual request', () => {
   it.each<[string, string | Buffer, number | null]>([
     ['HTTP/0.9', 'GET /patients\r\n\r\n', 505],
     ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
     ['HTTP/3.7', `GET /patients HTTP/3.7\r\n${HOST}\r\n\r\n`, 400],
-    ['a version that is none', `GET /patients HTP/1.1\r\n${HOST}\r\n\r\n`, 400],
+    ['an invalid protocol name', `GET /patients HTP/1.1\r\n${HOST}\r\n\r\n`, 400],
     ['TLS', Buffer.from('16030100c8010000c40303', 'hex'), 400],
     ['SSH', 'SSH-2.0-OpenSSH_9.6\r\n', 400],
     ['bytes', Buffer.from([0, 1, 2, 3, 255, 254, 13, 10, 13, 10]), 400],
-    ['a method in small letters', `get /patients HTTP/1.1\r\n${HOST}\r\n\r\n`, 400],
-    ['a method that nobody knows', `STEAL /patients HTTP/1.1\r\n${HOST}\r\n\r\n`, 400],
-    ['a blank in the address', `GET /patients now HTTP/1.1\r\n${HOST}\r\n\r\n`, 400],
+    ['a method in lower case', `get /patients HTTP/1.1\r\n${HOST}\r\n\r\n`, 400],
+    ['an unknown method', `STEAL /patients HTTP/1.1\r\n${HOST}\r\n\r\n`, 400],
+    ['a blank in the URL', `GET /patients now HTTP/1.1\r\n${HOST}\r\n\r\n`, 400],
     ['no host', 'GET /patients HTTP/1.1\r\n\r\n', 400],
     ['a header of 20 kB', request('GET /patients', [`X-Long: ${'x'.repeat(20_000)}`]), 431],
     [
@@ -116,10 +116,10 @@ describe('what is no request of ours', () => {
       ),
       431,
     ],
-    ['an address of 20 kB', request(`GET /patients?q=${'x'.repeat(20_000)}`), 431],
+    ['a URL of 20 kB', request(`GET /patients?q=${'x'.repeat(20_000)}`), 431],
     ['a tunnel', `CONNECT elsewhere.example:443 HTTP/1.1\r\n${HOST}\r\n\r\n`, null],
-  ])('%s is refused, and the connection closed', async (_what, bytes, status) => {
-    expect(statuses(await said(bytes))).toEqual(status === null ? [] : [status]);
+  ])('(%s) is refused, and the connection is closed', async (_what, bytes, status) => {
+    expect(statuses(await exchange(bytes))).toEqual(status === null ? [] : [status]);
   });
 
   it.each<[string, string, number]>([
@@ -131,40 +131,40 @@ describe('what is no request of ours', () => {
       ),
       431,
     ],
-    ['an address of 9 kB', request(`GET /patients?q=${'x'.repeat(9_000)}`), 414],
+    ['a URL of 9 kB', request(`GET /patients?q=${'x'.repeat(9_000)}`), 414],
     ['TRACE', request('TRACE /patients'), 405],
-    ['PATCH where nothing can be patched', request('PATCH /patients'), 405],
+    ['PATCH of a path that does not support it', request('PATCH /patients'), 405],
     ['OPTIONS of the whole server', request('OPTIONS *'), 404],
-    ['an expectation that nobody can meet', request('GET /patients', ['Expect: wonders']), 417],
-  ])('%s is refused, and the connection goes on', async (_what, bytes, status) => {
-    expect(statuses(await said(bytes + LAST))).toEqual([status, 200]);
+    ['an unsupported expectation', request('GET /patients', ['Expect: wonders']), 417],
+  ])('(%s) is refused, and the connection stays open', async (_what, bytes, status) => {
+    expect(statuses(await exchange(bytes + LAST))).toEqual([status, 200]);
   });
 
-  it('an address with another host in it is answered as if it were ours, and links nowhere', async () => {
-    const text = await said(request('GET http://elsewhere.example/patients?limit=1', ['Connection: close']));
+  it('with another host in its URL is answered, and that host is in no link', async () => {
+    const text = await exchange(request('GET http://elsewhere.example/patients?limit=1', ['Connection: close']));
 
     expect(statuses(text)).toEqual([200]);
     expect(text).toMatch(/\r\nLink: <\/patients\?/);
     expect(text).not.toContain('elsewhere');
   });
 
-  it.each(['websocket', 'h2c', 'TLS/1.0'])('an upgrade to %s is not made', async (protocol) => {
+  it.each(['websocket', 'h2c', 'TLS/1.0'])('to upgrade to %s is answered without an upgrade', async (protocol) => {
     const upgrade = ['Connection: Upgrade', `Upgrade: ${protocol}`, 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='];
 
-    const text = await said(request('GET /patients', upgrade) + LAST);
+    const text = await exchange(request('GET /patients', upgrade) + LAST);
 
     expect(statuses(text)).not.toContain(101);
     expect(statuses(text)[0]).toBe(200);
   });
 
-  it('rubbish behind a request whose answer is under way does not get into that answer', async () => {
+  it('after one whose response has begun does not write into that response', async () => {
     const { id } = await new Sender(server, 'default').mirror('/patients?deletes=hold', [aPatient()]);
 
-    // It waits for approval, so that its stream stays open.
+    // The job waits for approval, so its event stream stays open.
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
     let text = '';
     socket.on('data', (part: Buffer) => (text += part.toString())).write(request(`GET /sync/jobs/${id}/events`));
-    await until('the answer is under way', () => text.includes('event: job'));
+    await until('the response has begun', () => text.includes('event: job'));
     socket.write('rubbish\r\n\r\n');
     await once(socket, 'close');
 
@@ -189,28 +189,28 @@ describe('the body of a refused request', () => {
     [400, 'POST /webhooks', [json]],
     [200, 'GET /patients', [json]],
     [405, 'DELETE /patients', []],
-  ])('is not taken for the next request, after a %i to %s', async (status, line, headers) => {
+  ])('is not read as the next request, after a %i to %s', async (status, line, headers) => {
     const body = SMUGGLED.repeat(3);
 
     for (const sent of [request(line, headers, body), chunked(line, headers, body)]) {
-      const answers = statuses(await said(sent + LAST));
+      const answers = statuses(await exchange(sent + LAST));
 
       expect(answers[0]).toBe(status);
-      // Either the connection was closed with it, or the next answer is that to the next request.
+      // Either the connection is closed, or the next response is that to the next request.
       expect([[], [200]]).toContainEqual(answers.slice(1));
     }
     await nothingWasSmuggled();
   });
 
-  it('of which there is too much is not taken for the next request either', async () => {
-    const answers = statuses(await said(request('POST /patients', [json], `[${SMUGGLED.repeat(200)}`) + LAST));
+  it('is not read as the next request if it is too large, either', async () => {
+    const answers = statuses(await exchange(request('POST /patients', [json], `[${SMUGGLED.repeat(200)}`) + LAST));
 
     expect(answers[0]).toBe(413);
     await nothingWasSmuggled();
   });
 
-  it('is asked for when its sender would rather wait', async () => {
-    const text = await said(
+  it('is requested with 100 Continue if the sender expects that', async () => {
+    const text = await exchange(
       request('POST /patients?mode=partial', [json, 'Expect: 100-continue', 'Connection: close'], '[]'),
     );
 

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ConfigError, loadConfig } from '../../src/platform/config.js';
 import { aPatient, Sender, somePatients } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
-import { Asker } from './asker.js';
+import { HttpClient } from './http-client.js';
 
-describe('limits that are set otherwise', () => {
+describe('configured limits', () => {
   let server: TestServer;
   let from: Sender;
 
@@ -23,7 +23,7 @@ describe('limits that are set otherwise', () => {
 
   afterAll(() => server.close());
 
-  it('hold for the number of records', async () => {
+  it('apply to the number of records', async () => {
     const job = await from.mirror('/patients', somePatients(31));
 
     expect(job).toMatchObject({ status: 'failed', error: { code: 'too_many_records', record: 30 } });
@@ -33,7 +33,7 @@ describe('limits that are set otherwise', () => {
   it.each([
     ['application/json', (record: string) => `[${record}]`],
     ['application/x-ndjson', (record: string) => record],
-  ])('hold for the size and the depth of records in %s', async (contentType, body) => {
+  ])('apply to the size and the depth of records in %s', async (contentType, body) => {
     const attempt = async (fields: Record<string, unknown>) => {
       const record = body(JSON.stringify(aPatient(fields)));
       const job = await from.mirror('/patients?mode=partial', record, { 'Content-Type': contentType });
@@ -46,7 +46,7 @@ describe('limits that are set otherwise', () => {
     expect(await attempt({ note: [[[1]]] })).toBe('nesting_too_deep');
   });
 
-  it('hold for the rows of tables', async () => {
+  it('apply to the rows of tables', async () => {
     const table = `externalId,firstName,lastName\n1,${'x'.repeat(1100)},b\n`;
 
     const job = await from.mirror('/patients', table, { 'Content-Type': 'text/csv' });
@@ -54,7 +54,7 @@ describe('limits that are set otherwise', () => {
     expect(job).toMatchObject({ status: 'failed', error: { code: 'record_too_large' } });
   });
 
-  it('hold where records are read again to be reported', async () => {
+  it('apply when records are read again to be reported', async () => {
     const other = new Sender(server);
 
     const job = await other.mirror('/patients', [aPatient({ firstName: 'Rick' }), aPatient({ firstName: 'Roy' })]);
@@ -62,7 +62,7 @@ describe('limits that are set otherwise', () => {
     expect((await other.get(job.links.errors)).items).toMatchObject([{ index: 0, code: 'duplicate_external_id' }]);
   });
 
-  it('hold for pages, also for those whose size nobody asked for', async () => {
+  it('apply to pages, also to those without a requested size', async () => {
     expect((await from.get('/patients')).items).toHaveLength(20);
     expect((await from.get('/patients?limit=20')).items).toHaveLength(20);
     for (const path of ['/patients', '/payments', '/sync/jobs', '/changes', '/webhooks']) {
@@ -72,15 +72,15 @@ describe('limits that are set otherwise', () => {
     }
   });
 
-  it('hold for headers and addresses', async () => {
-    const asker = new Asker(server);
-    const ask = (path: string, note: string) => asker.ask({ method: 'GET', path, headers: { 'X-Note': note } });
+  it('apply to headers and URLs', async () => {
+    const client = new HttpClient(server);
+    const ask = (path: string, note: string) => client.send({ method: 'GET', path, headers: { 'X-Note': note } });
 
     expect(await ask('/patients', 'x'.repeat(30_000))).toMatchObject({ status: 200 });
     expect(await ask('/patients', 'x'.repeat(33_000))).toMatchObject({ status: 431 });
     expect(await ask(`/nothing?${'x'.repeat(16_000)}`, '')).toMatchObject({ status: 404 });
     expect(await ask(`/nothing?${'x'.repeat(17_000)}`, '')).toMatchObject({ status: 414 });
-    asker.close();
+    client.close();
   });
 });
 
@@ -96,7 +96,7 @@ describe('a limit', () => {
     ['MAX_CONNECTIONS', '1'],
     ['UPLOAD_IDLE_TIMEOUT_SECONDS', '0'],
     ['UPLOAD_MIN_BYTES_PER_SECOND', '-1'],
-  ])('%s=%s is refused at the start', (name, value) => {
+  ])('%s=%s is refused at startup', (name, value) => {
     expect(() => loadConfig({ [name]: value })).toThrow(ConfigError);
   });
 });

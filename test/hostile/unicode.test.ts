@@ -5,7 +5,7 @@ import { aLine, Biller } from '../claims/biller.js';
 import { aPatient, Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 
-/** Text that programs like to change, drop, fold or cut in two. */
+/** Text that programs often change, drop, normalize or split. */
 const TEXTS: Record<string, string> = {
   'combining marks': 'Z\u0351\u036b\u0343a\u0300\u0301lgo',
   'a composed letter': 'Zo\u00eb',
@@ -28,11 +28,11 @@ const TEXTS: Record<string, string> = {
   'what SQL, CSV, JSON and HTML quote': `'"\`\\,;<>&{}[]%_$1 ?? :a`,
   'what COPY escapes': '\\N \\. \\t \\\\ a\\',
   'letters of many scripts': 'Ƶażółć Ψυχή Ёлка שָׁלוֹם مرحبا हिन्दी 漢字 한국어 ไทย ꦗꦮ 𐎀𐎁 𓀀',
-  'the letters that grow': 'İıßẞŉǰΐ',
+  'letters whose case mapping is longer': 'İıßẞŉǰΐ',
   'blanks of all kinds': ' \u00a0\u2003\u3000 ',
 };
 
-/** Characters of each of the 17 planes: the first, the middle and the last ones that are no surrogates. */
+/** Characters from the start, the middle and the end of each of the 17 planes, without surrogates. */
 const PLANES = Array.from({ length: 17 }, (_, plane) =>
   [0x0001, 0x0100, 0x1234, 0x7fff, 0xd7ff, 0xe000, 0xfffd, 0xffff].map((place) => plane * 0x10000 + place),
 );
@@ -50,7 +50,7 @@ const FIELDS = ['externalId', 'firstName', 'lastName'] as const;
 
 const BODIES: [what: string, contentType: string, body: string][] = [
   ['JSON', 'application/json', JSON.stringify(RECORDS)],
-  ['JSON in escapes alone', 'application/json', escapeAll(JSON.stringify(RECORDS))],
+  ['JSON with escapes only', 'application/json', escapeAll(JSON.stringify(RECORDS))],
   ['NDJSON', 'application/x-ndjson', RECORDS.map((record) => `${JSON.stringify(record)}\n`).join('')],
   [
     'CSV',
@@ -78,7 +78,7 @@ describe.each(BODIES)('text of every plane as %s', (_what, contentType, body) =>
     jobId = job.id;
   });
 
-  it('is listed as it was sent, in the order of code points', async () => {
+  it('is listed unchanged, in the order of code points', async () => {
     const { items } = await from.get('/patients?limit=1000');
 
     const names = items.map(({ firstName }: { firstName: string }) => firstName);
@@ -88,7 +88,7 @@ describe.each(BODIES)('text of every plane as %s', (_what, contentType, body) =>
     for (const { externalId, firstName } of items) expect(firstName).toBe(externalId);
   });
 
-  it('is found by its id in a path and by its beginning in a query', async () => {
+  it('is found by its id in a path and by its prefix in a query', async () => {
     for (const text of NAMES) {
       const patient = await from.get(`/patients/${encodeURIComponent(text)}`);
       expect(patient.externalId).toBe(text);
@@ -97,10 +97,10 @@ describe.each(BODIES)('text of every plane as %s', (_what, contentType, body) =>
     }
   });
 
-  it('is told by the feed, the job’s changes and the history as it was sent', async () => {
+  it('is unchanged in the feed, in the changes of the job and in the history', async () => {
     const { items } = await from.get('/changes?limit=1000');
-    const told = items.map(({ after }: { after: { firstName: string } }) => after.firstName);
-    expect(told.toSorted()).toEqual(NAMES.toSorted());
+    const listed = items.map(({ after }: { after: { firstName: string } }) => after.firstName);
+    expect(listed.toSorted()).toEqual(NAMES.toSorted());
     const lines = await (
       await from.fetch(`/sync/jobs/${jobId}/changes`, { headers: { Accept: 'application/x-ndjson' } })
     ).text();
@@ -115,13 +115,13 @@ describe.each(BODIES)('text of every plane as %s', (_what, contentType, body) =>
     }
   });
 
-  it('comes back to the byte as the snapshot', async () => {
+  it('is byte for byte the same in the stored snapshot', async () => {
     const kept = Buffer.from(await (await from.fetch(`/sync/jobs/${jobId}/snapshot`)).arrayBuffer());
 
     expect(kept.equals(Buffer.from(body))).toBe(true);
   });
 
-  it('is reported as it was sent where it is rejected', async () => {
+  it('is reported unchanged when it is rejected', async () => {
     const bad = new Sender(server);
     const broken = RECORDS.map((record) => ({ ...record, lastName: undefined, dateOfBirth: '1066-10-14' }));
     const { links } = await bad.mirror('/patients', broken);
@@ -140,7 +140,7 @@ describe.each(BODIES)('text of every plane as %s', (_what, contentType, body) =>
 });
 
 describe('text that looks the same', () => {
-  it('is another id and another name in another normal form', async () => {
+  it('is a different id and name in another normal form', async () => {
     const from = new Sender(server);
     const forms = ['Zo\u00eb', 'Zoe\u0308', 'Zoe', 'ZO\u00cb', 'Zo\u00eb ', 'Zo\u0435\u0308'];
 
@@ -166,7 +166,7 @@ describe('text that looks the same', () => {
 });
 
 describe('text of every plane in a claim', () => {
-  // Blanks around a value are none of it.
+  // Values are trimmed.
   const texts = NAMES.filter((text) => text.trim() !== '');
   const lines = texts.map((text) => aLine({ plan_group_number: text, subscriber_number: text, quadrant: text }));
   const fields = Object.keys(aLine());
@@ -176,9 +176,9 @@ describe('text of every plane in a claim', () => {
 
   it.each([
     ['JSON', 'application/json', JSON.stringify(lines)],
-    ['JSON in escapes alone', 'application/json', escapeAll(JSON.stringify(lines))],
+    ['JSON with escapes only', 'application/json', escapeAll(JSON.stringify(lines))],
     ['CSV', 'text/csv', table],
-  ])('is told as it was sent as %s', async (_, contentType, body) => {
+  ])('is stored unchanged from %s', async (_, contentType, body) => {
     const from = new Biller(server);
     const { id } = await from.submit(body, { 'Content-Type': contentType });
 
@@ -189,21 +189,21 @@ describe('text of every plane in a claim', () => {
     }
   });
 
-  it('is its external id', async () => {
+  it('can be its external id', async () => {
     const from = new Biller(server);
     const ids: string[] = [];
     for (const text of texts) ids.push((await from.submit({ external_claim_id: text, lines: [aLine()] })).id);
 
     expect(new Set(ids).size).toBe(new Set(texts.map((text) => text.trim())).size);
     const { items } = await from.get('/claims?limit=1000');
-    const told = items.map(({ externalClaimId }: { externalClaimId: string }) => externalClaimId);
-    expect(told.toReversed()).toEqual(texts.map((text) => text.trim()));
+    const listed = items.map(({ externalClaimId }: { externalClaimId: string }) => externalClaimId);
+    expect(listed.toReversed()).toEqual(texts.map((text) => text.trim()));
   });
 });
 
-describe('half of a pair', () => {
+describe('an unpaired surrogate or a NUL', () => {
   it.each(['\\ud800', '\\udc00', 'a\\udbffb', '\\udc00\\ud800', '\\u0000'])(
-    '%s rejects its record alone',
+    '%s makes only its record invalid',
     async (text) => {
       const from = new Sender(server);
 
@@ -222,7 +222,7 @@ describe('half of a pair', () => {
 });
 
 describe('a compressed body', () => {
-  it('comes back to the byte, and is digested as it was sent', async () => {
+  it('is digested as it was sent, still compressed', async () => {
     const from = new Sender(server);
     const body = gzipSync(JSON.stringify(RECORDS));
 

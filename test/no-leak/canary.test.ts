@@ -11,15 +11,15 @@ import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { type Backend, BACKENDS, createDatabase, query, REDIS_URL, until } from '../setup/test-server.js';
 import { Receiver } from '../webhooks/receiver.js';
 
-/** In place of what nobody but its owner may see. Whatever case it is in, and however it is escaped, it is found again. */
+/** Stands for confidential data. It is found in any case and with any escaping. */
 const CANARY = `kanarienvogel${randomBytes(6).toString('hex')}`;
 
-/** The same of an amount. */
+/** The same for an amount. */
 const AMOUNT = '918273.64';
 
 const SOURCE = 'clinic';
 
-/** Everything that callers are told of what went wrong, everything that is logged, and everything that is kept of jobs. */
+/** Collects every answer about an error, all logs, and everything that is stored about jobs. */
 class Evidence {
   private readonly texts: [where: string, text: string][] = [];
 
@@ -27,7 +27,7 @@ class Evidence {
     this.texts.push([where, text]);
   }
 
-  /** Where the canary sits. */
+  /** The places where the canary was found. */
   findings(): string[] {
     return this.texts.flatMap(([where, text]) => {
       const at = Math.max(text.toLowerCase().indexOf(CANARY), text.indexOf(AMOUNT));
@@ -82,12 +82,12 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   afterAll(() => receiver.close());
 
-  it('what a record holds is seen nowhere but where its owner asks for it', async () => {
-    await walkTheGoodWays();
-    await walkTheBadWays();
-    await breakTheDatabase();
-    await breakAPayment();
-    await tell('/metrics', {}, 'metrics');
+  it('the contents of records appear only in answers to requests for them', async () => {
+    await processValidData();
+    await sendRefusedRequests();
+    await causeDatabaseErrors();
+    await causeAFailedPayment();
+    await record('/metrics', {}, 'metrics');
     await until('the webhooks are sent', () => receiver.requests.length > 5);
     await server.stop();
 
@@ -118,9 +118,9 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     expect(evidence.size).toBeGreaterThan(20_000);
   }, 120_000);
 
-  /** Each job in each of its ways, each with the canary in all that is text. */
-  async function walkTheGoodWays(): Promise<void> {
-    await tell('/webhooks', { method: 'POST', body: { url: receiver.url(), description: CANARY } }, 'quiet');
+  /** Runs every kind of job, with the canary in every text. */
+  async function processValidData(): Promise<void> {
+    await record('/webhooks', { method: 'POST', body: { url: receiver.url(), description: CANARY } }, 'quiet');
     const first = await submit('/patients', [
       patient('1'),
       patient('2'),
@@ -141,19 +141,19 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       '?mode=partial',
     );
     const held = await submit('/patients', [patient('7')], {}, '?deletes=hold');
-    await tell(`/sync/jobs/${held.id}/approve`, { method: 'POST' }, 'approved');
+    await record(`/sync/jobs/${held.id}/approve`, { method: 'POST' }, 'approved');
     await settled(held.id);
-    await tell(`/sync/jobs/${held.id}/revert?deletes=apply`, { method: 'POST' }, 'reverted');
-    await tell(`/sync/jobs/${first.id}/replay?`, { method: 'POST' }, 'replayed');
+    await record(`/sync/jobs/${held.id}/revert?deletes=apply`, { method: 'POST' }, 'reverted');
+    await record(`/sync/jobs/${first.id}/replay?`, { method: 'POST' }, 'replayed');
     await submit('/patients', [patient('1')], {}, '?dryRun=true&deletes=apply');
-    const claim = await tell(
+    const claim = await record(
       '/claims',
       { method: 'POST', body: { lines: [claimLine()], external_claim_id: CANARY } },
       'quiet',
     );
     const { id } = JSON.parse(claim.text) as { id: string };
     await until('the claim is paid', async () => (await ask('/claims?payment_status=settled')).text.includes(id));
-    // What the owner asks for holds it, which shows that it was there to be found.
+    // Answers to the owner contain it, which shows that it was stored.
     for (const path of [
       `/patients?q=${CANARY}`,
       '/patients/1',
@@ -171,8 +171,8 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     }
   }
 
-  /** Whatever can be refused, with the canary in all that a caller may send. */
-  async function walkTheBadWays(): Promise<void> {
+  /** Sends everything that can be refused, with the canary in every part that a caller controls. */
+  async function sendRefusedRequests(): Promise<void> {
     for (const body of [
       `[{"externalId":"${CANARY}"`,
       `[{"firstName":"${CANARY}",}]`,
@@ -237,16 +237,16 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       ['/webhooks', { method: 'POST', body: { url: CANARY, unknown: CANARY, events: [CANARY] } }],
       ['/webhooks', { method: 'POST', body: `{"url": "${CANARY}` }],
     ];
-    for (const [path, init] of refused) await tell(path, init, `refused ${path.split('?')[0]}`);
+    for (const [path, init] of refused) await record(path, init, `refused ${path.split('?')[0]}`);
   }
 
-  /** What the database says of a row that it does not take quotes that row. */
-  async function breakTheDatabase(): Promise<void> {
+  /** Makes the database refuse rows: its error messages quote them. */
+  async function causeDatabaseErrors(): Promise<void> {
     await query(databaseUrl, `alter table patient add constraint no_such_name check (last_name <> '${CANARY} 8')`);
     const failed = await submit('/patients', [patient('8', { lastName: `${CANARY} 8` })], {}, '?mode=partial');
     expect(failed).toMatchObject({ status: 'failed', error: { code: 'too_many_attempts' } });
     await query(databaseUrl, 'alter view patient_of_source rename to elsewhere');
-    const broken = await tell(`/patients?q=${CANARY}`, {}, 'a query that fails');
+    const broken = await record(`/patients?q=${CANARY}`, {}, 'a query that fails');
     expect(broken.status).toBe(500);
     await query(databaseUrl, 'alter view elsewhere rename to patient_of_source');
     await query(
@@ -254,11 +254,11 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       `alter table claim_line add constraint no_such_quadrant check (quadrant <> '${CANARY} 8')`,
     );
     const body = [claimLine({ quadrant: `${CANARY} 8` })];
-    expect((await tell('/claims', { method: 'POST', body }, 'a claim that fails')).status).toBe(500);
+    expect((await record('/claims', { method: 'POST', body }, 'a claim that fails')).status).toBe(500);
   }
 
-  /** So does what it says of a payment. The message waits in the dead-letter queue from then on. */
-  async function breakAPayment(): Promise<void> {
+  /** Makes the database refuse a payment. Its message ends in the dead-letter queue. */
+  async function causeAFailedPayment(): Promise<void> {
     await query(databaseUrl, `alter table claim_payment add constraint no_such_amount check (net_fee <> ${AMOUNT})`);
     await query(
       databaseUrl,
@@ -268,9 +268,9 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     );
     const failed = '/claim-payments/notifications?status=failed';
     await until('it has failed', async () => JSON.parse((await ask(failed)).text).items.length > 0);
-    await tell(failed, {}, 'failed payments');
-    await tell('/claim-payments/states', {}, 'states of payments');
-    await until('it is buried', async () => {
+    await record(failed, {}, 'failed payments');
+    await record('/claim-payments/states', {}, 'states of payments');
+    await until('it is a dead letter', async () => {
       const [row] = await query(
         databaseUrl,
         'select bool_and(relayed_at is not null) as all from payment_notification',
@@ -285,7 +285,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     body?: unknown;
   }
 
-  /** With the key, unless another one is given. */
+  /** Sends the key, unless the headers contain another one. */
   async function ask(
     path: string,
     { method = 'GET', headers = {}, body }: Asked = {},
@@ -312,8 +312,8 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     });
   }
 
-  /** Asks, and keeps what is said: all of it is for anybody's eyes. */
-  async function tell(path: string, asked: Asked, where: string) {
+  /** Sends a request whose answer must not contain the canary, and adds it to the evidence unless `where` is `quiet`. */
+  async function record(path: string, asked: Asked, where: string) {
     const answer = await ask(path, asked);
     if (where !== 'quiet') evidence.add(`${where}: ${answer.status}`, `${answer.headers} ${answer.text}`);
     return answer;
@@ -331,7 +331,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       headers: { Prefer: 'wait=30', 'Idempotency-Key': `${CANARY} ${randomBytes(4).toString('hex')}`, ...headers },
     });
     const job = JSON.parse(text) as JobView;
-    // The names of fields that are not known are told to whoever sent them.
+    // Warnings name unknown fields to their sender.
     evidence.add(`job of ${path}`, JSON.stringify({ ...job, warnings: [] }));
     return job;
   }
@@ -355,7 +355,7 @@ function patient(externalId: string, fields = {}) {
   };
 }
 
-/** All that the queue keeps, as text. */
+/** Everything that the queue stores, as text. */
 async function queueContents(backend: Backend, prefix: string, databaseUrl: string): Promise<[string, string][]> {
   if (backend === 'postgresql') {
     const tables = await query(databaseUrl, `select schemaname, tablename from pg_tables where schemaname = $1`, [
@@ -391,7 +391,7 @@ async function redisText(redis: Redis, name: string): Promise<string> {
   return JSON.stringify(await redis.xrange(name, '-', '+'));
 }
 
-/** But for the names of fields, which are told to whoever sent them. */
+/** The rows of a table as text, without the names of unknown fields, which the sender may see. */
 async function tableText(databaseUrl: string, table: string): Promise<string> {
   const [known] = await query(databaseUrl, 'select to_regclass($1) is not null as known', [table]);
   if (!known.known) throw new Error(`there is no table ${table}`);

@@ -3,15 +3,15 @@ import { IsIn, IsOptional, IsUUID } from 'class-validator';
 import { PageQuery } from '../platform/paging.js';
 import { PAYMENT_STATUSES, type PaymentStatus } from './payment-notification.entity.js';
 
-/** Which payments to list. */
+/** Query of `GET /claim-payments`. */
 export class ListClaimPayments extends PageQuery {
-  @ApiPropertyOptional({ format: 'uuid', description: 'the claim that was settled' })
+  @ApiPropertyOptional({ format: 'uuid', description: 'only the payment of this claim' })
   @IsOptional()
   @IsUUID('all')
   claim_id?: string;
 }
 
-/** Which notifications to list. */
+/** Query of `GET /claim-payments/notifications`. */
 export class ListNotifications extends PageQuery {
   @ApiPropertyOptional({ enum: PAYMENT_STATUSES })
   @IsOptional()

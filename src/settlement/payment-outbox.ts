@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { PaymentRelay } from './payment-relay.js';
 
-/** What the payments service has to know of a claim. */
+/** The parts of a claim that its payment needs. */
 export interface PayableClaim {
   id: string;
   sourceId: number;
@@ -10,12 +10,12 @@ export interface PayableClaim {
   netFee: string;
 }
 
-/** Where whoever stores claims leaves word for the payments service. */
+/** Takes notifications for the payments service from the code that stores claims. */
 @Injectable()
 export class PaymentOutbox {
   constructor(private readonly relay: PaymentRelay) {}
 
-  /** Leaves word in the transaction of `em`, so that it is sent if and only if that commits. */
+  /** Inserts the notification in the transaction of `em`, so that it is sent if and only if that commits. */
   async add(em: EntityManager, { id, sourceId, netFee }: PayableClaim): Promise<void> {
     await em.execute('insert into payment_notification (source_id, claim_id, net_fee) values (?, ?, ?)', [
       sourceId,
@@ -24,7 +24,7 @@ export class PaymentOutbox {
     ]);
   }
 
-  /** To be called after the commit: what was left goes out at once, rather than within a second. Never fails. */
+  /** Wakes the relay after the commit, so that the notification is sent at once and not within a second. Never fails. */
   announce(): void {
     this.relay.wake();
   }

@@ -2,30 +2,31 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Rounds } from '../platform/rounds.js';
 import { acrossSources } from '../platform/walls.js';
-import type { PaymentMessage } from './payment-queues.js';
+import type { PaymentMessage } from './payment-messages.js';
 import { PaymentQueue } from './payment-queue.js';
 import { PaymentRelay } from './payment-relay.js';
 
 const PAUSE_MS = 2_000;
 
-/** What was told a moment ago is on its way, or being written down. */
+/** Younger notifications are left alone: they may still be on their way, or about to be marked as settled. */
 const SETTLING_SECONDS = 5;
 
-/** Notifications of one look at the queue. */
+/** Notifications that are compared with the queue at a time. */
 const BATCH = 200;
 
-type Place = [sourceId: number, claimId: string];
+type Position = [sourceId: number, claimId: string];
 
-/** Before all places. */
-const START: Place = [0, '00000000-0000-0000-0000-000000000000'];
+/** Before every notification. */
+const START: Position = [0, '00000000-0000-0000-0000-000000000000'];
 
-interface Told extends PaymentMessage {
+interface RelayedNotification extends PaymentMessage {
   status: 'notified' | 'failed';
 }
 
 /**
- * Looks after what the queue should know and may have lost: it was emptied, or gave a message up while the database was
- * away. Walks through all that is told and not settled, a piece in each round, and on and on while it finds something.
+ * Finds notifications whose message the queue has lost, and has the relay send them again. A queue loses messages when it
+ * is emptied, or when it gives one up while the database is unreachable. Each pass compares the next batch of relayed but
+ * unsettled notifications with the queue, and goes on with further batches as long as it finds lost ones.
  */
 @Injectable()
 export class PaymentRescuer implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -34,7 +35,7 @@ export class PaymentRescuer implements OnApplicationBootstrap, OnApplicationShut
     pauseMs: PAUSE_MS,
     round: () => acrossSources(() => this.rescue()),
   });
-  private place = START;
+  private position = START;
   private isStopping = false;
 
   constructor(
@@ -56,32 +57,32 @@ export class PaymentRescuer implements OnApplicationBootstrap, OnApplicationShut
     while (!this.isStopping && (await this.rescueBatch()) > 0) this.relay.wake();
   }
 
-  /** @returns how many were lost */
+  /** @returns the number of lost messages */
   private async rescueBatch(): Promise<number> {
-    const told = await this.em.fork().execute<Told[]>(
+    const relayed = await this.em.fork().execute<RelayedNotification[]>(
       `select source_id as "sourceId", claim_id as "claimId", round, status from payment_notification
         where status in ('notified', 'failed') and relayed_at < now() - make_interval(secs => ?)
           and (source_id, claim_id) > (?, ?::uuid)
         order by source_id, claim_id limit ?`,
-      [SETTLING_SECONDS, ...this.place, BATCH],
+      [SETTLING_SECONDS, ...this.position, BATCH],
     );
-    const last = told.at(-1);
+    const last = relayed.at(-1);
     if (last === undefined) {
-      this.place = START;
+      this.position = START;
       return 0;
     }
     await this.queue.mustAnswer();
     const lost = [
-      ...(await this.queue.findLost(told.filter(({ status }) => status === 'notified'))),
-      ...(await this.queue.findUnburied(told.filter(({ status }) => status === 'failed'))),
+      ...(await this.queue.findLost(relayed.filter(({ status }) => status === 'notified'))),
+      ...(await this.queue.findWithoutDeadLetter(relayed.filter(({ status }) => status === 'failed'))),
     ];
-    await this.tellAgain(lost);
-    this.place = told.length < BATCH ? START : [last.sourceId, last.claimId];
+    await this.markForRelay(lost);
+    this.position = relayed.length < BATCH ? START : [last.sourceId, last.claimId];
     return lost.length;
   }
 
-  /** A new round makes a new message, where the queue may still know the old one as done. */
-  private async tellAgain(lost: Told[]): Promise<void> {
+  /** A lost message gets a new round and so a new id: the queue may still know the old id as done, and would ignore it. */
+  private async markForRelay(lost: RelayedNotification[]): Promise<void> {
     if (lost.length === 0) return;
     await this.em.fork().execute(
       `update payment_notification n

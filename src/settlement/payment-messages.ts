@@ -1,19 +1,19 @@
 /** The names of the payments service's queues in BullMQ. */
 export const PAYMENT_QUEUES = {
-  /** What the payments service is told. */
+  /** Messages to the payments service, one for each claim to settle. */
   notifications: 'claim-payments',
-  /** What it could not settle: nobody works on these, they wait for somebody to look. */
+  /** Claims that could not be settled. No worker takes these; they wait for an operator. */
   deadLetters: 'claim-payments-dead-letter',
 } as const;
 
-/** What the payments service is told of a claim. The rest stands in the table. */
+/** The message about one claim: ids only. Everything else is read from the table. */
 export interface PaymentMessage {
   claimId: string;
   sourceId: number;
   round: number;
 }
 
-/** What is told of a claim whose payment has failed. */
+/** The entry in the dead-letter queue for a claim whose payment has failed. */
 export interface DeadLetter {
   claimId: string;
   sourceId: number;

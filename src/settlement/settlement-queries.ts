@@ -5,15 +5,15 @@ import { type Page, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import { ClaimPayment } from './claim-payment.entity.js';
 import { PaymentNotification, type PaymentStatus } from './payment-notification.entity.js';
-import { PaymentCounts } from './payment-view.js';
-import type { ListClaimPayments, ListNotifications } from './payment.dto.js';
+import { PaymentCounts } from './claim-payment-view.js';
+import type { ListClaimPayments, ListNotifications } from './claim-payment.dto.js';
 
-/** What the payments service did, and what it is still to do. Ids are UUIDv7, so their order is that of time. */
+/** Reads the payments and notifications of a source. Ids are UUIDv7, so ordering by id is ordering by time. */
 @Injectable()
-export class PaymentQueries {
+export class SettlementQueries {
   constructor(private readonly em: EntityManager) {}
 
-  /** Newest first. */
+  /** Lists payments, newest first. @throws Refusal 400 for a cursor of another list */
   async listPayments(sourceId: number, query: ListClaimPayments): Promise<Page<ClaimPayment>> {
     const after = readId(query.cursor, 'claim-payments');
     const found = await this.em.fork().find(
@@ -28,7 +28,7 @@ export class PaymentQueries {
     return toPage(found, query.limit, 'claim-payments', ({ id }) => [id]);
   }
 
-  /** By claim, newest first. */
+  /** Lists notifications by claim, newest first. @throws Refusal 400 for a cursor of another list */
   async listNotifications(sourceId: number, query: ListNotifications): Promise<Page<PaymentNotification>> {
     const after = readId(query.cursor, 'notifications');
     const found = await this.em.fork().find(
@@ -43,6 +43,7 @@ export class PaymentQueries {
     return toPage(found, query.limit, 'notifications', ({ claimId }) => [claimId]);
   }
 
+  /** Counts the notifications of a source in each state. */
   async count(sourceId: number): Promise<PaymentCounts> {
     const rows = await this.em
       .fork()

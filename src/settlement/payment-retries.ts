@@ -7,12 +7,13 @@ import { PaymentNotification } from './payment-notification.entity.js';
 import { type MessageKey, PaymentQueue } from './payment-queue.js';
 import { PaymentRelay } from './payment-relay.js';
 
-/** Failed ones that one request tells again; what is left over can be asked for once more. */
+/** Failed claims that one request retries; another request takes the next ones. */
 const MAX_RETRIED = 500;
 
 /**
- * Tells the payments service again. Dead letters are taken away while the rows are locked, before the commit: if that
- * comes to nothing, the rescue finds failed ones without a letter, and lays it back. Without its queue nothing is told.
+ * Sends claims to the payments service again. Their dead letters are removed while the rows are locked, before the commit:
+ * if the transaction then fails, `PaymentRescuer` finds failed claims without a dead letter and adds it again. While the
+ * queue is unreachable, failed claims cannot be retried.
  */
 @Injectable()
 export class PaymentRetries {
@@ -23,12 +24,13 @@ export class PaymentRetries {
   ) {}
 
   /**
-   * Tells of a claim again, with all its attempts: of one that has failed, and of one that is on its way too, whose older
-   * message then has nothing left to do. @throws Refusal 404, or 409 if it is settled
+   * Sends a claim again, with its full number of attempts. A claim that has not failed but is still on its way is sent
+   * again too; its older message then has no effect.
+   * @throws Refusal 404, 409 if it is settled, or 503 if its dead letter cannot be removed
    */
   async retry(sourceId: number, claimId: string): Promise<PaymentNotification> {
     if (!isUuid(claimId)) throw Refusal.notFound('claim');
-    const told = await this.em.fork().transactional(async (em) => {
+    const requeued = await this.em.fork().transactional(async (em) => {
       const [found] = await em.execute<(MessageKey & { status: string })[]>(
         `select claim_id as "claimId", round, status from payment_notification
           where source_id = ? and claim_id = ? for update`,
@@ -37,14 +39,14 @@ export class PaymentRetries {
       if (!found) throw Refusal.notFound('claim');
       if (found.status === 'settled')
         throw new Refusal(409, 'already_settled', 'The payment of this claim is settled.');
-      await this.tellAnew(em, sourceId, [found], found.status === 'failed');
+      await this.requeue(em, sourceId, [found], found.status === 'failed');
       return em.findOneOrFail(PaymentNotification, { sourceId, claimId });
     });
     this.relay.wake();
-    return told;
+    return requeued;
   }
 
-  /** Tells of those that have failed again, the oldest first. @returns how many */
+  /** Sends up to 500 failed claims again, the oldest first. @returns how many. @throws Refusal 503 */
   async retryFailed(sourceId: number): Promise<number> {
     const retried = await this.em.fork().transactional(async (em) => {
       const failed = await em.execute<MessageKey[]>(
@@ -52,16 +54,16 @@ export class PaymentRetries {
           where source_id = ? and status = 'failed' order by claim_id limit ? for update skip locked`,
         [sourceId, MAX_RETRIED],
       );
-      if (failed.length > 0) await this.tellAnew(em, sourceId, failed, true);
+      if (failed.length > 0) await this.requeue(em, sourceId, failed, true);
       return failed.length;
     });
     this.relay.wake();
     return retried;
   }
 
-  private async tellAnew(em: EntityManager, sourceId: number, keys: MessageKey[], areBuried: boolean): Promise<void> {
-    if (areBuried) {
-      await this.exhume(keys);
+  private async requeue(em: EntityManager, sourceId: number, keys: MessageKey[], haveFailed: boolean): Promise<void> {
+    if (haveFailed) {
+      await this.removeDeadLetters(keys);
       atStep('dead letter removed');
     }
     await em.execute(
@@ -73,10 +75,10 @@ export class PaymentRetries {
   }
 
   /** @throws Refusal 503 */
-  private async exhume(keys: MessageKey[]): Promise<void> {
+  private async removeDeadLetters(keys: MessageKey[]): Promise<void> {
     try {
       await this.queue.mustAnswer();
-      await this.queue.exhume(keys);
+      await this.queue.removeDeadLetters(keys);
     } catch {
       throw Refusal.unavailable();
     }

@@ -6,24 +6,24 @@ import { CallerSource } from '../platform/caller-source.js';
 import { linkNextPage, type Page } from '../platform/paging.js';
 import { Wants } from '../platform/wants.js';
 import { Sources } from '../sync/sources.js';
-import { PaymentQueries } from './payment-queries.js';
+import { SettlementQueries } from './settlement-queries.js';
 import { PaymentRetries } from './payment-retries.js';
 import {
   claimPaymentView,
   ClaimPaymentView,
   PaymentCounts,
-  PaymentStateView,
-  paymentStateView,
+  ClaimPaymentState,
+  claimPaymentState,
   RetriedPayments,
-} from './payment-view.js';
-import { ListClaimPayments, ListNotifications } from './payment.dto.js';
+} from './claim-payment-view.js';
+import { ListClaimPayments, ListNotifications } from './claim-payment.dto.js';
 
-/** What came of claims at the payments service, and telling it again. */
+/** Shows payments of claims and how far each has come, and retries failed ones. */
 @ApiTags('claim payments')
 @Controller()
 export class ClaimPaymentsController {
   constructor(
-    private readonly queries: PaymentQueries,
+    private readonly queries: SettlementQueries,
     private readonly retries: PaymentRetries,
     private readonly sources: Sources,
   ) {}
@@ -45,7 +45,7 @@ export class ClaimPaymentsController {
 
   @Get('claim-payments/states')
   @Wants('read')
-  @ApiOperation({ summary: 'How many claims the payments service is to be told of, was told of, has settled or not' })
+  @ApiOperation({ summary: 'How many claims are in each state: pending, notified, settled or failed' })
   @ApiResponse({ status: 200, type: PaymentCounts })
   async count(@CallerSource() source: string): Promise<PaymentCounts> {
     return this.queries.count(await this.sources.find(source));
@@ -53,25 +53,25 @@ export class ClaimPaymentsController {
 
   @Get('claim-payments/notifications')
   @Wants('read')
-  @ApiOperation({ summary: 'How far the payments service has been told of claims, newest first' })
+  @ApiOperation({ summary: 'The state of the payment of each claim, newest first' })
   async listNotifications(
     @CallerSource() source: string,
     @Query() query: ListNotifications,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
-  ): Promise<Page<PaymentStateView>> {
+  ): Promise<Page<ClaimPaymentState>> {
     const page = await this.queries.listNotifications(await this.sources.find(source), query);
     linkNextPage(request, response, page);
-    return { ...page, items: page.items.map(paymentStateView) };
+    return { ...page, items: page.items.map(claimPaymentState) };
   }
 
   @Post('claim-payments/retry')
   @Wants('submit')
   @Audited('claim-payment.retried')
   @HttpCode(202)
-  @ApiOperation({ summary: 'Tell the payments service again of claims that have failed, 500 at most' })
+  @ApiOperation({ summary: 'Retry the payments of failed claims, at most 500' })
   @ApiResponse({ status: 202, type: RetriedPayments })
-  @ApiResponse({ status: 503, description: 'the queue is away, and dead letters have to be taken out of it' })
+  @ApiResponse({ status: 503, description: 'the queue is unavailable, and dead letters have to be removed from it' })
   async retryFailed(@CallerSource() source: string): Promise<RetriedPayments> {
     return { retried: await this.retries.retryFailed(await this.sources.find(source)) };
   }
@@ -80,12 +80,12 @@ export class ClaimPaymentsController {
   @Wants('submit')
   @Audited('claim-payment.retried', { subject: subjectOf('claim') })
   @HttpCode(202)
-  @ApiOperation({ summary: 'Tell the payments service again of a claim' })
-  @ApiResponse({ status: 202, type: PaymentStateView })
-  @ApiResponse({ status: 404, description: 'there is no such claim' })
+  @ApiOperation({ summary: 'Retry the payment of a claim' })
+  @ApiResponse({ status: 202, type: ClaimPaymentState })
+  @ApiResponse({ status: 404, description: 'no such claim' })
   @ApiResponse({ status: 409, description: 'it is settled' })
-  @ApiResponse({ status: 503, description: 'the queue is away, and a dead letter has to be taken out of it' })
-  async retry(@CallerSource() source: string, @Param('id') id: string): Promise<PaymentStateView> {
-    return paymentStateView(await this.retries.retry(await this.sources.find(source), id));
+  @ApiResponse({ status: 503, description: 'the queue is unavailable, and a dead letter has to be removed from it' })
+  async retry(@CallerSource() source: string, @Param('id') id: string): Promise<ClaimPaymentState> {
+    return claimPaymentState(await this.retries.retry(await this.sources.find(source), id));
   }
 }

@@ -3,30 +3,30 @@ import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import type { Config } from '../platform/config.js';
 import { answersCallers, settlesPayments } from '../platform/duties.js';
 import { ClaimPaymentsController } from './claim-payments.controller.js';
-import { ClaimPaymentsProcessor } from './claim-payments.processor.js';
+import { SettlementProcessor } from './settlement.processor.js';
 import { PaymentOutbox } from './payment-outbox.js';
-import { PaymentQueries } from './payment-queries.js';
+import { SettlementQueries } from './settlement-queries.js';
 import { PaymentQueue } from './payment-queue.js';
-import { PAYMENT_QUEUES } from './payment-queues.js';
+import { PAYMENT_QUEUES } from './payment-messages.js';
 import { PaymentRelay } from './payment-relay.js';
 import { PaymentRescuer } from './payment-rescuer.js';
 import { PaymentRetries } from './payment-retries.js';
 import { PaymentSettlement } from './payment-settlement.js';
 
-/** Whatever a process is there for, it passes on what waits in the outbox. */
+/** Every process relays notifications from the outbox, whatever its role. */
 const SHARED: Provider[] = [PaymentQueue, PaymentRelay, PaymentOutbox];
 
-const API: Provider[] = [PaymentQueries, PaymentRetries];
+const API: Provider[] = [SettlementQueries, PaymentRetries];
 
-const CONSUMER: Provider[] = [PaymentSettlement, ClaimPaymentsProcessor, PaymentRescuer];
+const CONSUMER: Provider[] = [PaymentSettlement, SettlementProcessor, PaymentRescuer];
 
-/** The payments service: it is told of each claim through a queue, and has one effect for each. */
+/** The payments service: receives each claim through a queue and settles it exactly once. */
 @Module({})
-export class ClaimPaymentsModule {
+export class SettlementModule {
   static forRole(role: Config['ROLE']): DynamicModule {
     return {
-      module: ClaimPaymentsModule,
-      // Whoever stores claims leaves word in the outbox.
+      module: SettlementModule,
+      // Global, so that the module that stores claims can inject the outbox.
       global: true,
       imports: [BullModule.registerQueue(...Object.values(PAYMENT_QUEUES).map((name) => ({ name })))],
       controllers: answersCallers(role) ? [ClaimPaymentsController] : [],

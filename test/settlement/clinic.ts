@@ -1,13 +1,13 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { PaymentOutbox } from '../../src/claim-payments/payment-outbox.js';
+import { PaymentOutbox } from '../../src/settlement/payment-outbox.js';
 import { withinSource } from '../../src/platform/walls.js';
 import { Sources } from '../../src/sync/sources.js';
 import { Sender } from '../http/sender.js';
 import { type TestServer, until } from '../setup/test-server.js';
 
-/** A source with claims, of which the payments service is told as whoever stores claims does it. */
+/** A source with claims. It inserts payment notifications in the way that the claims module does. */
 export class Clinic {
   private constructor(
     private readonly server: TestServer,
@@ -20,16 +20,20 @@ export class Clinic {
     return new Clinic(server, new Sender(server, source), await server.app.get(Sources).ensure(source));
   }
 
-  /** Leaves word of so many claims, in a transaction each, and announces it. @returns their ids */
-  async claims(count: number, netFee = '116.85'): Promise<string[]> {
+  /** Inserts notifications of so many claims, each in its own transaction, and announces them. @returns their ids */
+  async addClaims(count: number, netFee = '116.85'): Promise<string[]> {
     const ids = Array.from({ length: count }, () => uuidv7());
-    await Promise.all(ids.map((id) => this.leaveWord(id, netFee)));
+    await Promise.all(ids.map((id) => this.addNotification(id, netFee)));
     this.announce();
     return ids;
   }
 
-  /** The same of one claim, whose transaction `work` may still break. */
-  async leaveWord(id: string, netFee: string, work: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+  /** Inserts the notification of one claim. The transaction fails if `work` does. */
+  async addNotification(
+    id: string,
+    netFee: string,
+    work: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     await withinSource(this.id, () =>
       this.server.app
         .get(EntityManager)
@@ -45,7 +49,7 @@ export class Clinic {
     this.server.app.get(PaymentOutbox).announce();
   }
 
-  /** How many claims are in which state. */
+  /** The number of claims in each state that has any. */
   async counts(): Promise<Record<string, number>> {
     const counts = await this.from.get<Record<string, number>>('/claim-payments/states');
     return Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0));
@@ -56,7 +60,7 @@ export class Clinic {
     return items.find((item: { claimId: string }) => item.claimId === claimId);
   }
 
-  /** The claims that have been paid, as often as they were. */
+  /** The ids of the claims of all payments: an id appears twice if its claim was paid twice. */
   async paid(): Promise<string[]> {
     const rows = await this.server.query('select claim_id from claim_payment where source_id = $1 order by claim_id', [
       this.id,
@@ -64,14 +68,15 @@ export class Clinic {
     return rows.map(({ claim_id }) => claim_id);
   }
 
+  /** Waits until this many claims are in the state, and none in another one. */
   async allAre(status: string, count: number, timeoutMs?: number): Promise<void> {
     const wanted = { [status]: count };
     const isSo = async () => JSON.stringify(await this.counts()) === JSON.stringify(wanted);
     await until(`${count} are ${status}`, isSo, timeoutMs);
   }
 
-  /** What was told a moment ago the rescue leaves alone; now it was told long ago. */
-  async letTimePass(): Promise<void> {
+  /** Moves the time of relaying into the past: the rescuer leaves newly relayed notifications alone. */
+  async ageNotifications(): Promise<void> {
     await this.server.query(
       `update payment_notification set relayed_at = relayed_at - interval '1 minute' where source_id = $1`,
       [this.id],
@@ -83,10 +88,10 @@ export class Clinic {
   }
 }
 
-/** An error as a fault of ours makes it, and one as a database that goes away does. */
+/** The SQLSTATE of an ordinary error, and that of a lost connection to the database. */
 type SqlState = 'P0001' | '08006';
 
-/** Lets each payment of a source fail until it is mended. */
+/** Makes each payment of a source fail. @returns a function that repairs it */
 export async function breakPaymentsOf(
   server: TestServer,
   { id }: Clinic,

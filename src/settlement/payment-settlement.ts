@@ -8,25 +8,25 @@ import { isOutage, isTooSlow, sqlState } from '../platform/outage.js';
 import { safeError } from '../platform/safe-error.js';
 import { atStep } from '../platform/steps.js';
 import { withinSource } from '../platform/walls.js';
-import type { PaymentMessage } from './payment-queues.js';
+import type { PaymentMessage } from './payment-messages.js';
 
-/** Why the payments service will not settle a claim, however often it is told. */
+/** The reason for refusing a claim above `PAYMENT_MAX_AMOUNT`. Retrying does not change it. */
 const TOO_LARGE = 'amount_above_maximum';
 
-/** Which attempt at a message this is, from 1. */
+/** Which attempt at a message this is, counted from 1. */
 export interface Attempt {
   number: number;
   isLast: boolean;
 }
 
-/** `not now`: the database is away, which is nobody's fault. Nothing is written down of it, and it is no attempt. */
+/** `not now`: the database is unreachable, full or too slow. Nothing is recorded, and it does not count as an attempt. */
 type Outcome = 'settled' | 'nothing to do' | 'not now';
 
 type Written = 'settled' | 'nothing to do' | 'refused';
 
 /**
- * Settles the payment of a claim: one statement, so that its effect and the word of it commit together. The row of the
- * notification is locked and looked at first: whoever comes second, or late, finds nothing left to do.
+ * Settles the payment of a claim in one statement, so that the payment and the new state of its notification commit
+ * together. The statement locks the notification and checks its state first, so a repeated or late message has no effect.
  */
 @Injectable()
 export class PaymentSettlement {
@@ -40,13 +40,13 @@ export class PaymentSettlement {
   ) {
     this.counter = new Counter({
       name: 'counterpart_claim_payment_messages_total',
-      help: 'Messages to the payments service by what came of them: settled, repeated, refused, or error',
+      help: 'Messages to the payments service by outcome: settled, repeated, refused, or error',
       labelNames: ['outcome'],
       registers: [registry],
     });
   }
 
-  /** @throws Error of our own words alone, as the queue keeps them: to be tried again, unless it is unrecoverable */
+  /** @throws Error with a code as its message, as the queue stores it; to be retried, unless it is an UnrecoverableError */
   settle(message: PaymentMessage, attempt: Attempt): Promise<Outcome> {
     return withinSource(message.sourceId, () => this.settleWithin(message, attempt));
   }
@@ -79,7 +79,7 @@ export class PaymentSettlement {
          insert into claim_payment (source_id, id, claim_id, net_fee)
          select source_id, ?, claim_id, net_fee from found where not refused
          on conflict (source_id, claim_id) do nothing),
-       told as (
+       settled as (
          update payment_notification n
             set status = 'settled', attempts = ?, reason = null, relayed_at = coalesce(relayed_at, now()), updated = now()
            from found where not found.refused and n.source_id = found.source_id and n.claim_id = found.claim_id)
@@ -90,19 +90,19 @@ export class PaymentSettlement {
     return found.refused ? 'refused' : 'settled';
   }
 
-  /** If the failure of the last attempt cannot be written down, the rescue finds the queue done with it, and tells it anew. */
+  /** If the last failure cannot be recorded, `PaymentRescuer` finds that the queue gave the message up, and requeues it. */
   private async afterError(message: PaymentMessage, attempt: Attempt, error: unknown): Promise<Error> {
     const { claimId: claim } = message;
     const { type, code } = safeError(error);
     const reason = sqlState(error) ?? code ?? type;
     this.logger.warn({ claim, err: safeError(error) }, 'a payment was not settled');
     await this.noteFailure(message, attempt, reason).catch((cause: unknown) =>
-      this.logger.warn({ claim, err: safeError(cause) }, 'nor could that be written down'),
+      this.logger.warn({ claim, err: safeError(cause) }, 'the failure of a payment was not recorded'),
     );
     return new Error(reason);
   }
 
-  /** What has failed for good is for the relay to bury; a message of an earlier round has no say any more. */
+  /** After the last attempt the relay adds a dead letter. A message of an earlier round changes nothing. */
   private async noteFailure({ sourceId, claimId, round }: PaymentMessage, attempt: Attempt, reason: string) {
     await this.em.fork().execute(
       `update payment_notification

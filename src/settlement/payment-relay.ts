@@ -4,32 +4,32 @@ import { Rounds } from '../platform/rounds.js';
 import { atStep } from '../platform/steps.js';
 import { acrossSources } from '../platform/walls.js';
 import { PaymentQueue } from './payment-queue.js';
-import type { PaymentMessage } from './payment-queues.js';
+import type { PaymentMessage } from './payment-messages.js';
 
-/** How long a notification may wait whose process died before it could announce it, or while the queue is away. */
+/** Time between looks at the outbox, for notifications that no process announced, or while the queue is unreachable. */
 const PAUSE_MS = 1_000;
 
-/** Notifications of one transaction, and of one call of the queue. */
+/** Notifications per transaction, and per call to the queue. */
 const BATCH = 500;
 
-/** A relay that is paused in the midst of its transaction would keep others from settling its batch. */
-const PAUSED_SECONDS = 5;
+/** PostgreSQL ends a transaction that is idle for longer: a paused relay would keep others from settling its batch. */
+const IDLE_TRANSACTION_SECONDS = 5;
 
-interface Notification extends PaymentMessage {
+interface TakenNotification extends PaymentMessage {
   status: 'pending' | 'failed';
   attempts: number;
   reason: string | null;
 }
 
 /**
- * Moves what the outbox holds into the queue, and what has failed into the dead-letter queue. Each process has one; they
- * share the work, as each takes what no other one has locked. Whoever dies between telling the queue and writing that down
- * leaves it to the next one to tell it again: at least once.
+ * Moves pending notifications from the outbox into the queue, and failed ones into the dead-letter queue. Every process
+ * has a relay; they share the work, since each takes rows that no other has locked. Delivery is at least once: if a
+ * process ends after adding to the queue but before its commit, the next relay adds the same messages again.
  */
 @Injectable()
 export class PaymentRelay implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly rounds = new Rounds({
-    what: 'telling the payments service',
+    what: 'notifying the payments service',
     pauseMs: PAUSE_MS,
     round: () => acrossSources(() => this.relayAll()),
   });
@@ -61,30 +61,30 @@ export class PaymentRelay implements OnApplicationBootstrap, OnApplicationShutdo
         'select exists (select from payment_notification where relayed_at is null) as some',
       );
     if (!waiting?.some) return;
-    // Before anything is locked.
+    // Checked before any row is locked.
     await this.queue.mustAnswer();
     while (!this.isStopping && (await this.relayBatch()) === BATCH);
   }
 
-  /** @returns how many there were */
+  /** @returns the number of notifications relayed */
   private async relayBatch(): Promise<number> {
     const relayed = await this.em.fork().transactional(async (em) => {
-      await em.execute(`set local idle_in_transaction_session_timeout = '${PAUSED_SECONDS}s'`);
-      const taken = await em.execute<Notification[]>(
+      await em.execute(`set local idle_in_transaction_session_timeout = '${IDLE_TRANSACTION_SECONDS}s'`);
+      const taken = await em.execute<TakenNotification[]>(
         `select source_id as "sourceId", claim_id as "claimId", round, status, attempts, reason from payment_notification
           where relayed_at is null order by source_id, claim_id limit ? for update skip locked`,
         [BATCH],
       );
       if (taken.length === 0) return 0;
       atStep('notifications taken');
-      await this.tell(taken);
+      await this.addToQueues(taken);
       atStep('payments service told');
       await em.execute(
         `update payment_notification n
             set status = case n.status when 'pending' then 'notified' else n.status end, relayed_at = now(),
                 updated = case n.status when 'pending' then now() else n.updated end
-           from json_to_recordset(?) as told ("sourceId" int, "claimId" uuid)
-          where n.source_id = told."sourceId" and n.claim_id = told."claimId"`,
+           from json_to_recordset(?) as relayed ("sourceId" int, "claimId" uuid)
+          where n.source_id = relayed."sourceId" and n.claim_id = relayed."claimId"`,
         [JSON.stringify(taken.map(({ sourceId, claimId }) => ({ sourceId, claimId })))],
       );
       return taken.length;
@@ -93,11 +93,11 @@ export class PaymentRelay implements OnApplicationBootstrap, OnApplicationShutdo
     return relayed;
   }
 
-  private async tell(taken: Notification[]): Promise<void> {
+  private async addToQueues(taken: TakenNotification[]): Promise<void> {
     const pending = taken.filter(({ status }) => status === 'pending');
     const failed = taken.filter(({ status }) => status === 'failed');
-    await this.queue.tell(pending.map(({ claimId, sourceId, round }) => ({ claimId, sourceId, round })));
-    await this.queue.bury(
+    await this.queue.addNotifications(pending.map(({ claimId, sourceId, round }) => ({ claimId, sourceId, round })));
+    await this.queue.addDeadLetters(
       failed.map(({ claimId, sourceId, round, attempts, reason }) => ({
         claimId,
         sourceId,

@@ -2,7 +2,7 @@ import { OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { WALL } from '../platform/walls.js';
 
-/** The payments service's own account of a claim: its one effect. */
+/** The payment of a claim: the one effect of its settlement, unique per claim. */
 @Filter(WALL)
 @Entity({ tableName: 'claim_payment' })
 export class ClaimPayment {
@@ -12,7 +12,7 @@ export class ClaimPayment {
   @PrimaryKey({ columnType: 'int' })
   sourceId!: number;
 
-  /** UUIDv7, so that their order is that of the settling. */
+  /** UUIDv7, so that payments sort by the time at which they were settled. */
   @PrimaryKey({ type: 'uuid' })
   id!: string;
 

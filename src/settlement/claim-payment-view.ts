@@ -1,27 +1,16 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { formatMoney } from '../platform/money.js';
 import type { ClaimPayment } from './claim-payment.entity.js';
-import { PAYMENT_STATUSES, type PaymentNotification, type PaymentStatus } from './payment-notification.entity.js';
+import type { PaymentNotification, PaymentStatus } from './payment-notification.entity.js';
+import { PaymentState } from './payment-state.js';
 
-/** How far the payments service has been told of a claim. */
-export class PaymentStateView {
+/** The state of the payment of a claim, with the claim's id. */
+export class ClaimPaymentState extends PaymentState {
   @ApiProperty({ format: 'uuid' })
   claimId!: string;
-
-  @ApiProperty({ enum: PAYMENT_STATUSES })
-  status!: PaymentStatus;
-
-  @ApiProperty({ type: 'integer', description: 'since it was last told anew' })
-  attempts!: number;
-
-  @ApiProperty({ type: 'string', nullable: true, example: 'amount_above_maximum', description: 'of the last failure' })
-  reason!: string | null;
-
-  @ApiProperty({ format: 'date-time' })
-  updated!: Date;
 }
 
-/** What the payments service did for a claim. */
+/** A settled payment. */
 export class ClaimPaymentView {
   @ApiProperty({ format: 'uuid' })
   claimId!: string;
@@ -36,7 +25,7 @@ export class ClaimPaymentView {
   created!: Date;
 }
 
-/** The notifications of a source by their state. */
+/** How many claims of a source are in each state. */
 export class PaymentCounts implements Record<PaymentStatus, number> {
   @ApiProperty({ type: 'integer' })
   pending: number = 0;
@@ -51,13 +40,13 @@ export class PaymentCounts implements Record<PaymentStatus, number> {
   failed: number = 0;
 }
 
-/** How many were told again. */
+/** How many claims were retried. */
 export class RetriedPayments {
   @ApiProperty({ type: 'integer' })
   retried!: number;
 }
 
-export function paymentStateView(notification: PaymentNotification): PaymentStateView {
+export function claimPaymentState(notification: PaymentNotification): ClaimPaymentState {
   const { claimId, status, attempts, reason, updated } = notification;
   return { claimId, status, attempts, reason, updated };
 }

@@ -6,8 +6,8 @@ export const PAYMENT_STATUSES = ['pending', 'notified', 'settled', 'failed'] as 
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
 
 /**
- * What the payments service is to be told of one claim: the outbox, written in the claim's own transaction, and the
- * account of what came of it. The queue carries its ids; what is true stands here.
+ * The notification of the payments service about one claim. The row is an outbox entry, written in the claim's own
+ * transaction, and holds the state of the payment. It is authoritative: the queue carries only its ids.
  */
 @Filter(WALL)
 @Entity({ tableName: 'payment_notification' })
@@ -28,19 +28,19 @@ export class PaymentNotification {
   @Property({ columnType: 'text', default: 'pending' })
   status!: PaymentStatus;
 
-  /** Attempts of the payments service that have failed, or the one that succeeded besides, in this round. */
+  /** Attempts in this round: the failed ones, and the one that succeeded if the claim is settled. */
   @Property({ columnType: 'int', default: 0 })
   attempts!: number;
 
-  /** Why the last attempt failed: a word of ours or the kind of an error, never its message. */
+  /** Why the last attempt failed: a code of this project or the kind of the error, never its message. */
   @Property({ columnType: 'text', nullable: true })
   reason!: string | null;
 
-  /** Which time this is told: a new message under a new id, where the last one was lost or has failed. */
+  /** Counts the messages about the claim, from 1. One that replaces a lost or failed message needs a new id. */
   @Property({ columnType: 'int', default: 1 })
   round!: number;
 
-  /** When the queue was told of what stands here; null while it is to be: of a failure, the dead-letter queue. */
+  /** When the row was added to the queue (of dead letters if it has failed); null while it still has to be. */
   @Property({ columnType: 'timestamptz', nullable: true })
   relayedAt!: Date | null;
 

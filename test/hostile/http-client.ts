@@ -1,25 +1,25 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { hostname } from 'node:os';
 
-/** Requests that are under way at once. */
-const AT_ONCE = 8;
+/** Concurrent requests, and connections. */
+const CONCURRENCY = 8;
 
-/** What is sent. The path goes out as it is: `fetch` would tidy it up. */
-export interface Question {
+/** A request to send. The path is sent unchanged: `fetch` would normalize it. */
+export interface HttpRequest {
   method: string;
   path: string;
   headers?: Record<string, string>;
   body?: string | Buffer;
 }
 
-/** What came back. */
-export interface Answer {
+/** The response to it. */
+export interface HttpResponse {
   status: number;
   headers: IncomingHttpHeaders;
   text: string;
 }
 
-/** What must stand in no answer: stacks, SQL, tables, drivers' words, paths, versions of what we run on, our host. */
+/** What no response may contain: stacks, SQL, tables, messages of drivers, paths, versions of the platform, the host's name. */
 const SECRETS = new RegExp(
   [
     String.raw`\n\s+at |node_modules|file://|\.[jt]s:\d`,
@@ -31,13 +31,14 @@ const SECRETS = new RegExp(
   'i',
 );
 
-/** Asks many things at once over few connections. */
-export class Asker {
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
+/** Sends many requests over few connections. */
+export class HttpClient {
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: CONCURRENCY });
 
   constructor(private readonly server: { url: string }) {}
 
-  ask({ method, path, headers = {}, body }: Question): Promise<Answer> {
+  /** Sends one request. @throws Error if there is no response */
+  send({ method, path, headers = {}, body }: HttpRequest): Promise<HttpResponse> {
     const { hostname, port } = new URL(this.server.url);
     const length = body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
     return new Promise((resolve, reject) => {
@@ -49,28 +50,27 @@ export class Asker {
         response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
       });
       sent.on('error', (error: NodeJS.ErrnoException) => {
-        // A kept connection may be closed at the very moment at which it is used again.
+        // The server may close an idle connection at the moment at which it is reused.
         if (sent.reusedSocket && error.code === 'ECONNRESET') {
-          resolve(this.ask({ method, path, headers, body }));
+          resolve(this.send({ method, path, headers, body }));
         } else reject(error);
       });
       sent.end(body);
     });
   }
 
-  /** Asks all questions and tells what is wrong with the answers, one line each. */
-  async complaints(questions: Question[], complain = complaintAbout): Promise<string[]> {
+  /** Sends all requests. @returns what is wrong with their responses, one line each, up to ten of them after their number */
+  async violations(requests: HttpRequest[], check = violationOf): Promise<string[]> {
     const found: string[] = [];
-    const rest = questions.values();
+    const rest = requests.values();
     const work = async () => {
-      for (const question of rest) {
-        const complaint = complain(await this.ask(question));
-        if (complaint) found.push(`${complaint.slice(0, 300)} << ${JSON.stringify(question).slice(0, 300)}`);
+      for (const sent of rest) {
+        const violation = check(await this.send(sent));
+        if (violation) found.push(`${violation.slice(0, 300)} << ${JSON.stringify(sent).slice(0, 300)}`);
       }
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
-    // A few tell what is wrong.
-    return found.length > 10 ? [`${found.length} of ${questions.length}`, ...found.slice(0, 10)] : found;
+    await Promise.all(Array.from({ length: CONCURRENCY }, work));
+    return found.length > 10 ? [`${found.length} of ${requests.length}`, ...found.slice(0, 10)] : found;
   }
 
   close(): void {
@@ -78,16 +78,16 @@ export class Asker {
   }
 }
 
-/** What no answer may be, whatever was asked; null if it is well. */
-export function complaintAbout({ status, headers, text }: Answer): string | null {
+/** Checks the rules that every response must satisfy. @returns the violation, or null */
+export function violationOf({ status, headers, text }: HttpResponse): string | null {
   const type = headers['content-type'] ?? '';
   if (status >= 500) return `${status} ${text}`;
   if (headers['x-content-type-options'] !== 'nosniff') return `${status} without nosniff`;
   if (headers['x-injected'] !== undefined || text.includes('\r\nX-Injected')) return 'a header was injected';
-  if (Object.keys(headers).some((name) => name.startsWith('access-control-'))) return 'it speaks of other origins';
-  if (headers['x-powered-by'] ?? headers.server) return 'it says what it runs on';
+  if (Object.keys(headers).some((name) => name.startsWith('access-control-'))) return 'it has CORS headers';
+  if (headers['x-powered-by'] ?? headers.server) return 'it names its platform';
   if (status >= 400 && type !== 'application/problem+json; charset=utf-8') return `${status} as ${type}`;
   if (status >= 400 && JSON.parse(text).status !== status) return 'the problem has another status';
   const secret = SECRETS.exec(text);
-  return status >= 400 && secret ? `it tells "${secret[0]}": ${text}` : null;
+  return status >= 400 && secret ? `it reveals "${secret[0]}": ${text}` : null;
 }

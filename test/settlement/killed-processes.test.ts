@@ -1,13 +1,13 @@
 import { getQueueToken } from '@nestjs/bullmq';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Queue } from 'bullmq';
-import { PAYMENT_QUEUES } from '../../src/claim-payments/payment-queues.js';
+import { PAYMENT_QUEUES } from '../../src/settlement/payment-messages.js';
 import type { Step } from '../../src/platform/steps.js';
 import { type Fault, Stage } from '../faults/stage.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
 import { BACKENDS, startTestServer, until } from '../setup/test-server.js';
 
-/** Between any two of these the relay or the consumer has done something that somebody else can see. */
+/** Between any two of these steps, the relay or the consumer has changed something that other processes can see. */
 const STEPS: Step[] = [
   'notifications taken',
   'payments service told',
@@ -16,7 +16,7 @@ const STEPS: Step[] = [
   'payment settled',
 ];
 
-/** What is settled without anybody's doing, and what is not. */
+/** An amount that is settled, and one above the maximum. */
 const SMALL = '116.85';
 const LARGE = '5000';
 
@@ -28,20 +28,20 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   beforeAll(async () => {
     stage = await Stage.set(backend);
     await stage.api.query(`insert into source (name) values ('clinic')`);
-    // It would relay what those who die are to relay.
+    // Its relay would take the notifications that the processes under test are to relay.
     await stage.strike();
   });
 
   afterEach(killServerProcesses);
 
-  it('relays and consumers that die at one step after the other settle all, and each once', async () => {
+  it('relays and consumers that are killed, one at each step, settle every claim exactly once', async () => {
     for (const step of STEPS) {
-      await claims(3, SMALL);
-      const dying = await start({ FAULT_DIE_AT: step });
-      expect({ step, ...(await dying.exited) }).toMatchObject({ step, signal: 'SIGKILL' });
+      await addClaims(3, SMALL);
+      const killed = await start({ FAULT_DIE_AT: step });
+      expect({ step, ...(await killed.exited) }).toMatchObject({ step, signal: 'SIGKILL' });
     }
 
-    await claims(500, SMALL);
+    await addClaims(500, SMALL);
     const stopped = await start();
     await until('it is at work', async () => (await account()).settled > 50);
     stopped.signal('SIGTERM');
@@ -51,22 +51,22 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     await allAreSettled();
   }, 90_000);
 
-  // What a relay has locked, it has locked in the database, whichever queue it tells.
+  // A relay locks rows in the database with either queue, so one backend is enough for its step.
   const stepsToPauseAt: Step[] =
     backend === 'postgresql' ? ['payments service told', 'notification received'] : ['notification received'];
 
   it.each(stepsToPauseAt)(
-    'who is paused at "%s" has no second effect when waking up late',
+    'a process that is paused at "%s" has no second effect when it resumes late',
     async (step) => {
-      await claims(3, SMALL);
+      await addClaims(3, SMALL);
       const paused = await start({ FAULT_PAUSE_AT: step });
       await start();
       await allAreSettled();
       const before = await account();
 
       paused.signal('SIGCONT');
-      // Whoever takes it, all that came before has been put away by then.
-      await claims(20, SMALL);
+      // Once these are settled, all earlier messages have been processed too, whichever process took them.
+      await addClaims(20, SMALL);
 
       await allAreSettled();
       const { claims: known, paid } = await account();
@@ -75,23 +75,25 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     60_000,
   );
 
-  it('a failure is buried and told again, though whoever found it out and whoever retried it died', async () => {
-    await claims(1, LARGE);
-    const dying = await start({ FAULT_DIE_AT: 'payment failure noted' });
-    expect(await dying.exited).toMatchObject({ signal: 'SIGKILL' });
+  it('a failed claim gets a dead letter and can be retried, even if the processes that do so are killed', async () => {
+    await addClaims(1, LARGE);
+    const killed = await start({ FAULT_DIE_AT: 'payment failure noted' });
+    expect(await killed.exited).toMatchObject({ signal: 'SIGKILL' });
     const { databaseUrl, config } = stage.api;
     const api = await startTestServer({ backend, databaseUrl, ROLE: 'api', QUEUE_PREFIX: config.QUEUE_PREFIX });
     const letters = api.app.get<Queue>(getQueueToken(PAYMENT_QUEUES.deadLetters));
-    const isBuried = async () => (await letters.getWaitingCount()) === 1;
-    await until('it is buried', isBuried);
+    const isDeadLettered = async () => (await letters.getWaitingCount()) === 1;
+    await until('it is a dead letter', isDeadLettered);
 
     const [failed] = await api.query(`select claim_id from payment_notification where status = 'failed'`);
     const retry = { method: 'POST', headers: { 'X-Source': 'clinic' } };
-    const mortal = await stage.process('api', { FAULT_DIE_AT: 'dead letter removed' });
-    await expect(fetch(`${mortal.url}/claims/${failed.claim_id}/payment/retry`, retry)).rejects.toThrow('fetch failed');
-    expect(await mortal.exited).toMatchObject({ signal: 'SIGKILL' });
+    const killedApi = await stage.process('api', { FAULT_DIE_AT: 'dead letter removed' });
+    await expect(fetch(`${killedApi.url}/claims/${failed.claim_id}/payment/retry`, retry)).rejects.toThrow(
+      'fetch failed',
+    );
+    expect(await killedApi.exited).toMatchObject({ signal: 'SIGKILL' });
     await start();
-    await until('it is buried again', isBuried);
+    await until('it is a dead letter again', isDeadLettered);
 
     await api.query('update payment_notification set net_fee = 1000 where claim_id = $1', [failed.claim_id]);
     expect((await api.fetch(`/claims/${failed.claim_id}/payment/retry`, retry)).status).toBe(202);
@@ -104,8 +106,8 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     return stage.process('payments', fault, SETTINGS);
   }
 
-  /** Leaves word of so many claims, and announces it to nobody. */
-  async function claims(count: number, netFee: string): Promise<void> {
+  /** Inserts notifications of so many claims without announcing them. */
+  async function addClaims(count: number, netFee: string): Promise<void> {
     await stage.api.query(
       `insert into payment_notification (source_id, claim_id, net_fee)
        select id, gen_random_uuid(), $1 from source, generate_series(1, $2)`,

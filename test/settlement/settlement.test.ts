@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Queue } from 'bullmq';
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { PAYMENT_QUEUES } from '../../src/claim-payments/payment-queues.js';
+import { PAYMENT_QUEUES } from '../../src/settlement/payment-messages.js';
 import { TcpProxy } from '../http/tcp-proxy.js';
 import { aLine, Biller } from '../claims/biller.js';
 import { BACKENDS, REDIS_URL, startTestServer, type TestServer, until } from '../setup/test-server.js';
@@ -29,9 +29,9 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     await api.close();
   });
 
-  it('settles each claim, and tells what it did', async () => {
+  it('settles each claim and lists the payments', async () => {
     const clinic = await Clinic.open(api);
-    const ids = await clinic.claims(3, '-116.8500');
+    const ids = await clinic.addClaims(3, '-116.8500');
 
     await clinic.allAre('settled', 3);
 
@@ -49,13 +49,13 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     expect(await (await Clinic.open(api)).from.get(`/claim-payments?claim_id=${id}`)).toMatchObject({ items: [] });
   });
 
-  it('is told of what is posted; the claim shows what came of it, and the dashboard what is left', async () => {
+  it('settles claims that are posted; the claim shows the state of its payment, and the dashboard shows the queues', async () => {
     const biller = new Biller(api);
     const small = await biller.submit([aLine(), aLine({ provider_fees: '$20.00' })]);
     const large = await biller.submit(aLine({ provider_fees: '$5,000.00' }));
     const stateOf = async ({ id }: { id: string }) => (await biller.get(`/claims/${id}`)).payment;
 
-    await until('both are through', async () => {
+    await until('both have ended', async () => {
       const states = [(await stateOf(small)).status, (await stateOf(large)).status];
       return states.join() === 'settled,failed';
     });
@@ -68,9 +68,9 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     expect(names).toEqual(expect.arrayContaining(Object.values(PAYMENT_QUEUES)));
   });
 
-  it('has one effect for a claim, however often and at once it is told', async () => {
+  it('settles a claim once, even if many messages about it arrive at the same time', async () => {
     const clinic = await Clinic.open(api);
-    const [claimId = ''] = await clinic.claims(1);
+    const [claimId = ''] = await clinic.addClaims(1);
 
     const again = (n: number) => ({
       name: 'claim',
@@ -84,21 +84,21 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     expect(await clinic.paid()).toEqual([claimId]);
   });
 
-  it('hears nothing of a claim that is rolled back', async () => {
+  it('is not notified of a claim whose transaction is rolled back', async () => {
     const clinic = await Clinic.open(api);
-    const broken = clinic.leaveWord(uuidv7(), '1', () => Promise.reject(new Error('no claim')));
+    const broken = clinic.addNotification(uuidv7(), '1', () => Promise.reject(new Error('no claim')));
     await expect(broken).rejects.toThrow('no claim');
-    await clinic.claims(1);
+    await clinic.addClaims(1);
 
     await clinic.allAre('settled', 1);
 
     expect(await clinic.paid()).toHaveLength(1);
   });
 
-  it('is away, and claims are taken all the same; all arrive once it is back', async () => {
+  it('settles claims that were accepted while it did not run', async () => {
     await payments.close();
     const clinic = await Clinic.open(api);
-    const ids = await clinic.claims(20);
+    const ids = await clinic.addClaims(20);
     await clinic.allAre('notified', 20);
 
     payments = await startService();
@@ -107,13 +107,13 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     expect(await clinic.paid()).toEqual(ids.toSorted());
   });
 
-  it('is told again of all that an emptied queue has lost', async () => {
+  it('is notified again of all claims that an emptied queue has lost', async () => {
     await payments.close();
     const clinic = await Clinic.open(api);
-    const ids = await clinic.claims(20);
+    const ids = await clinic.addClaims(20);
     await clinic.allAre('notified', 20);
     await messages.obliterate({ force: true });
-    await clinic.letTimePass();
+    await clinic.ageNotifications();
 
     payments = await startService();
 
@@ -121,11 +121,11 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     expect(await clinic.paid()).toEqual(ids.toSorted());
   });
 
-  describe('that cannot settle a payment', () => {
-    it('tries again, then lays it aside with the reason, and settles it when it is told again', async () => {
+  describe('if it cannot settle a payment', () => {
+    it('retries, then adds a dead letter with the reason, and settles the claim after a retry by request', async () => {
       const clinic = await Clinic.open(api);
       const mend = await breakPaymentsOf(api, clinic);
-      const [claimId = ''] = await clinic.claims(1);
+      const [claimId = ''] = await clinic.addClaims(1);
       await clinic.allAre('failed', 1);
 
       expect(await clinic.state(claimId)).toMatchObject({ attempts: 3, reason: 'P0001' });
@@ -145,10 +145,10 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
       expect(items).toMatchObject([{ source: clinic.from.source, outcome: 'allowed', status: 202 }]);
     });
 
-    it('as the database is away tries for as long as that takes, and counts no attempt', async () => {
+    it('retries for as long as the database is unreachable, without counting attempts', async () => {
       const clinic = await Clinic.open(api);
       const mend = await breakPaymentsOf(api, clinic, '08006');
-      const [claimId = ''] = await clinic.claims(1);
+      const [claimId = ''] = await clinic.addClaims(1);
       const starts = async () => (await messages.getJob(`${claimId}-1`))?.attemptsStarted ?? 0;
       await until('it was tried ten times', async () => (await starts()) >= 10);
       expect(await clinic.state(claimId)).toMatchObject({ status: 'notified', attempts: 0, reason: null });
@@ -159,10 +159,10 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
       expect(await clinic.state(claimId)).toMatchObject({ attempts: 1 });
     });
 
-    it('does not try again what it will not settle, and takes all that has failed at one request', async () => {
+    it('does not retry a refused amount by itself, and retries all failed claims by one request', async () => {
       const clinic = await Clinic.open(api);
-      await clinic.claims(2, '-1000.01');
-      await clinic.claims(1, '1000');
+      await clinic.addClaims(2, '-1000.01');
+      await clinic.addClaims(1, '1000');
       await until('two have failed', async () => (await clinic.counts())['failed'] === 2);
 
       const letters = await lettersOf(clinic, 2);
@@ -176,12 +176,12 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
       expect(await lettersOf(clinic, 0)).toEqual([]);
     });
 
-    it('keeps the dead letter of what has failed, whoever throws it away', async () => {
+    it('restores the dead letter of a failed claim if somebody deletes it', async () => {
       const clinic = await Clinic.open(api);
-      const [claimId = ''] = await clinic.claims(1, '5000');
+      const [claimId = ''] = await clinic.addClaims(1, '5000');
       await lettersOf(clinic);
       await deadLetters.obliterate({ force: true });
-      await clinic.letTimePass();
+      await clinic.ageNotifications();
 
       expect(await lettersOf(clinic)).toMatchObject([{ claimId }]);
 
@@ -191,9 +191,9 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     });
   });
 
-  it('answers for its health and its numbers alone', async () => {
+  it('serves only health and metrics over HTTP', async () => {
     const clinic = await Clinic.open(api);
-    await clinic.claims(1, '5000');
+    await clinic.addClaims(1, '5000');
     await clinic.allAre('failed', 1);
 
     expect((await payments.fetch('/health/ready')).status).toBe(200);
@@ -204,10 +204,10 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
       expect({ path, status: (await payments.fetch(path)).status }).toEqual({ path, status: 404 });
   });
 
-  it('is told again at once of a claim that is on its way, for nothing', async () => {
+  it('settles a claim once if it is retried while it is still on its way', async () => {
     await payments.close();
     const clinic = await Clinic.open(api);
-    const [claimId = ''] = await clinic.claims(1);
+    const [claimId = ''] = await clinic.addClaims(1);
     await clinic.allAre('notified', 1);
     expect((await clinic.retry(claimId)).status).toBe(202);
     await clinic.allAre('notified', 1);
@@ -220,9 +220,9 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     expect(await clinic.paid()).toEqual([claimId]);
   });
 
-  it('is not told again of what is settled, nor of what is another source’s or nobody’s', async () => {
+  it('refuses to retry a settled claim, one of another source, and an unknown one', async () => {
     const [clinic, other] = [await Clinic.open(api), await Clinic.open(api)];
-    const [claimId = ''] = await clinic.claims(1);
+    const [claimId = ''] = await clinic.addClaims(1);
     await clinic.allAre('settled', 1);
 
     const settled = await clinic.retry(claimId);
@@ -243,10 +243,10 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     return { claimId, sourceId, round: 1 };
   }
 
-  /** The dead letters of a clinic, once there are so many. */
+  /** Waits until a clinic has so many dead letters, and returns them. */
   async function lettersOf({ id }: Clinic, count = 1): Promise<any[]> {
     let letters: any[] = [];
-    await until(`${count} dead letters lie there`, async () => {
+    await until(`${count} dead letters are in the queue`, async () => {
       const jobs = await deadLetters.getJobs(['waiting']);
       letters = jobs.map(({ data }) => data).filter(({ sourceId }) => sourceId === id);
       return letters.length === count;
@@ -255,7 +255,7 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
   }
 });
 
-(BACKENDS.includes('redis') ? describe : describe.skip)('while the queue is away', () => {
+(BACKENDS.includes('redis') ? describe : describe.skip)('while the queue is unreachable', () => {
   let proxy: TcpProxy;
   let server: TestServer;
 
@@ -270,15 +270,15 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     await proxy.cut();
   });
 
-  it('claims are taken all the same, and all are settled once it is back', async () => {
+  it('accepts claims, and settles all of them once it is back', async () => {
     const clinic = await Clinic.open(server);
-    const [failed = ''] = await clinic.claims(1, '5000');
+    const [failed = ''] = await clinic.addClaims(1, '5000');
     await clinic.allAre('failed', 1);
     await proxy.cut();
 
-    await clinic.claims(20);
+    await clinic.addClaims(20);
     expect(await clinic.counts()).toEqual({ failed: 1, pending: 20 });
-    // Its dead letter could not be taken away.
+    // Its dead letter cannot be removed.
     expect((await clinic.retry(failed)).status).toBe(503);
     expect(await clinic.counts()).toEqual({ failed: 1, pending: 20 });
 

@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { retryDelayMs } from './retry-delay.js';
 
-describe('the delay before an attempt', () => {
+describe('the delay before a retry', () => {
   it.each([
     [1, 1_000],
     [2, 2_000],
     [7, 64_000],
     [10, 300_000],
     [100, 300_000],
-  ])('after %i failed ones is %i ms, or down to half of it, and not always the same', (failed, longest) => {
+  ])('after %i failures is random between half of %i ms and all of it', (failed, longest) => {
     const delays = Array.from({ length: 200 }, () => retryDelayMs(failed, 1_000));
 
     expect(Math.max(...delays)).toBeLessThanOrEqual(longest);

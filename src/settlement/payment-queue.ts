@@ -4,25 +4,28 @@ import type { JobsOptions, Queue } from 'bullmq';
 import { CONFIG, type Config } from '../platform/config.js';
 import { KEPT, ON_THE_WAY, QUEUE_TIMEOUT_MS, within } from '../platform/queue-call.js';
 import { safeError } from '../platform/safe-error.js';
-import { type DeadLetter, PAYMENT_QUEUES, type PaymentMessage } from './payment-queues.js';
+import { type DeadLetter, PAYMENT_QUEUES, type PaymentMessage } from './payment-messages.js';
 import { RETRY_SCHEDULE } from './retry-delay.js';
 
-/** A question may have got lost with its connection. */
-const ASK_AGAIN_MS = 10_000;
+/** A check that has no answer after this time is sent again: it may have been lost with its connection. */
+const CHECK_AGAIN_MS = 10_000;
 
-/** One message to the payments service, by what its id is made of. */
+/** The parts of a message that its id is made of. */
 export type MessageKey = Pick<PaymentMessage, 'claimId' | 'round'>;
 
-interface Question {
-  askedAt: number;
+interface Check {
+  sentAt: number;
   answer: Promise<unknown>;
 }
 
-/** The two queues between claims and the payments service. A message that is in its queue already is not added again. */
+/**
+ * The queue of notifications and the dead-letter queue. Adding a message that its queue already holds has no effect.
+ * Every call fails with an Error if the queue does not answer in time.
+ */
 @Injectable()
 export class PaymentQueue {
   private readonly logger = new Logger(PaymentQueue.name);
-  private question: Question | null = null;
+  private check: Check | null = null;
 
   constructor(
     @InjectQueue(PAYMENT_QUEUES.notifications) private readonly notifications: Queue<PaymentMessage>,
@@ -36,16 +39,17 @@ export class PaymentQueue {
   }
 
   /**
-   * Fails unless the queue answers. A question that waits for its answer is not asked again and again: what is asked of a
-   * Redis that is away is kept in memory until it is back.
+   * Fails unless the queue answers. Callers share a check that is still waiting for its answer, since commands to a Redis
+   * that is unreachable are kept in memory until it is back.
    */
   async mustAnswer(): Promise<void> {
-    const asked =
-      this.question !== null && Date.now() - this.question.askedAt < ASK_AGAIN_MS ? this.question : this.ask();
-    await within(QUEUE_TIMEOUT_MS, asked.answer);
+    const check =
+      this.check !== null && Date.now() - this.check.sentAt < CHECK_AGAIN_MS ? this.check : this.sendCheck();
+    await within(QUEUE_TIMEOUT_MS, check.answer);
   }
 
-  async tell(messages: PaymentMessage[]): Promise<void> {
+  /** Adds messages to the payments service. */
+  async addNotifications(messages: PaymentMessage[]): Promise<void> {
     const { PAYMENT_ATTEMPTS: attempts, PAYMENT_RETRY_MS: delay } = this.config;
     const backoff = { type: RETRY_SCHEDULE, delay };
     const kept = { attempts, backoff, removeOnComplete: KEPT, removeOnFail: KEPT };
@@ -53,8 +57,8 @@ export class PaymentQueue {
     await within(QUEUE_TIMEOUT_MS, addAll(this.notifications, jobs));
   }
 
-  /** Lays failed ones aside, where they stay until they are told again. */
-  async bury(letters: (DeadLetter & MessageKey)[]): Promise<void> {
+  /** Adds failed claims to the dead-letter queue, where they stay until they are retried. */
+  async addDeadLetters(letters: (DeadLetter & MessageKey)[]): Promise<void> {
     const jobs = letters.map(({ round, ...data }) => ({
       name: 'dead letter',
       data,
@@ -63,39 +67,39 @@ export class PaymentQueue {
     await within(QUEUE_TIMEOUT_MS, addAll(this.deadLetters, jobs));
   }
 
-  /** Takes dead letters away. Those that are not there are fine. */
-  async exhume(keys: MessageKey[]): Promise<void> {
+  /** Removes dead letters. A missing one is no error. */
+  async removeDeadLetters(keys: MessageKey[]): Promise<void> {
     await within(QUEUE_TIMEOUT_MS, Promise.all(keys.map((key) => this.deadLetters.remove(messageId(key)))));
   }
 
-  /** Those of which the queue knows nothing, or nothing that still leads anywhere. */
+  /** @returns the keys of messages that will reach no worker any more: the queue lost them or has finished with them */
   async findLost<Key extends MessageKey>(keys: Key[]): Promise<Key[]> {
-    return this.unless(keys, this.notifications, [...ON_THE_WAY, 'active']);
+    return this.findOutside([...ON_THE_WAY, 'active'], this.notifications, keys);
   }
 
-  /** Those that should lie aside and do not. */
-  async findUnburied<Key extends MessageKey>(keys: Key[]): Promise<Key[]> {
-    return this.unless(keys, this.deadLetters, ON_THE_WAY);
+  /** @returns the keys that have no entry in the dead-letter queue */
+  async findWithoutDeadLetter<Key extends MessageKey>(keys: Key[]): Promise<Key[]> {
+    return this.findOutside(ON_THE_WAY, this.deadLetters, keys);
   }
 
-  private ask(): Question {
-    const question: Question = { askedAt: Date.now(), answer: this.notifications.getWaitingCount() };
+  private sendCheck(): Check {
+    const check: Check = { sentAt: Date.now(), answer: this.notifications.getWaitingCount() };
     const forget = () => {
-      if (this.question === question) this.question = null;
+      if (this.check === check) this.check = null;
     };
-    question.answer.then(forget, forget);
-    this.question = question;
-    return question;
+    check.answer.then(forget, forget);
+    this.check = check;
+    return check;
   }
 
-  private async unless<Key extends MessageKey>(keys: Key[], queue: Queue, expected: string[]): Promise<Key[]> {
-    const asked = Promise.all(keys.map((key) => queue.getJobState(messageId(key))));
-    const states = await within(QUEUE_TIMEOUT_MS, asked);
+  private async findOutside<Key extends MessageKey>(expected: string[], queue: Queue, keys: Key[]): Promise<Key[]> {
+    const lookUps = Promise.all(keys.map((key) => queue.getJobState(messageId(key))));
+    const states = await within(QUEUE_TIMEOUT_MS, lookUps);
     return keys.filter((_, index) => !expected.includes(states[index] ?? ''));
   }
 }
 
-/** A single one goes by itself: a batch costs a queue in PostgreSQL two temporary tables. */
+/** Adds a single job by itself: a batch costs a queue in PostgreSQL two temporary tables. */
 async function addAll(queue: Queue, jobs: { name: string; data: object; opts: JobsOptions }[]): Promise<void> {
   const [first] = jobs;
   if (jobs.length > 1) await queue.addBulk(jobs);

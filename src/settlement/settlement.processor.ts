@@ -5,7 +5,7 @@ import { CONFIG, type Config } from '../platform/config.js';
 import { WORKER_OPTIONS } from '../platform/queue-worker.js';
 import { safeError } from '../platform/safe-error.js';
 import { atStep } from '../platform/steps.js';
-import { PAYMENT_QUEUES, type PaymentMessage } from './payment-queues.js';
+import { PAYMENT_QUEUES, type PaymentMessage } from './payment-messages.js';
 import { PaymentRelay } from './payment-relay.js';
 import { PaymentSettlement } from './payment-settlement.js';
 import { retryDelayMs } from './retry-delay.js';
@@ -18,10 +18,10 @@ const OPTIONS = {
   },
 };
 
-/** Where the messages to the payments service arrive. */
+/** Takes messages from the queue of notifications and has each claim settled. */
 @Processor(PAYMENT_QUEUES.notifications, OPTIONS)
-export class ClaimPaymentsProcessor extends WorkerHost implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger(ClaimPaymentsProcessor.name);
+export class SettlementProcessor extends WorkerHost implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(SettlementProcessor.name);
 
   constructor(
     private readonly settlement: PaymentSettlement,
@@ -36,7 +36,7 @@ export class ClaimPaymentsProcessor extends WorkerHost implements OnApplicationB
     this.worker.run().catch((error: unknown) => this.onError(error));
   }
 
-  /** Leaves further messages to the others at once, while what runs comes to its end. */
+  /** Stops taking messages at once, so that other processes get them, and lets running ones finish. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.worker.pause(true);
   }
@@ -46,25 +46,25 @@ export class ClaimPaymentsProcessor extends WorkerHost implements OnApplicationB
     const number = job.attemptsMade + 1;
     const outcome = await this.settlement.settle(job.data, { number, isLast: number >= (job.opts.attempts ?? 1) });
     if (outcome !== 'not now') return outcome;
-    // Put off without an attempt being counted.
+    // A delayed message does not count as an attempt.
     await job.moveToDelayed(Date.now() + retryDelayMs(1, this.config.PAYMENT_RETRY_MS), token);
     throw new DelayedError();
   }
 
-  /** What has failed for good is buried at once. */
+  /** Wakes the relay, so that a finally failed message becomes a dead letter at once. */
   @OnWorkerEvent('failed')
   onFailed(): void {
     this.relay.wake();
   }
 
-  /** The queue is away, or came back; BullMQ goes on by itself. */
+  /** Logs errors of the connection to the queue. BullMQ reconnects by itself. */
   @OnWorkerEvent('error')
   onError(error: unknown): void {
     this.logger.warn({ err: safeError(error) }, 'the queue has trouble');
   }
 }
 
-/** As the message was told to be tried again. */
+/** The first retry delay that the message was added with. */
 function firstDelayMs(options: JobsOptions | undefined): number {
   const { backoff } = options ?? {};
   return (typeof backoff === 'object' ? backoff.delay : backoff) ?? 0;
