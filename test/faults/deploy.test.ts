@@ -2,7 +2,7 @@ import { getQueueToken } from '@nestjs/bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Queue } from 'bullmq';
 import pg from 'pg';
-import { SYNC_QUEUES } from '../../src/sync/jobs/lanes.js';
+import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import { aPatient, aPayment, type Sender, somePatients } from '../http/sender.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
 import { BACKENDS, until } from '../setup/test-server.js';

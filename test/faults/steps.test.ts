@@ -1,7 +1,7 @@
 import { getQueueToken } from '@nestjs/bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Queue } from 'bullmq';
-import { SYNC_QUEUES } from '../../src/sync/jobs/lanes.js';
+import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { killServerProcesses } from '../setup/server-process.js';
 import { BACKENDS, until } from '../setup/test-server.js';

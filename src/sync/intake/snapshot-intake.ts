@@ -8,7 +8,7 @@ import { Refusal } from '../../platform/refusal.js';
 import { atStep } from '../../platform/steps.js';
 import { acceptJob } from '../jobs/accept-job.js';
 import { JobQueue } from '../jobs/job-queue.js';
-import { laneOf } from '../jobs/lanes.js';
+import { laneOf } from '../jobs/sync-queues.js';
 import { SyncJob } from '../jobs/sync-job.entity.js';
 import { BodyCheck } from './body-check.js';
 import { IdempotencyKey } from './idempotency-key.entity.js';

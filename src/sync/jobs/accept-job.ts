@@ -1,7 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
-import { databaseNow } from './job-claims.js';
+import { databaseNow } from './job-leases.js';
 import { SyncJob } from './sync-job.entity.js';
 
 /** A new job's order: whose it is and what it is to do. */

@@ -5,7 +5,7 @@ import { Queue } from 'bullmq';
 import { KEPT, ON_THE_WAY, QUEUE_TIMEOUT_MS, within } from '../../platform/queue-call.js';
 import { safeError } from '../../platform/safe-error.js';
 import { IS_DUE, ITS_TURN } from './job-conditions.js';
-import { type Lane, SYNC_QUEUES } from './lanes.js';
+import { type Lane, SYNC_QUEUES } from './sync-queues.js';
 import type { SyncJob } from './sync-job.entity.js';
 
 /** What the queue has to know of a job. */

@@ -10,7 +10,7 @@ import { Snapshot } from '../intake/snapshot.entity.js';
 import { SnapshotFault } from '../read/snapshot-fault.js';
 import { Stager } from '../read/stager.js';
 import { Reconciler } from '../reconcile/reconciler.js';
-import { type Claim, FenceLost, JobClaims } from './job-claims.js';
+import { type Claim, FenceLost, JobClaims } from './job-leases.js';
 import { JobQueue } from './job-queue.js';
 import { RunningJobs } from './running-jobs.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';

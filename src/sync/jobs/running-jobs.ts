@@ -3,7 +3,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { acrossSources } from '../../platform/walls.js';
-import { type Claim, JobClaims } from './job-claims.js';
+import { type Claim, JobClaims } from './job-leases.js';
 
 /** Beats within the time after which silence counts as death: five may be missed. */
 const BEATS_PER_SILENCE = 6;

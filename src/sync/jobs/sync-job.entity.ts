@@ -1,7 +1,7 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { WALL } from '../../platform/walls.js';
-import type { Lane } from './lanes.js';
+import type { Lane } from './sync-queues.js';
 
 export const JOB_STATUSES = [
   'queued',

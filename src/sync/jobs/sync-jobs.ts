@@ -5,7 +5,7 @@ import { type Page, readCursor, toPage } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { Snapshot } from '../intake/snapshot.entity.js';
 import { clearAttempt } from '../read/clear-attempt.js';
-import { databaseNow } from './job-claims.js';
+import { databaseNow } from './job-leases.js';
 import { JobQueue } from './job-queue.js';
 import { type JobView, jobView } from './job-view.js';
 import { type JobStatus, SyncJob } from './sync-job.entity.js';

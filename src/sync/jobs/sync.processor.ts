@@ -6,7 +6,7 @@ import { WORKER_OPTIONS } from '../../platform/queue-worker.js';
 import { safeError } from '../../platform/safe-error.js';
 import type { SyncHint } from './job-queue.js';
 import { JobRunner } from './job-runner.js';
-import { type Lane, laneWidth, SYNC_QUEUES } from './lanes.js';
+import { type Lane, laneWidth, SYNC_QUEUES } from './sync-queues.js';
 
 /** Where the queue's hints of long jobs arrive. Everything else is decided by the table of jobs. */
 @Processor(SYNC_QUEUES.long, WORKER_OPTIONS)

@@ -1,7 +1,7 @@
 import { readCsv } from './csv-reader.js';
 import { readJsonArray } from './json-array-reader.js';
 import { readNdjson } from './ndjson-reader.js';
-import { pieces } from './pieces.js';
+import { pieces } from './rechunk.js';
 import { READ_LIMITS, type ReadLimits } from './read-limits.js';
 import type { RecordBatch } from './record-batch.js';
 import type { SnapshotFormat } from './snapshot-format.js';

@@ -5,7 +5,7 @@ import { copyField, copyInto } from '../../platform/database.js';
 import { atStep } from '../../platform/steps.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import { type Snapshot } from '../intake/snapshot.entity.js';
-import { type Claim, JobClaims } from '../jobs/job-claims.js';
+import { type Claim, JobClaims } from '../jobs/job-leases.js';
 import { type JobWarning, type SyncJob } from '../jobs/sync-job.entity.js';
 import { type MirroredResource, MirroredResources, type RecordRules } from '../mirrored-resource.js';
 import { mirrorTable } from '../reconcile/mirror-table.js';

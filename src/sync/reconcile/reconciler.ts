@@ -6,7 +6,7 @@ import { atStep } from '../../platform/steps.js';
 import { numberCommit } from '../changes/number-commit.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
-import { type Claim, databaseNow, JobClaims } from '../jobs/job-claims.js';
+import { type Claim, databaseNow, JobClaims } from '../jobs/job-leases.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import { MirroredResources, type RecordRules } from '../mirrored-resource.js';
@@ -14,11 +14,11 @@ import { clearAttempt } from '../read/clear-attempt.js';
 import { applyDifference } from './apply-difference.js';
 import { contentDigest } from './content-digest.js';
 import { digestDifference } from './difference.js';
-import type { Intent } from './intent.js';
-import { hasUnresolved } from './late-errors.js';
+import type { Intent } from './desired-state.js';
+import { hasUnresolved } from './deferred-errors.js';
 import { type MirrorTable, mirrorTable } from './mirror-table.js';
-import { ReversalIntent } from './reversal-intent.js';
-import { SnapshotIntent } from './snapshot-intent.js';
+import { ReversalIntent } from './reverted-state.js';
+import { SnapshotIntent } from './snapshot-state.js';
 import { dropStagingTable, stagingTable } from './staging-table.js';
 
 /** Brings the mirror to what a job wants it to be: one transaction, all of it or nothing. */

@@ -5,9 +5,9 @@ import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import type { MirroredResource } from '../mirrored-resource.js';
 import { reasonToHold } from './deletion-guard.js';
 import { countDifference, countLive, sampleDeletions } from './difference.js';
-import { type Intent, type Proposal, SAMPLE_SIZE } from './intent.js';
+import { type Intent, type Proposal, SAMPLE_SIZE } from './desired-state.js';
 import type { MirrorTable } from './mirror-table.js';
-import { countTouchedSince, findReversal } from './reversal.js';
+import { countTouchedSince, findReversal } from './revert-difference.js';
 
 /** The mirror as it was before another job, as far as that job changed it. */
 export class ReversalIntent implements Intent {

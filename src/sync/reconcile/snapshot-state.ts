@@ -17,8 +17,8 @@ import {
   sampleDeletions,
   setDuplicatesAside,
 } from './difference.js';
-import { type Intent, type Proposal, SAMPLE_SIZE } from './intent.js';
-import { createLateErrors, noteUnresolved, reportLateErrors } from './late-errors.js';
+import { type Intent, type Proposal, SAMPLE_SIZE } from './desired-state.js';
+import { createLateErrors, noteUnresolved, reportLateErrors } from './deferred-errors.js';
 import type { MirrorTable } from './mirror-table.js';
 import { stagingTable } from './staging-table.js';
 
