@@ -8,7 +8,7 @@ export type Step =
   | 'snapshot committed'
   | 'hint sent'
   | 'hint received'
-  | 'job claimed'
+  | 'job taken'
   | 'staging begun'
   | 'batch staged'
   | 'all staged'

@@ -17,7 +17,7 @@ import { StoredBytes } from './intake/stored-bytes.js';
 import { UploadSlots } from './intake/upload-slots.js';
 import { Cleaner } from './cleaner.js';
 import { JobAnswers } from './jobs/job-answers.js';
-import { JobClaims } from './jobs/job-leases.js';
+import { JobLeases } from './jobs/job-leases.js';
 import { JobQueue } from './jobs/job-queue.js';
 import { JobRescuer } from './jobs/job-rescuer.js';
 import { JobRunner } from './jobs/job-runner.js';
@@ -60,7 +60,7 @@ const CHANGES: Provider[] = [LogHorizons, MirrorChanges, JobChanges, RowHistory,
 
 /** What does the work. */
 const WORKER: Provider[] = [
-  JobClaims,
+  JobLeases,
   RunningJobs,
   JobRunner,
   Stager,

@@ -13,7 +13,7 @@ import { NOTHING_LEFT, Stage } from './stage.js';
 /** Between any two of these the worker has done something that somebody else can see. */
 const STEPS_OF_A_WORKER = [
   'hint received',
-  'job claimed',
+  'job taken',
   'staging begun',
   'batch staged',
   'all staged',
@@ -60,7 +60,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   const stepsToPauseAt =
     backend === 'postgresql'
       ? STEPS_OF_A_WORKER.slice(1, -1)
-      : ['job claimed', 'difference applied', 'effect committed'];
+      : ['job taken', 'difference applied', 'effect committed'];
 
   it.each(stepsToPauseAt)(
     'a worker that is paused when it is at "%s" writes nothing more when it wakes up',
@@ -91,7 +91,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   it('a worker that is paused until the queue has given its job to another one does not repeat it', async () => {
     const from = nextSource();
     const job = await fullSnapshot.begin(from);
-    const paused = await stage.process('worker', { FAULT_PAUSE_AT: 'job claimed' });
+    const paused = await stage.process('worker', { FAULT_PAUSE_AT: 'job taken' });
     await until('the job is claimed', async () => (await claimsOf(job)) === 1);
     await stage.process('worker');
     const queue = stage.api.app.get<Queue>(getQueueToken(SYNC_QUEUES.short));

@@ -3,7 +3,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { acrossSources } from '../../platform/walls.js';
-import { type Claim, JobClaims } from './job-leases.js';
+import { type Lease, JobLeases } from './job-leases.js';
 
 /** Beats within the time after which silence counts as death: five may be missed. */
 const BEATS_PER_SILENCE = 6;
@@ -21,26 +21,26 @@ const INTERRUPT_MS = 4_000;
  */
 @Injectable()
 export class RunningJobs implements BeforeApplicationShutdown {
-  private readonly running = new Map<Claim, Promise<void>>();
+  private readonly running = new Map<Lease, Promise<void>>();
   private timer: NodeJS.Timeout | undefined;
   private isBeating = false;
   isStopping = false;
 
   constructor(
     private readonly em: EntityManager,
-    private readonly claims: JobClaims,
+    private readonly leases: JobLeases,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Does the work of a claim while telling that it is being done. */
-  async run(claim: Claim, work: () => Promise<void>): Promise<void> {
+  /** Does the work of a lease, and sends heartbeats for it meanwhile. */
+  async run(lease: Lease, work: () => Promise<void>): Promise<void> {
     this.timer ??= setInterval(() => void this.beat(), this.config.WORKER_SILENCE_MS / BEATS_PER_SILENCE);
     const done = work();
-    this.running.set(claim, done);
+    this.running.set(lease, done);
     try {
       await done;
     } finally {
-      this.running.delete(claim);
+      this.running.delete(lease);
       if (this.running.size === 0) {
         clearInterval(this.timer);
         this.timer = undefined;
@@ -55,7 +55,7 @@ export class RunningJobs implements BeforeApplicationShutdown {
     const deadline = Date.now() + INTERRUPT_MS;
     // What still runs then rolls back as the process ends, and the rescuer finds its jobs silent.
     while (Date.now() < deadline) {
-      await Promise.allSettled([...this.running.keys()].map((claim) => this.claims.interrupt(claim)));
+      await Promise.allSettled([...this.running.keys()].map((lease) => this.leases.interrupt(lease)));
       if (await this.haveEnded(INTERRUPT_EVERY_MS)) return;
     }
   }

@@ -174,7 +174,7 @@ export class SyncJob {
   @Property({ columnType: 'text' })
   lane!: Lane;
 
-  /** Moves on with every claim; whoever holds an older one may write no more. */
+  /** Rises whenever a worker takes the job; a worker with an older number can write no more. */
   @Property({ columnType: 'int' })
   fence: number = 0;
 

@@ -6,7 +6,7 @@ import { atStep } from '../../platform/steps.js';
 import { numberCommit } from '../changes/number-commit.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
-import { type Claim, databaseNow, JobClaims } from '../jobs/job-leases.js';
+import { type Lease, databaseNow, JobLeases } from '../jobs/job-leases.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import { MirroredResources, type RecordRules } from '../mirrored-resource.js';
@@ -26,7 +26,7 @@ import { dropStagingTable, stagingTable } from './staging-table.js';
 export class Reconciler {
   constructor(
     private readonly orm: MikroORM,
-    private readonly claims: JobClaims,
+    private readonly leases: JobLeases,
     private readonly store: SnapshotStore,
     private readonly resources: MirroredResources,
     @Inject(CONFIG) private readonly config: Config,
@@ -36,8 +36,8 @@ export class Reconciler {
    * If the mirror is the exact result of these very bytes already, finishes the job without reading them.
    * @returns whether it did; if not, nothing has happened
    */
-  async finishIfIdentical(claim: Claim, snapshot: Snapshot, rules: RecordRules): Promise<boolean> {
-    return this.claims.underFence(claim, async (em, job) => {
+  async finishIfIdentical(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<boolean> {
+    return this.leases.underLease(lease, async (em, job) => {
       if (job.mode !== 'full' || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return false;
       await this.lockMirror(em, job);
       const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
@@ -61,27 +61,27 @@ export class Reconciler {
   }
 
   /** Reconciles what was staged: to `completed`, `awaiting_approval` or `superseded`. */
-  async reconcile(claim: Claim, snapshot: Snapshot, rules: RecordRules): Promise<void> {
-    await this.bringAbout(claim, async (em, job) => {
+  async reconcile(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<void> {
+    await this.bringAbout(lease, async (em, job) => {
       await em.execute(`analyze ${stagingTable(job.id)}`);
       return new SnapshotIntent(this.resources.get(job.resource), snapshot, rules, this.store, this.config);
     });
   }
 
   /** Puts back what another job changed: to `completed` or `awaiting_approval`. @throws Refusal 409 */
-  async revert(claim: Claim): Promise<void> {
-    await this.bringAbout(claim, async (_em, job) => {
+  async revert(lease: Lease): Promise<void> {
+    await this.bringAbout(lease, async (_em, job) => {
       return new ReversalIntent(this.resources.get(job.resource), this.config);
     });
   }
 
-  private async bringAbout(claim: Claim, prepare: (em: EntityManager, job: SyncJob) => Promise<Intent>): Promise<void> {
-    const intent = await this.claims.underFence(claim, async (em, job) => {
+  private async bringAbout(lease: Lease, prepare: (em: EntityManager, job: SyncJob) => Promise<Intent>): Promise<void> {
+    const intent = await this.leases.underLease(lease, async (em, job) => {
       job.moveTo('reconciling', await databaseNow(em));
       job.phase = 'reconciling';
       return prepare(em, job);
     });
-    await this.claims.underFence(claim, async (em, job) => {
+    await this.leases.underLease(lease, async (em, job) => {
       await this.lockMirror(em, job);
       const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
       if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
