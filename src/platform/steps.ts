@@ -6,8 +6,8 @@ const steps = channel('counterpart:step');
 /** The places between two effects at which a process may die. */
 export type Step =
   | 'snapshot committed'
-  | 'hint sent'
-  | 'hint received'
+  | 'job notification sent'
+  | 'job notification received'
   | 'job taken'
   | 'staging begun'
   | 'batch staged'
@@ -15,7 +15,7 @@ export type Step =
   | 'difference applied'
   | 'job concluded'
   | 'effect committed'
-  | 'hint done'
+  | 'job notification handled'
   | 'notifications taken'
   | 'payments service told'
   | 'notifications marked'

@@ -56,7 +56,7 @@ describe.each(BACKENDS)('an api that dies over an upload, on the %s queue', (bac
     expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
   }, 300_000);
 
-  it.each(['snapshot committed', 'hint sent'])(
+  it.each(['snapshot committed', 'job notification sent'])(
     'at "%s", after which the work is done all the same',
     async (step) => {
       const from = stage.sender();

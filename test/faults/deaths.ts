@@ -78,7 +78,7 @@ export async function prepareTwins(stage: Stage, scenario: Scenario, others = 1)
 
 /** @returns false once the worker lives and the job rests */
 async function diesAt(stage: Stage, from: Sender, job: JobView, statement: number): Promise<boolean> {
-  const fault = { FAULT_FROM: 'hint received', FAULT_STATEMENT: String(statement) };
+  const fault = { FAULT_FROM: 'job notification received', FAULT_STATEMENT: String(statement) };
   const worker = await stage.process('worker', fault);
   const end = new AbortController();
   const outcome = await Promise.race([

@@ -12,7 +12,7 @@ import { NOTHING_LEFT, Stage } from './stage.js';
 
 /** Between any two of these the worker has done something that somebody else can see. */
 const STEPS_OF_A_WORKER = [
-  'hint received',
+  'job notification received',
   'job taken',
   'staging begun',
   'batch staged',
@@ -20,7 +20,7 @@ const STEPS_OF_A_WORKER = [
   'difference applied',
   'job concluded',
   'effect committed',
-  'hint done',
+  'job notification handled',
 ];
 
 describe.each(BACKENDS)('on the %s queue', (backend) => {

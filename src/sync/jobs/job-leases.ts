@@ -62,7 +62,7 @@ export class JobLeases {
       const job = await em.findOne(SyncJob, jobId, { lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE });
       if (!job || !(await this.mayBeTaken(em, job))) return null;
       const now = await databaseNow(em);
-      if (job.status !== 'queued') job.trouble = 'its worker fell silent';
+      if (job.status !== 'queued') job.trouble = 'its worker stopped sending heartbeats';
       job.fence += 1;
       if (job.attempts >= this.config.MAX_ATTEMPTS) {
         await failJob(em, job, tooManyAttempts(job));
@@ -129,11 +129,12 @@ export class JobLeases {
 
   /**
    * Puts back a job after an attempt that failed, to be tried again, or ends it if that was the last.
+   * @param reason what ended the attempt, without anything of a record
    * @param pace `soon` if what failed was a service that may be back by now; otherwise it waits longer each time
    */
-  async retry(lease: Lease, trouble: string, pace: 'soon' | 'later'): Promise<void> {
+  async retry(lease: Lease, reason: string, pace: 'soon' | 'later'): Promise<void> {
     await this.underLease(lease, async (em, job) => {
-      job.trouble = trouble;
+      job.trouble = reason;
       if (job.attempts >= this.config.MAX_ATTEMPTS) {
         await failJob(em, job, tooManyAttempts(job));
         return;

@@ -4,9 +4,9 @@ import { CONFIG, type Config } from '../../platform/config.js';
 import { Rounds } from '../../platform/rounds.js';
 import { acrossSources, asLogin } from '../../platform/walls.js';
 import { IS_DUE, IS_SILENT, ITS_TURN } from './job-conditions.js';
-import { type HintedJob, JobQueue } from './job-queue.js';
+import { JobQueue, type NotifiedJob } from './job-queue.js';
 
-/** Rounds within the time after which silence counts as death. */
+/** How often jobs are looked for within the time after which a worker without heartbeats counts as dead. */
 const ROUNDS_PER_SILENCE = 6;
 
 /** Jobs looked at in one round. */
@@ -44,8 +44,8 @@ export class JobRescuer implements OnApplicationBootstrap, OnApplicationShutdown
 
   private async rescue(): Promise<void> {
     const silenceSeconds = this.config.WORKER_SILENCE_MS / 1000;
-    const jobs = await this.em.fork().execute<(HintedJob & { running: boolean })[]>(
-      `select job.id, job.hint, job.lane, job.status <> 'queued' as running from sync_job job
+    const jobs = await this.em.fork().execute<(NotifiedJob & { running: boolean })[]>(
+      `select job.id, job.hint as notification, job.lane as queue, job.status <> 'queued' as running from sync_job job
         where (job.status = 'queued' and ${ITS_TURN} and ${IS_DUE})
            or (job.status in ('staging', 'reconciling') and ${IS_SILENT})
         order by job.id limit ?`,
@@ -54,7 +54,7 @@ export class JobRescuer implements OnApplicationBootstrap, OnApplicationShutdown
     if (jobs.some(({ running }) => running)) await this.freeSilentJobs(silenceSeconds);
     await Promise.all(
       jobs.map(async (job) => {
-        if (!(await this.queue.isOnTheWay(job))) await this.queue.hintAnew(job.id);
+        if (!(await this.queue.isPending(job))) await this.queue.notifyAgain(job.id);
       }),
     );
   }

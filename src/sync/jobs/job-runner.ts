@@ -35,7 +35,7 @@ export class JobRunner {
 
   /** Works on a job if it is its turn; any number of calls for the same job have the effect of one. */
   async run(jobId: string): Promise<'done' | 'not now'> {
-    atStep('hint received');
+    atStep('job notification received');
     if (this.running.isStopping) return 'not now';
     const sourceId = await this.leases.sourceOf(jobId);
     return sourceId === null ? 'not now' : withinSource(sourceId, () => this.runWithin(jobId));
@@ -47,8 +47,8 @@ export class JobRunner {
     atStep('job taken');
     await this.running.run(lease, () => this.work(lease));
     const job = await this.em.fork().findOneOrFail(SyncJob, jobId);
-    await this.queue.hintNext(job.sourceId, job.resource);
-    atStep('hint done');
+    await this.queue.notifyNext(job.sourceId, job.resource);
+    atStep('job notification handled');
     return 'done';
   }
 

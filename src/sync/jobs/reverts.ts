@@ -54,12 +54,12 @@ export class Reverts {
         deletes,
         dryRun,
         snapshotId: null,
-        lane: rows > LONG_ROWS ? 'long' : 'short',
+        queue: rows > LONG_ROWS ? 'long' : 'short',
         replayOf: null,
         revertOf,
       }),
     );
-    await this.queue.hint(job);
+    await this.queue.notify(job);
     return job;
   }
 }

@@ -9,7 +9,7 @@ import { databaseNow } from './job-leases.js';
 import { JobQueue } from './job-queue.js';
 import { type JobView, jobView } from './job-view.js';
 import { type JobStatus, SyncJob } from './sync-job.entity.js';
-import { whyTheyWait } from './waiting-jobs.js';
+import { reasonsToWait } from './waiting-jobs.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -42,7 +42,7 @@ export class SyncJobs {
   }
 
   async view(job: SyncJob, source: string): Promise<JobView> {
-    const waiting = (await whyTheyWait(this.em.fork(), [job])).get(job.id) ?? null;
+    const waiting = (await reasonsToWait(this.em.fork(), [job])).get(job.id) ?? null;
     return jobView(job, { source, snapshot: await this.snapshotOf(job), waiting });
   }
 
@@ -66,7 +66,7 @@ export class SyncJobs {
     const page = toPage(jobs, filter.limit, 'jobs', (job) => [job.id]);
     const ids = page.items.flatMap(({ snapshotId }) => (snapshotId === null ? [] : [snapshotId]));
     const snapshots = await em.find(Snapshot, { id: { $in: ids } });
-    const waiting = await whyTheyWait(em, page.items);
+    const waiting = await reasonsToWait(em, page.items);
     const byId = new Map(snapshots.map((snapshot) => [snapshot.id, snapshot]));
     return {
       ...page,
@@ -87,7 +87,7 @@ export class SyncJobs {
       Object.assign(held, { attempts: 0, trouble: null });
       held.moveTo('queued', now);
     });
-    await this.queue.hintAnew(id);
+    await this.queue.notifyAgain(id);
     return job;
   }
 
@@ -109,7 +109,7 @@ export class SyncJobs {
       running.moveTo(to, now);
       if (isHalfRead) await clearAttempt(em, running);
     });
-    await this.queue.hintNext(job.sourceId, job.resource);
+    await this.queue.notifyNext(job.sourceId, job.resource);
     return job;
   }
 

@@ -2,20 +2,20 @@
 const LONG_BYTES = 4 * 1024 ** 2;
 
 /**
- * The two lanes that jobs go in, each with a queue and workers of its own: short jobs never wait behind long ones,
+ * The queue of short jobs and the queue of long ones, each with workers of its own: short jobs never wait for long ones,
  * however many sources send long ones at once.
  */
-export const LANES = ['short', 'long'] as const;
-export type Lane = (typeof LANES)[number];
+export type SyncQueue = 'short' | 'long';
 
-/** The names of the lanes' queues in BullMQ. */
-export const SYNC_QUEUES: Record<Lane, string> = { short: 'sync', long: 'sync-long' };
+/** The names of the queues in BullMQ. */
+export const SYNC_QUEUES: Record<SyncQueue, string> = { short: 'sync', long: 'sync-long' };
 
-export function laneOf(inflatedBytes: number): Lane {
+/** The queue for a job over a snapshot of so many bytes. */
+export function queueFor(inflatedBytes: number): SyncQueue {
   return inflatedBytes > LONG_BYTES ? 'long' : 'short';
 }
 
-/** How many jobs of a lane a process runs at a time, of `concurrency` in all: half of them each, at least one. */
-export function laneWidth(lane: Lane, concurrency: number): number {
-  return lane === 'long' ? Math.ceil(concurrency / 2) : Math.floor(concurrency / 2);
+/** How many jobs of a queue a process runs at a time, of `concurrency` in all: half of them each, at least one. */
+export function concurrencyOf(queue: SyncQueue, concurrency: number): number {
+  return queue === 'long' ? Math.ceil(concurrency / 2) : Math.floor(concurrency / 2);
 }

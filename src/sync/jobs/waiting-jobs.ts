@@ -10,8 +10,8 @@ export interface Waiting {
   retry: { attempts: number; trouble: string; at: Date } | null;
 }
 
-/** What keeps each of these jobs waiting, by id; a job that nothing keeps back waits for a worker alone, and is not in it. */
-export async function whyTheyWait(em: EntityManager, jobs: SyncJob[]): Promise<Map<string, Waiting>> {
+/** What keeps each of these jobs waiting, by id. A job that is not in it waits for nothing but a worker. */
+export async function reasonsToWait(em: EntityManager, jobs: SyncJob[]): Promise<Map<string, Waiting>> {
   const queued = jobs.filter(({ status }) => status === 'queued');
   if (queued.length === 0) return new Map();
   const rows = await em.execute<{ id: string; older_id: string; older_status: JobStatus }[]>(
