@@ -62,7 +62,7 @@ export class JobLeases {
       const job = await em.findOne(SyncJob, jobId, { lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE });
       if (!job || !(await this.mayBeTaken(em, job))) return null;
       const now = await databaseNow(em);
-      if (job.status !== 'queued') job.trouble = 'its worker stopped sending heartbeats';
+      if (job.status !== 'queued') job.lastError = 'its worker stopped sending heartbeats';
       job.fence += 1;
       if (job.attempts >= this.config.MAX_ATTEMPTS) {
         await failJob(em, job, tooManyAttempts(job));
@@ -134,7 +134,7 @@ export class JobLeases {
    */
   async retry(lease: Lease, reason: string, pace: 'soon' | 'later'): Promise<void> {
     await this.underLease(lease, async (em, job) => {
-      job.trouble = reason;
+      job.lastError = reason;
       if (job.attempts >= this.config.MAX_ATTEMPTS) {
         await failJob(em, job, tooManyAttempts(job));
         return;
@@ -166,8 +166,8 @@ async function requeue(em: EntityManager, job: SyncJob): Promise<void> {
   await clearAttempt(em, job);
 }
 
-function tooManyAttempts({ attempts, trouble }: SyncJob): JobError {
-  const detail = `The job was given up after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}; at the last one, ${trouble ?? 'it was stopped'}. Nothing in the mirror has changed.`;
+function tooManyAttempts({ attempts, lastError }: SyncJob): JobError {
+  const detail = `The job was given up after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}; at the last one, ${lastError ?? 'it was stopped'}. Nothing in the mirror has changed.`;
   return { code: 'too_many_attempts', detail, line: null, byteOffset: null, record: null };
 }
 

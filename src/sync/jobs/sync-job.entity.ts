@@ -190,8 +190,8 @@ export class SyncJob {
   retryAt: Date | null = null;
 
   /** What ended the last attempt, in words that hold nothing of a record. */
-  @Property({ columnType: 'text', nullable: true })
-  trouble: string | null = null;
+  @Property({ columnType: 'text', nullable: true, fieldName: 'trouble' })
+  lastError: string | null = null;
 
   /** The digest of the plan that the guard held. */
   @Property({ columnType: 'text', nullable: true })

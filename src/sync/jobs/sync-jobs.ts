@@ -84,7 +84,7 @@ export class SyncJobs {
   async approve(sourceId: number, id: string): Promise<SyncJob> {
     const job = await this.decide(sourceId, id, ['awaiting_approval'], (held, now) => {
       held.approvedPlan = held.heldPlan;
-      Object.assign(held, { attempts: 0, trouble: null });
+      Object.assign(held, { attempts: 0, lastError: null });
       held.moveTo('queued', now);
     });
     await this.queue.notifyAgain(id);
