@@ -2,23 +2,23 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Counts, Plan, SyncJob } from '../jobs/sync-job.entity.js';
 import type { MirrorTable } from './mirror-table.js';
 
-/** What is to be done, in numbers, and what the deletion guard thinks of it. */
-export interface Proposal {
+/** What is to be done, in numbers, and whether the deletion guard holds it. */
+export interface PlannedChanges {
   counts: Counts;
   plan: Plan;
 }
 
 /** What a job wants the mirror to be: as a snapshot says, or as it was before another job. */
-export interface Intent {
+export interface DesiredState {
   /** Fills the temporary table `difference` with every row that must be touched. */
-  propose(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<Proposal>;
-  /** Notes what hangs in the air as the mirror is now. @returns how many records that are */
+  compare(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<PlannedChanges>;
+  /** Notes the records whose parent is not in the mirror as it is now. @returns how many they are */
   noteUnresolved(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number>;
-  /** Reports what was noted of single records. */
-  report(em: EntityManager, job: SyncJob): Promise<void>;
-  /** What tells the mirror's new content from any other, or null if nothing does. */
-  content(job: SyncJob): string | null;
+  /** Reports the errors that were noted of single records. */
+  reportErrors(em: EntityManager, job: SyncJob): Promise<void>;
+  /** A digest that tells the mirror's new content from any other, or null if it is not that of one snapshot. */
+  contentDigest(job: SyncJob): string | null;
 }
 
-/** External ids of rows that would go, shown with a plan. */
+/** External ids of rows that would be deleted, shown with a plan. */
 export const SAMPLE_SIZE = 20;

@@ -14,11 +14,11 @@ import { clearAttempt } from '../read/clear-attempt.js';
 import { applyDifference } from './apply-difference.js';
 import { contentDigest } from './content-digest.js';
 import { digestDifference } from './difference.js';
-import type { Intent } from './desired-state.js';
+import type { DesiredState } from './desired-state.js';
 import { hasUnresolved } from './deferred-errors.js';
 import { type MirrorTable, mirrorTable } from './mirror-table.js';
-import { ReversalIntent } from './reverted-state.js';
-import { SnapshotIntent } from './snapshot-state.js';
+import { RevertedState } from './reverted-state.js';
+import { SnapshotState } from './snapshot-state.js';
 import { dropStagingTable, stagingTable } from './staging-table.js';
 
 /** Brings the mirror to what a job wants it to be: one transaction, all of it or nothing. */
@@ -62,21 +62,24 @@ export class Reconciler {
 
   /** Reconciles what was staged: to `completed`, `awaiting_approval` or `superseded`. */
   async reconcile(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<void> {
-    await this.bringAbout(lease, async (em, job) => {
+    await this.reconcileTo(lease, async (em, job) => {
       await em.execute(`analyze ${stagingTable(job.id)}`);
-      return new SnapshotIntent(this.resources.get(job.resource), snapshot, rules, this.store, this.config);
+      return new SnapshotState(this.resources.get(job.resource), snapshot, rules, this.store, this.config);
     });
   }
 
   /** Puts back what another job changed: to `completed` or `awaiting_approval`. @throws Refusal 409 */
   async revert(lease: Lease): Promise<void> {
-    await this.bringAbout(lease, async (_em, job) => {
-      return new ReversalIntent(this.resources.get(job.resource), this.config);
+    await this.reconcileTo(lease, async (_em, job) => {
+      return new RevertedState(this.resources.get(job.resource), this.config);
     });
   }
 
-  private async bringAbout(lease: Lease, prepare: (em: EntityManager, job: SyncJob) => Promise<Intent>): Promise<void> {
-    const intent = await this.leases.underLease(lease, async (em, job) => {
+  private async reconcileTo(
+    lease: Lease,
+    prepare: (em: EntityManager, job: SyncJob) => Promise<DesiredState>,
+  ): Promise<void> {
+    const desired = await this.leases.underLease(lease, async (em, job) => {
       job.moveTo('reconciling', await databaseNow(em));
       job.phase = 'reconciling';
       return prepare(em, job);
@@ -85,33 +88,33 @@ export class Reconciler {
       await this.lockMirror(em, job);
       const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
       if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
-      else await this.apply(em, job, state, intent);
+      else await this.apply(em, job, state, desired);
       await dropStagingTable(em, job.id);
       await numberCommit(em, job);
       atStep('job concluded');
     });
   }
 
-  private async apply(em: EntityManager, job: SyncJob, state: MirrorState, intent: Intent): Promise<void> {
+  private async apply(em: EntityManager, job: SyncJob, state: MirrorState, desired: DesiredState): Promise<void> {
     const mirror = this.mirrorOf(job);
-    const { counts, plan } = await intent.propose(em, job, mirror);
+    const { counts, plan } = await desired.compare(em, job, mirror);
     job.counts = counts;
     if (plan.held || job.dryRun || job.approvedPlan !== null) job.plan = plan;
     if (!job.dryRun && (plan.held || job.approvedPlan !== null)) {
       const digest = await digestDifference(em);
       if (digest !== job.approvedPlan) {
         // Whoever decides should see all that was rejected.
-        await intent.report(em, job);
+        await desired.reportErrors(em, job);
         return this.hold(em, job, digest);
       }
     }
     const at = await this.applicationTime(em, job);
     if (!job.dryRun) await applyDifference(em, job, mirror, at);
     atStep('difference applied');
-    counts.unresolved = await intent.noteUnresolved(em, job, mirror);
-    await intent.report(em, job);
+    counts.unresolved = await desired.noteUnresolved(em, job, mirror);
+    await desired.reportErrors(em, job);
     job.counts = { ...counts };
-    await this.conclude(em, job, state, intent.content(job), at);
+    await this.conclude(em, job, state, desired.contentDigest(job), at);
   }
 
   /**
