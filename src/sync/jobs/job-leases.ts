@@ -5,7 +5,7 @@ import { CONFIG, type Config } from '../../platform/config.js';
 import { INSTANCE } from '../../platform/instance.js';
 import { acrossSources, asLogin } from '../../platform/walls.js';
 import { clearAttempt } from '../read/clear-attempt.js';
-import { IS_DUE, IS_SILENT, ITS_TURN } from './job-conditions.js';
+import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from './job-conditions.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
 
 /** The wait after the first attempt that failed, or an outage; after each further one it is four times as long. */
@@ -86,7 +86,7 @@ export class JobLeases {
     const isRunning = job.status === 'staging' || job.status === 'reconciling';
     if (!isRunning && job.status !== 'queued') return false;
     const [condition, values] = isRunning
-      ? [IS_SILENT, [this.config.WORKER_SILENCE_MS / 1000]]
+      ? [HAS_NO_HEARTBEAT, [this.config.WORKER_SILENCE_MS / 1000]]
       : [`${ITS_TURN} and ${IS_DUE}`, []];
     const rows = await em.execute(`select 1 from sync_job job where job.id = ? and ${condition}`, [job.id, ...values]);
     return rows.length > 0;

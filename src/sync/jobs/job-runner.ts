@@ -66,8 +66,8 @@ export class JobRunner {
   }
 
   /**
-   * Where a connection was lost, a new one may be there at once: a job that is put back goes on sooner than one that falls
-   * silent. If nothing can be written down for longer, as while PostgreSQL is away, the silence will tell.
+   * Where a connection was lost, a new one may be there at once: a job that is requeued goes on sooner than one whose
+   * heartbeats end. If nothing can be written for longer, as while PostgreSQL is away, the rescuer finds the job by that.
    */
   private async writeOutcome(write: () => Promise<void>): Promise<void> {
     const deadline = Date.now() + WRITE_OUTCOME_MS;
@@ -121,7 +121,7 @@ function permanentError(error: unknown): JobError | null {
   return null;
 }
 
-/** What went wrong, for whoever reads the job: never a driver's message, which may quote a row. */
+/** What went wrong, for readers of the job: never a driver's message, which may quote a row. */
 function describeFailure(error: unknown): string {
   if (isDiskFull(error)) return 'the database had no room left';
   if (isTooSlow(error)) return 'a statement took longer than it may';
