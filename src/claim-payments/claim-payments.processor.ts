@@ -60,7 +60,7 @@ export class ClaimPaymentsProcessor extends WorkerHost implements OnApplicationB
   /** The queue is away, or came back; BullMQ goes on by itself. */
   @OnWorkerEvent('error')
   onError(error: unknown): void {
-    this.logger.warn({ err: safeError(error) }, 'the queue has trouble');
+    this.logger.warn({ err: safeError(error) }, 'the queue reported an error');
   }
 }
 

@@ -55,7 +55,7 @@ const API: Provider[] = [
   RecordErrorLog,
 ];
 
-/** What tells callers about changes. */
+/** What reports changes to callers. */
 const CHANGES: Provider[] = [LogHorizons, MirrorChanges, JobChanges, RowHistory, FeedPages, CommitWatcher, ChangeFeed];
 
 /** What does the work. */

@@ -134,7 +134,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
     const failed = await from.get(`/sync/jobs/${bad}`);
     expect(failed).toMatchObject({ status: 'failed', error: { code: 'too_many_attempts' }, counts: { created: 0 } });
-    expect(failed.error.detail).toContain('2 attempts; at the last one, the database had no room left');
+    expect(failed.error.detail).toContain('2 attempts; at the last one, the database ran out of disk space');
     expect(await from.patientIds()).toEqual(['2']);
     expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
   });
@@ -154,7 +154,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     // Five waits of four times the one before would have taken minutes.
     expect(job).toMatchObject({ status: 'completed', counts: { created: 1 } });
     const [row] = await stage.api.query('select attempts, trouble from sync_job where id = $1', [job.id]);
-    expect(row).toEqual({ attempts: 6, trouble: 'the database went away' });
+    expect(row).toEqual({ attempts: 6, trouble: 'the database was unavailable' });
   });
 
   async function accepted(from: Sender, records: unknown, query = 'deletes=apply'): Promise<string> {

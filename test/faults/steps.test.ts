@@ -58,9 +58,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   // The fence does not know of the queue, so one of them goes through all steps and the other one through the hard ones.
   const stepsToPauseAt =
-    backend === 'postgresql'
-      ? STEPS_OF_A_WORKER.slice(1, -1)
-      : ['job taken', 'difference applied', 'effect committed'];
+    backend === 'postgresql' ? STEPS_OF_A_WORKER.slice(1, -1) : ['job taken', 'difference applied', 'effect committed'];
 
   it.each(stepsToPauseAt)(
     'a worker that is paused when it is at "%s" writes nothing more when it wakes up',

@@ -67,7 +67,7 @@ it('whatever is asked and whatever breaks, the log names requests by route, id a
     create trigger break before insert or update on patient for each row execute function break()`);
   const changed = body.replace('[{', '[{"middleName":"x",');
   await asker.ask({ method: 'POST', path: '/patients', headers: json, body: changed });
-  await until('the job has failed once', () => lines().some(({ msg }) => msg === 'a job did not get through'));
+  await until('the job has failed once', () => lines().some(({ msg }) => msg === 'an attempt at a job failed'));
   await client.query(`alter view patient_of_source rename to "${CANARY}"`);
   expect((await asker.ask({ method: 'GET', path: `/patients/${CANARY}`, headers })).status).toBe(500);
   await client.end();

@@ -44,10 +44,10 @@ export class SnapshotIntake {
   async replay(original: SyncJob): Promise<SyncJob> {
     const job = await this.em.fork().transactional(async (em) => {
       if (original.snapshotId === null) {
-        throw new Refusal(409, 'nothing_to_replay', 'The job had no snapshot: it reverted another one.');
+        throw new Refusal(409, 'nothing_to_replay', 'The job had no snapshot: it reverted another job.');
       }
       const snapshot = await em.findOneOrFail(Snapshot, original.snapshotId, { lockMode: LockMode.PESSIMISTIC_READ });
-      if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are kept no longer.');
+      if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are no longer kept.');
       return acceptJob(em, { ...optionsOf(original), replayOf: original.id, revertOf: null });
     });
     await this.notifyWorkers(job);
@@ -144,7 +144,7 @@ export class SnapshotIntake {
     // If even that fails, the cleaner takes it once nothing has been added for a while.
     await this.store
       .discard(snapshot.id)
-      .catch(() => this.logger.warn({ snapshot: snapshot.id }, 'upload not discarded'));
+      .catch(() => this.logger.warn({ snapshot: snapshot.id }, 'an interrupted upload could not be deleted'));
   }
 }
 

@@ -55,7 +55,7 @@ export class JobContentsController {
   async snapshot(@CallerSource() source: string, @Param('id') id: string, @Res() response: Response): Promise<void> {
     const snapshot = await this.jobs.snapshotOf(await this.job(source, id));
     if (!snapshot) throw Refusal.notFound('snapshot');
-    if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are kept no longer.');
+    if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are no longer kept.');
     await tellAudit(response);
     // Not by Express, which would add a charset.
     response.setHeader('Content-Type', snapshot.contentType);

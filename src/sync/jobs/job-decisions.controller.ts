@@ -12,7 +12,7 @@ import { JobView } from './job-view.js';
 import { Reverts } from './reverts.js';
 import { SyncJobs } from './sync-jobs.js';
 
-/** What somebody decides about a job. A decision in the wrong state is a 409. */
+/** Decisions about a job. A decision in the wrong state is a 409. */
 @ApiTags('sync jobs')
 @Controller('sync/jobs')
 export class JobDecisionsController {
@@ -64,7 +64,7 @@ export class JobDecisionsController {
   @ApiOperation({ summary: 'A new job that puts back what this one changed' })
   @ApiResponse({ status: 202, type: JobView })
   @ApiResponse({ status: 409, description: 'it changed nothing, or later jobs have changed the same rows' })
-  @ApiResponse({ status: 410, description: 'what the rows were before is kept no longer' })
+  @ApiResponse({ status: 410, description: 'the earlier values of the rows are no longer kept' })
   async revert(
     @CallerSource() source: string,
     @Param('id') id: string,

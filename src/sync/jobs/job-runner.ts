@@ -59,7 +59,7 @@ export class JobRunner {
       if (error instanceof LeaseLost) return;
       const permanent = permanentError(error);
       if (!permanent && !lease.isInterrupted) {
-        this.logger.error({ job: lease.jobId, err: safeError(error) }, 'a job did not get through');
+        this.logger.error({ job: lease.jobId, err: safeError(error) }, 'an attempt at a job failed');
       }
       await this.writeOutcome(() => (permanent ? this.leases.fail(lease, permanent) : this.requeue(lease, error)));
     }
@@ -123,9 +123,9 @@ function permanentError(error: unknown): JobError | null {
 
 /** What went wrong, for readers of the job: never a driver's message, which may quote a row. */
 function describeFailure(error: unknown): string {
-  if (isDiskFull(error)) return 'the database had no room left';
-  if (isTooSlow(error)) return 'a statement took longer than it may';
-  if (isOutage(error)) return 'the database went away';
+  if (isDiskFull(error)) return 'the database ran out of disk space';
+  if (isTooSlow(error)) return 'a statement exceeded its time limit';
+  if (isOutage(error)) return 'the database was unavailable';
   const state = sqlState(error);
-  return state === null ? 'something failed on our side' : `the database refused with ${state}`;
+  return state === null ? 'an internal error occurred' : `the database reported error ${state}`;
 }

@@ -43,7 +43,7 @@ export class Reverts {
     const mirror = mirrorTable(this.resources.get(original.resource), this.resources, this.orm);
     refuseIfTouched(await countTouchedSince(this.em.fork(), original, mirror));
     if (await this.horizons.isGone('change', original.appliedAt)) {
-      throw new Refusal(410, 'changes_gone', 'What the rows were before this job is kept no longer.');
+      throw new Refusal(410, 'changes_gone', 'The values that the rows had before this job are no longer kept.');
     }
     const { sourceId, resource, id: revertOf } = original;
     const job = await this.em.fork().transactional((em) =>

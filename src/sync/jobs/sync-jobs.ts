@@ -103,7 +103,7 @@ export class SyncJobs {
 
   private async end(sourceId: number, id: string, from: JobStatus[], to: JobStatus): Promise<SyncJob> {
     const job = await this.decide(sourceId, id, from, async (running, now, em) => {
-      // Whoever works on it finds that out at its next write.
+      // A worker that works on it finds that out at its next write.
       running.fence += 1;
       const isHalfRead = running.status === 'staging';
       running.moveTo(to, now);
@@ -132,6 +132,6 @@ export class SyncJobs {
 
 function refuseUnless(from: JobStatus[], job: SyncJob): void {
   if (from.includes(job.status)) return;
-  const detail = `The job is ${job.status}; this can be done only while it is ${from.join(' or ')}.`;
+  const detail = `The job is ${job.status}; this is possible only while it is ${from.join(' or ')}.`;
   throw new Refusal(409, 'wrong_status', detail);
 }

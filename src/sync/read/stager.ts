@@ -143,7 +143,7 @@ class StagedBatch {
 }
 
 function tooManyRecords(most: number): SnapshotFault {
-  const detail = `A snapshot may have ${most} records at most.`;
+  const detail = `A snapshot may have at most ${most} records.`;
   return new SnapshotFault('too_many_records', detail, { line: null, byteOffset: null, record: most });
 }
 
