@@ -59,7 +59,11 @@ export class ChangeFeedController {
 /** `after` and `cursor` are the same. @throws Refusal 400 if they disagree */
 function cursorOf({ after, cursor }: ListChanges): string | undefined {
   if (after !== undefined && cursor !== undefined && after !== cursor) {
-    throw Refusal.parameter('after', 'after and cursor mean the same and have different values.', 'conflicting_parameters');
+    throw Refusal.parameter(
+      'after',
+      'after and cursor mean the same and have different values.',
+      'conflicting_parameters',
+    );
   }
   return after ?? cursor;
 }
