@@ -1,28 +1,28 @@
 import { request } from 'node:http';
-import type { Dice } from './dice.js';
+import type { SeededRandom } from './seeded-random.js';
 import type { Findings } from './findings.js';
 
-/** A process may be stopped for longer than this; the request is then repeated elsewhere. */
-const PATIENCE_MS = 15_000;
+/** A process may be paused for longer than this; the request is then repeated at another one. */
+const REQUEST_TIMEOUT_MS = 15_000;
 
-/** What a request was answered with. */
+/** The answer to a request. */
 export interface Answer {
   status: number;
   body: any;
 }
 
-/** Calls the API as its clients do: any of its processes, and patiently when nobody answers. */
+/** Calls the API as its clients do: at any of its processes, with answers that fail counted and left for a retry. */
 export class Callers {
   /** Requests without a useful answer: refused connections, lost ones, 503, 429. */
   unanswered = 0;
 
   constructor(
     private readonly urls: string[],
-    private readonly dice: Dice,
+    private readonly random: SeededRandom,
     private readonly findings: Findings,
   ) {}
 
-  /** @returns null if there was no answer, or one that says to come again */
+  /** @returns null if there was no answer, or one that asks for a retry */
   async ask(source: string, path: string, init: RequestInit = {}): Promise<Answer | null> {
     const answer = await this.tryToAsk(source, path, init).catch(() => null);
     if (answer === null || answer.status === 429 || answer.status === 503) {
@@ -52,7 +52,7 @@ export class Callers {
   async abort(source: string, path: string, body: Buffer, headers: Record<string, string>): Promise<void> {
     const options = { method: 'POST', headers: { ...headers, 'X-Source': source, 'Content-Length': body.length } };
     await new Promise<void>((resolve) => {
-      const upload = request(new URL(path, this.dice.pick(this.urls)), options, (response) => response.resume());
+      const upload = request(new URL(path, this.random.pick(this.urls)), options, (response) => response.resume());
       upload.on('error', () => resolve());
       upload.on('close', () => resolve());
       upload.write(body.subarray(0, Math.floor(body.length / 2)), () => setTimeout(() => upload.destroy(), 50));
@@ -61,10 +61,10 @@ export class Callers {
   }
 
   private async tryToAsk(source: string, path: string, init: RequestInit): Promise<Answer> {
-    const response = await fetch(new URL(path, this.dice.pick(this.urls)), {
+    const response = await fetch(new URL(path, this.random.pick(this.urls)), {
       ...init,
       headers: { ...(init.headers as Record<string, string>), 'X-Source': source },
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
     return { status: response.status, body: await response.json() };
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Callers } from './callers.js';
 import { Database } from './database.js';
-import { Dice } from './dice.js';
+import { SeededRandom } from './seeded-random.js';
 import { Faults } from './faults.js';
 import { Findings } from './findings.js';
 import { freePorts } from './free-ports.js';
@@ -16,11 +16,11 @@ import { Operator } from './operator.js';
 import { type QueueBackend, queueInPostgres, queueInRedis } from './queue-backends.js';
 import { RecoveryWatch } from './recovery-watch.js';
 import type { Outcome } from './report.js';
-import { Submitter, type Surroundings } from './submitter.js';
+import { Submitter, type RunContext } from './submitter.js';
 import { TornReadReader } from './torn-read-reader.js';
-import { World } from './world.js';
+import { Availability } from './availability.js';
 
-/** What is asked of a run. */
+/** The options of a run. */
 export interface RunOptions {
   minutes: number;
   seed: number;
@@ -29,19 +29,19 @@ export interface RunOptions {
 
 const ROLES: Role[] = ['api', 'api', 'worker', 'worker'];
 
-/** One line has one sender, or two that do not know of each other. */
+/** Senders of each line (source and resource): one, or two that do not know of each other. */
 const MARKED = 'marked';
 const RANDOM: Record<string, number> = { alone: 1, another: 1, crowded: 2 };
 
-/** After the last fault, all that was accepted comes to its end within this. */
+/** All accepted jobs must have ended this long after the last fault. */
 const REST_LIMIT_MS = 180_000;
 
-/** One run: the server's processes, those who use them, what breaks them, and who watches. */
+/** One run: the server's processes, their users, the faults, and the checks. */
 export class ChaosRun {
-  private readonly world = new World();
+  private readonly availability = new Availability();
   private readonly findings: Findings;
   private readonly ledger = new Ledger();
-  private readonly dice: Dice;
+  private readonly random: SeededRandom;
   private readonly members: Member[] = [];
   private database!: Database;
   private queue!: QueueBackend;
@@ -53,24 +53,24 @@ export class ChaosRun {
     private readonly folder: string,
     log: (line: string) => void,
   ) {
-    this.dice = new Dice(options.seed);
+    this.random = new SeededRandom(options.seed);
     this.findings = new Findings((line) => {
       log(line);
       this.note(line);
     });
   }
 
-  /** What happened when, beside the logs of the processes. */
+  /** Writes the time of an event to `events.log`, beside the logs of the processes. */
   private readonly note = (event: string): void => {
     appendFileSync(join(this.folder, 'events.log'), `${new Date().toISOString()} ${event}\n`);
   };
 
-  /** Runs, waits until all rests, and checks everything. */
+  /** Runs, waits until all jobs have ended, and checks everything. */
   async run(): Promise<{ outcome: Outcome; findings: Findings }> {
     await this.start();
-    const { dice, members, findings, watch, world } = this;
-    const [over, restful] = [new AbortController(), new AbortController()];
-    const around: Surroundings = {
+    const { random, members, findings, watch, availability } = this;
+    const [over, finished] = [new AbortController(), new AbortController()];
+    const context: RunContext = {
       callers: this.callers,
       ledger: this.ledger,
       findings,
@@ -78,19 +78,19 @@ export class ChaosRun {
       over: over.signal,
     };
     const reader = new TornReadReader(MARKED, this.callers, findings);
-    const operator = new Operator(Object.keys(RANDOM), dice.named('operator'), around);
-    const faults = new Faults(members, this.database, this.queue, { world, watch, findings, note: this.note });
-    const watching = Promise.all([watch.run(restful.signal), reader.run(restful.signal)]);
+    const operator = new Operator(Object.keys(RANDOM), random.named('operator'), context);
+    const faults = new Faults(members, this.database, this.queue, { availability, watch, findings, note: this.note });
+    const watching = Promise.all([watch.run(finished.signal), reader.run(finished.signal)]);
     const limit = delay(this.options.minutes * 60_000).then(() => over.abort());
-    const actors = [...this.submitters(around).map((one) => one.run()), operator.run()];
-    await Promise.all([limit, faults.run(dice.named('faults'), over.signal), ...actors]);
-    await this.comeToRest(operator);
-    restful.abort();
+    const actors = [...this.submitters(context).map((submitter) => submitter.run()), operator.run()];
+    await Promise.all([limit, faults.run(random.named('faults'), over.signal), ...actors]);
+    await this.waitForJobs(operator);
+    finished.abort();
     await watching;
     return { outcome: await this.check(faults, reader), findings };
   }
 
-  /** Ends all that was started, however far that came. */
+  /** Stops everything that was started, also after a failed start. */
   async stop(): Promise<void> {
     await Promise.all(this.members.map((member) => member.stopForGood()));
     await this.queue?.close();
@@ -98,21 +98,22 @@ export class ChaosRun {
   }
 
   private async start(): Promise<void> {
-    const { world, options, folder } = this;
-    this.database = await Database.start(folder, world);
-    this.queue = options.backend === 'redis' ? await queueInRedis(world) : queueInPostgres(this.database, world);
-    this.watch = new RecoveryWatch(this.database.url, world, this.findings, this.note);
-    const ports = await freePorts(ROLES.length, new Dice(process.pid));
+    const { availability, options, folder } = this;
+    this.database = await Database.start(folder, availability);
+    this.queue =
+      options.backend === 'redis' ? await queueInRedis(availability) : queueInPostgres(this.database, availability);
+    this.watch = new RecoveryWatch(this.database.url, availability, this.findings, this.note);
+    const ports = await freePorts(ROLES.length, new SeededRandom(process.pid));
     for (const [place, role] of ROLES.entries()) {
       const settings = { ...this.settings(), ROLE: role, PORT: String(ports[place]) };
-      this.members.push(new Member(`${role}-${place}`, role, settings, folder, world, this.findings));
+      this.members.push(new Member(`${role}-${place}`, role, settings, folder, availability, this.findings));
     }
     const urls = ports.slice(0, ROLES.lastIndexOf('api') + 1).map((port) => `http://127.0.0.1:${port}`);
-    this.callers = new Callers(urls, this.dice.named('callers'), this.findings);
+    this.callers = new Callers(urls, this.random.named('callers'), this.findings);
     await Promise.all(this.members.map((member) => member.start()));
   }
 
-  /** As an installation would have them, but for attempts: what breaks here every few seconds breaks there never. */
+  /** As in an installation, except for the attempts: no installation has a fault every few seconds. */
   private settings(): Record<string, string> {
     return {
       ...this.queue.settings,
@@ -122,15 +123,15 @@ export class ChaosRun {
       MAX_ATTEMPTS: '100',
       HOST: '127.0.0.1',
       LOG_LEVEL: 'warn',
-      // All callers come from one address, and ask more than one may.
+      // All callers have one address and send more requests than one address may.
       RATE_LIMIT_PER_MINUTE: '0',
     };
   }
 
-  private submitters(around: Surroundings): Submitter[] {
+  private submitters(context: RunContext): Submitter[] {
     const resources: Line['resource'][] = ['patients', 'payments'];
     const submitter = (name: string, line: Line, kind: 'marked' | 'random') =>
-      new Submitter(name, line, kind, this.dice.named(name), around);
+      new Submitter(name, line, kind, this.random.named(name), context);
     return resources.flatMap((resource) => [
       submitter(`${MARKED}-${resource}`, { source: MARKED, resource }, 'marked'),
       ...Object.entries(RANDOM).flatMap(([source, senders]) =>
@@ -141,13 +142,13 @@ export class ChaosRun {
     ]);
   }
 
-  private async comeToRest(operator: Operator): Promise<void> {
+  private async waitForJobs(operator: Operator): Promise<void> {
     for (const deadline = Date.now() + REST_LIMIT_MS; Date.now() < deadline; await delay(200)) {
       await operator.clear();
       const unfinished = await this.database.query('select 1 from sync_job where finished_at is null limit 1');
       if (unfinished.length === 0) return;
     }
-    this.findings.add('no rest', `jobs are unfinished ${REST_LIMIT_MS / 1000} s after the last fault`);
+    this.findings.add('unfinished jobs', `jobs are unfinished ${REST_LIMIT_MS / 1000} s after the last fault`);
   }
 
   private async check(faults: Faults, reader: TornReadReader): Promise<Outcome> {

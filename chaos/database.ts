@@ -3,31 +3,31 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.js';
-import type { Dice } from './dice.js';
-import type { World } from './world.js';
+import type { SeededRandom } from './seeded-random.js';
+import type { Availability } from './availability.js';
 
-/** How a postmaster is told to end: https://www.postgresql.org/docs/18/server-shutdown.html */
+/** The signals that stop a postmaster: https://www.postgresql.org/docs/18/server-shutdown.html */
 const SIGNALS = { fast: 'SIGINT', immediate: 'SIGQUIT', kill: 'SIGKILL' } as const;
 export type Shutdown = keyof typeof SIGNALS;
 
-/** After a crash it replays what it has written; the launcher's own pause before a start is up to 5 s. */
+/** After a crash PostgreSQL replays its write-ahead log; the launcher waits up to 5 s before it starts it again. */
 const BACK_LIMIT_MS = 120_000;
 const POLL_MS = 50;
 
-/** PostgreSQL with its durability on, which the launcher starts again on the same port whenever it dies. */
+/** PostgreSQL with its durability on, which the launcher starts again on the same port whenever it ends. */
 export class Database {
   private constructor(
     private readonly server: EmbeddedPostgres,
-    private readonly world: World,
+    private readonly availability: Availability,
   ) {}
 
-  static async start(folder: string, world: World): Promise<Database> {
+  static async start(folder: string, availability: Availability): Promise<Database> {
     const server = await startEmbeddedPostgres({
       dataDir: join(folder, 'data'),
       settings: { max_connections: '200' },
       log: (line) => appendFileSync(join(folder, 'launcher.log'), `${new Date().toISOString()} ${line}\n`),
     });
-    return new Database(server, world);
+    return new Database(server, availability);
   }
 
   get url(): string {
@@ -51,10 +51,10 @@ export class Database {
     }
   }
 
-  /** Ends the postmaster, and waits until the next one takes connections. */
+  /** Stops the postmaster, and waits until the next one accepts connections. */
   async restart(how: Shutdown): Promise<void> {
     const old = await this.postmaster();
-    this.world.isDatabaseAway = true;
+    this.availability.isDatabaseAway = true;
     process.kill(old, SIGNALS[how]);
     const deadline = Date.now() + BACK_LIMIT_MS;
     for (;;) {
@@ -63,10 +63,10 @@ export class Database {
       if (Date.now() > deadline) throw new Error('PostgreSQL did not come back');
       await delay(POLL_MS);
     }
-    this.world.isDatabaseAway = false;
+    this.availability.isDatabaseAway = false;
   }
 
-  /** Breaks connections of the product, those that listen among them. */
+  /** Terminates connections of the product, also those that LISTEN. */
   async terminateBackends(which: string, choose: () => boolean): Promise<void> {
     const backends = await this.query<{ pid: number }>(
       `select pid from pg_stat_activity where application_name ~ $1 and backend_type = 'client backend' order by pid`,
@@ -76,10 +76,10 @@ export class Database {
     await this.query('select pg_terminate_backend(pid) from unnest($1::int[]) pid', [chosen]);
   }
 
-  /** Any share of them, at least a few. */
-  terminateSome(dice: Dice): Promise<void> {
-    const share = dice.pick([0.2, 0.5, 1]);
-    return this.terminateBackends('^counterpart', () => dice.isLucky(share));
+  /** Terminates a random share of them. */
+  terminateSome(random: SeededRandom): Promise<void> {
+    const share = random.pick([0.2, 0.5, 1]);
+    return this.terminateBackends('^counterpart', () => random.chance(share));
   }
 
   stop(): Promise<void> {

@@ -1,15 +1,15 @@
 import { createServer } from 'node:net';
-import type { Dice } from './dice.js';
+import type { SeededRandom } from './seeded-random.js';
 
-/** Below the range from which systems take the ports of outgoing connections: a process that is away must find its port free. */
+/** Below the ephemeral ports, which outgoing connections take: a process that is started again must find its port free. */
 const FIRST = 20_000;
 const LAST = 31_999;
 
-/** Ports on 127.0.0.1 that nobody listens on. */
-export async function freePorts(count: number, dice: Dice): Promise<number[]> {
+/** Ports on 127.0.0.1 on which no process listens. */
+export async function freePorts(count: number, random: SeededRandom): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) {
-    const port = dice.between(FIRST, LAST);
+    const port = random.between(FIRST, LAST);
     if (await isFree(port)) ports.add(port);
   }
   return [...ports];

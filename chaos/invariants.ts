@@ -3,8 +3,8 @@ import type { Database } from './database.js';
 import type { Findings } from './findings.js';
 import type { Ledger } from './ledger.js';
 
-/** What must be nowhere once all rests: each counts what is wrong. */
-const NOWHERE: Record<string, string> = {
+/** Rules for the stored data once all jobs have ended: each query counts the violations. */
+const VIOLATIONS: Record<string, string> = {
   'patients whose total is not the sum of their payments': `
     select count(*) from patient p left join (
       select patient_id, sum(amount) as total, count(*) as items from payment where deleted_at is null group by 1) own
@@ -52,23 +52,23 @@ const NOWHERE: Record<string, string> = {
   'temporary files': `select count(*) from pg_ls_tmpdir()`,
 };
 
-/** What may be there for a moment, and must be gone soon. */
-const SOON_NOWHERE: Record<string, string> = {
+/** What may exist for a moment and must be gone soon. */
+const SOON_GONE: Record<string, string> = {
   'advisory locks': `select count(*) from pg_locks where locktype = 'advisory'`,
-  'transactions that nobody ends': `
+  'transactions that stay open': `
     select count(*) from pg_stat_activity where state like 'idle in transaction%'
        and state_change < clock_timestamp() - interval '2 seconds'`,
 };
 
 const SOON_MS = 15_000;
 
-/** What interrupted uploads and jobs leave for the cleaner, which takes it after two hours and a minute respectively. */
+/** What interrupted uploads and jobs leave for the cleaner, which deletes it after two hours and a minute respectively. */
 export interface Leftovers {
   uploads: number;
   stagingTables: number;
 }
 
-/** Holds what is stored against the rules that it must obey, whatever was sent. */
+/** Checks the stored data against rules that hold whatever was sent. */
 export async function checkInvariants(
   database: Database,
   models: Map<string, MirrorModel>,
@@ -76,11 +76,11 @@ export async function checkInvariants(
   findings: Findings,
 ): Promise<Leftovers> {
   const count = async (sql: string) => Number((await database.query<{ count: string }>(sql))[0]?.count);
-  for (const [what, sql] of Object.entries(NOWHERE)) {
+  for (const [what, sql] of Object.entries(VIOLATIONS)) {
     const found = await count(sql);
     if (found > 0) findings.add('invariant', `${found} ${what}`);
   }
-  for (const [what, sql] of Object.entries(SOON_NOWHERE)) {
+  for (const [what, sql] of Object.entries(SOON_GONE)) {
     let found = await count(sql);
     for (const deadline = Date.now() + SOON_MS; found > 0 && Date.now() < deadline; found = await count(sql));
     if (found > 0) findings.add('invariant', `${found} ${what}`);
@@ -93,7 +93,7 @@ export async function checkInvariants(
   return { uploads, stagingTables };
 }
 
-/** Payments without their patient are kept, and shown to nobody. */
+/** Payments without their patient are stored but hidden. */
 async function checkUnresolved(database: Database, models: Map<string, MirrorModel>, findings: Findings) {
   const rows = await database.query<{ source: string; unresolved: number }>(
     `select source.name as source, count(payment.id)::int as unresolved

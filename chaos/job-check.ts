@@ -4,7 +4,7 @@ import type { Findings } from './findings.js';
 import type { Accepted, Ledger } from './ledger.js';
 import { recordsOf } from './records.js';
 
-/** The server's processes get the guard that the model has. */
+/** The server's processes have the same deletion guard as the model. */
 export const GUARD_SETTINGS = {
   DELETE_GUARD_ROWS: String(GUARD.rows),
   DELETE_GUARD_PERCENT: String(GUARD.percent),
@@ -24,7 +24,7 @@ interface JobRow {
   error: { code: string } | null;
   counts: Record<string, number>;
   replayOf: string | null;
-  /** When it took effect: among all jobs of a source that touched the mirror no two at the same time. */
+  /** When it took effect: no two jobs of a source that changed the mirror have the same time. */
   effectAt: Date;
   errors: number;
 }
@@ -36,10 +36,10 @@ const JOBS = `
     from sync_job job join source on source.id = job.source_id
    order by source.name, resource, seq`;
 
-/** Holds every job against what was promised and, if it took effect, against what the model says it must have come to. */
+/** Checks every job against what was promised to its sender and, if it took effect, against the result of the model. */
 export class JobCheck {
   readonly byStatus: Record<string, number> = {};
-  /** Completed ones that somebody had to approve. */
+  /** Completed jobs that had to be approved. */
   approved = 0;
   readonly models = new Map<string, MirrorModel>();
 
@@ -48,7 +48,7 @@ export class JobCheck {
     private readonly findings: Findings,
   ) {}
 
-  /** To be called once all jobs rest. Leaves a model for each source, at its end. */
+  /** To be called once all jobs have ended. Leaves a model of each source in its final state. */
   async run(database: Database): Promise<void> {
     const jobs = await database.query<JobRow>(JOBS);
     const known = jobs.filter((job) => this.isPromised(job));
@@ -76,7 +76,7 @@ export class JobCheck {
     return false;
   }
 
-  /** Whatever was answered before another was sent has the lower number; effects come in the order of the numbers. */
+  /** A job that was accepted before another one was sent has the lower number; effects come in the order of the numbers. */
   private checkOrder(jobs: JobRow[]): void {
     for (const line of Map.groupBy(jobs, ({ source, resource }) => `${source} ${resource}`).values()) {
       let earliest: { jobId: string; answeredAt: number } | null = null;
@@ -106,13 +106,13 @@ export class JobCheck {
     const isBroken = this.ledger.accepted.get(id)?.plan.isBroken ?? false;
     if (status === 'failed' && !isBroken) bad(`with ${error?.code}, though its snapshot is good`);
     if (status === 'completed' && isBroken) bad('though its snapshot is broken');
-    if (status === 'cancelled' && !this.ledger.mayHave(id, 'cancel')) bad('nobody cancelled it');
-    if (status === 'rejected' && !this.ledger.mayHave(id, 'reject')) bad('nobody rejected it');
+    if (status === 'cancelled' && !this.ledger.mayHave(id, 'cancel')) bad('no operator cancelled it');
+    if (status === 'rejected' && !this.ledger.mayHave(id, 'reject')) bad('no operator rejected it');
     if (status === 'superseded' && !jobs.some((other) => supersedes(other, job))) bad('nothing newer supersedes it');
     if (status === 'failed' && job.errors > 0) bad(`it left ${job.errors} errors of records`);
   }
 
-  /** Gives the job to the model, which must come to the same; a job that the guard holds needs an approval. */
+  /** Gives the job to the model, which must have the same result; a job that the guard holds needs an approval. */
   private checkEffect(job: JobRow): void {
     const { plan, options, line } = this.ledger.accepted.get(job.id) as Accepted;
     const model = this.modelOf(line.source);
@@ -124,7 +124,7 @@ export class JobCheck {
       model.decide(expected, 'approve');
       this.approved += 1;
     }
-    // The model keeps its jobs, but has no more need of their records.
+    // The model keeps its jobs, but needs their records no longer.
     expected.records = [];
     for (const [name, count] of Object.entries(expected.counts ?? {})) {
       if (job.counts[name] === count) continue;

@@ -7,7 +7,7 @@ export interface Line {
   resource: ResourceName;
 }
 
-/** A promise: the server has answered that it will do this. */
+/** An accepted snapshot: the server has promised to process it. */
 export interface Accepted {
   jobId: string;
   line: Line;
@@ -18,10 +18,10 @@ export interface Accepted {
   answeredAt: number;
 }
 
-/** What was sent, promised and decided: all that the mirror may depend on. */
+/** What was sent, accepted and decided: all that the mirror may depend on. */
 export class Ledger {
   readonly accepted = new Map<string, Accepted>();
-  /** Requests that had to be sent again, as no answer had come. */
+  /** Requests that were sent again, as no answer had come. */
   repeated = 0;
   /** Uploads that were broken off on purpose. */
   aborted = 0;
@@ -32,7 +32,7 @@ export class Ledger {
     this.accepted.set(promise.jobId, promise);
   }
 
-  /** Noted before it is sent: its answer may be lost, its effect need not be. */
+  /** Recorded before it is sent: it may take effect though its answer is lost. */
   tryToDecide(jobId: string, decision: Decision): void {
     this.decisions.set(jobId, (this.decisions.get(jobId) ?? new Set()).add(decision));
   }
@@ -41,12 +41,12 @@ export class Ledger {
     return this.decisions.get(jobId)?.has(decision) ?? false;
   }
 
-  /** A replay has no key under which it could be repeated: without an answer nobody knows whether there is a job. */
+  /** A replay has no key under which it could be repeated: if its answer is lost, a job may exist or not. */
   loseReplay(originalId: string): void {
     this.unansweredReplays.set(originalId, (this.unansweredReplays.get(originalId) ?? 0) + 1);
   }
 
-  /** Takes a job for a replay whose answer was lost. @returns whether there is such a one */
+  /** Assigns a job to a replay whose answer was lost. @returns whether there was one */
   adoptReplay(jobId: string, originalId: string): boolean {
     const original = this.accepted.get(originalId);
     const unanswered = this.unansweredReplays.get(originalId) ?? 0;

@@ -9,7 +9,7 @@ import { Sender } from '../bench/sender.js';
 import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.js';
 import { ServerProcess } from '../test/setup/server-process.js';
 
-// One long job whose worker is killed again and again, and what others notice of it meanwhile.
+// One long job whose worker is killed several times, and the latency of another source's small jobs meanwhile.
 
 const POLL_MS = 20;
 
@@ -58,7 +58,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** The first time in mid-staging, then ever later in the reconciliation. */
+/** First in the middle of staging, then later and later in the reconciliation. */
 async function killWorkers(jobId: string): Promise<void> {
   for (let kill = 0; kill < kills; kill += 1) {
     if (kill === 0) await until(jobId, `(status = 'staging' and percent >= 30) or status = 'completed'`);
@@ -73,7 +73,7 @@ async function killWorkers(jobId: string): Promise<void> {
   }
 }
 
-/** One after the other, with nothing in between; those that a kill delays are in the figures too. */
+/** One after the other, with 100 ms in between; jobs that a kill delays are in the figures too. */
 async function sendSmallJobs(over: AbortSignal): Promise<number[]> {
   const latencies: number[] = [];
   for (let n = 0; !over.aborted; n += 1) {

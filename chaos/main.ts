@@ -14,7 +14,7 @@ const { values } = parseArgs({
 });
 const options = readOptions();
 const folder = mkdtempSync(join(tmpdir(), 'counterpart-chaos-'));
-// The database's own user has to get through.
+// PostgreSQL runs as a user of its own, which has to reach its data.
 chmodSync(folder, 0o755);
 const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`);
 const run = new ChaosRun(options, folder, log);
@@ -30,11 +30,11 @@ try {
   await end(1);
 }
 
-/** The logs and the database's files stay where something was found. */
+/** The logs and the database's files are kept if there was a finding. */
 async function end(code: number): Promise<void> {
   await run.stop();
   if (code === 0) rmSync(folder, { recursive: true, force: true });
-  else log(`what the processes said, and the data, are in ${folder}`);
+  else log(`the logs of the processes and the data are in ${folder}`);
   process.exit(code);
 }
 

@@ -2,21 +2,21 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Exit, ServerProcess } from '../test/setup/server-process.js';
 import type { Findings } from './findings.js';
-import type { World } from './world.js';
+import type { Availability } from './availability.js';
 
-/** As the contract has it: SIGTERM, then an exit with 0 within so many seconds. */
+/** The contract's limit: after SIGTERM a process exits with 0 within 20 s. */
 const STOP_LIMIT_MS = 20_000;
 
-/** A process that cannot start, as the database is away, is started again by whoever looks after it. */
+/** The pause before a process that could not start, because the database was away, is started again. */
 const RESTART_PAUSE_MS = 300;
 
 export type Role = 'api' | 'worker';
 
-/** One process of the server: always the same role and port, however often it dies. */
+/** One process of the server, which keeps its role and port however often it is restarted. */
 export class Member {
-  /** Whether a fault is at work on it; it is left alone by others then. */
+  /** Whether a fault is in progress on it; other faults leave it alone then. */
   isBusy = false;
-  /** Starts that did not get as far as listening. */
+  /** Starts that failed before the process listened. */
   failedStarts = 0;
   private server: ServerProcess | null = null;
   private isWanted = true;
@@ -27,7 +27,7 @@ export class Member {
     readonly role: Role,
     private readonly settings: Record<string, string>,
     logFolder: string,
-    private readonly world: World,
+    private readonly availability: Availability,
     private readonly findings: Findings,
   ) {
     this.log = createWriteStream(`${logFolder}/${name}.log`, { flags: 'a' });
@@ -37,7 +37,7 @@ export class Member {
     return this.server !== null;
   }
 
-  /** Starts it and keeps on until it listens, or nobody wants it any more. */
+  /** Starts it, again and again until it listens or the run is over. */
   async start(): Promise<void> {
     while (this.isWanted) {
       let spawned: ServerProcess | null = null;
@@ -48,7 +48,7 @@ export class Member {
         });
         if (!this.isWanted) return server.signal('SIGKILL');
         this.server = server;
-        if (this.role === 'worker') this.world.workers.add(this.name);
+        if (this.role === 'worker') this.availability.workers.add(this.name);
         void server.exited.then((exit) => this.onExit(server, exit));
         return;
       } catch {
@@ -60,14 +60,14 @@ export class Member {
   }
 
   async kill(): Promise<void> {
-    const server = this.giveUp();
+    const server = this.release();
     server?.signal('SIGKILL');
     await server?.exited;
   }
 
-  /** A polite stop, which is to be obeyed in time. @returns milliseconds */
+  /** Stops it with SIGTERM, and reports a stop that is late or not clean. @returns milliseconds */
   async terminate(): Promise<number> {
-    const server = this.giveUp();
+    const server = this.release();
     if (!server) return 0;
     const start = performance.now();
     server.signal('SIGTERM');
@@ -84,36 +84,36 @@ export class Member {
     return performance.now() - start;
   }
 
-  /** Stops it in the middle of whatever it does, and lets it go on after a while as if nothing had been. */
+  /** Suspends it in the middle of its work (SIGSTOP), and resumes it after a while. */
   async pause(milliseconds: number): Promise<void> {
     const { server } = this;
     if (!server) return;
-    this.world.workers.delete(this.name);
+    this.availability.workers.delete(this.name);
     server.signal('SIGSTOP');
     await delay(milliseconds);
     server.signal('SIGCONT');
-    if (this.role === 'worker' && this.server === server) this.world.workers.add(this.name);
+    if (this.role === 'worker' && this.server === server) this.availability.workers.add(this.name);
   }
 
-  /** For the end of the run. */
+  /** At the end of the run. */
   async stopForGood(): Promise<void> {
     this.isWanted = false;
     await this.terminate();
     this.log.end();
   }
 
-  /** From here on its end is no surprise, and it is no worker to count on. */
-  private giveUp(): ServerProcess | null {
+  /** From here on its exit is expected, and it does not count as an available worker. */
+  private release(): ServerProcess | null {
     const { server } = this;
     this.server = null;
-    this.world.workers.delete(this.name);
+    this.availability.workers.delete(this.name);
     return server;
   }
 
   private onExit(server: ServerProcess, { code, signal }: Exit): void {
     if (this.server !== server) return;
-    this.giveUp();
-    this.findings.add('died', `${this.name} (${server.pid}) ended by itself with ${code ?? signal}`);
+    this.release();
+    this.findings.add('unexpected exit', `${this.name} (${server.pid}) ended by itself with ${code ?? signal}`);
     void this.start();
   }
 }

@@ -5,7 +5,7 @@ import type { Findings } from './findings.js';
 
 const ATTEMPTS = 20;
 
-/** Compares what callers see of a source with the model, row by row. @returns the rows that were compared */
+/** Compares what callers see of a source with the model, row by row. @returns the number of rows compared */
 export async function checkMirror(
   source: string,
   model: MirrorModel,
@@ -43,7 +43,7 @@ async function listOf(resource: string, source: string, callers: Callers): Promi
   throw new Error(`the list of ${resource} was not answered ${ATTEMPTS} times`);
 }
 
-/** Tells the id of the first row that differs, and how many do. */
+/** Reports the id of the first row that differs, and how many do. */
 function compare(what: string, actual: string[], expected: string[], findings: Findings): void {
   const [is, shouldBe] = [new Set(actual), new Set(expected)];
   const wrong = actual.filter((row) => !shouldBe.has(row)).map(idOf);

@@ -1,15 +1,15 @@
 import { gzipSync } from 'node:zlib';
 import { money, type ModelRecord } from '../test/contract/mirror-model.js';
-import { Dice } from './dice.js';
+import { SeededRandom } from './seeded-random.js';
 import type { SnapshotPlan } from './snapshot-plan.js';
 
-/** Patients that every marked snapshot holds, so that the marked payments never lack theirs. */
+/** Patients that every marked snapshot holds, so that marked payments always have their patient. */
 export const STEADY = 20;
 
 /** Ids that marked snapshots choose from: a page of 1000 shows all of a snapshot's rows. */
 const MARKED_IDS = 880;
 
-/** What a marked snapshot holds: two thirds of the ids, others each time. */
+/** The ids of a marked snapshot: two thirds of them, different ones each time. */
 export function markedIds(marker: number): string[] {
   const ids: string[] = [];
   for (let place = 0; place < MARKED_IDS; place += 1) {
@@ -23,7 +23,7 @@ export function markedParent(id: string): string {
   return `m${String(Number(id.slice(1)) % STEADY).padStart(4, '0')}`;
 }
 
-/** A plan's records and what they mean; the same for the same plan. */
+/** A plan's records and their meaning to the model; the same for the same plan. */
 export function recordsOf(plan: SnapshotPlan): ModelRecord[] {
   const isPatients = plan.resource === 'patients';
   if (plan.kind === 'marked') {
@@ -33,14 +33,14 @@ export function recordsOf(plan: SnapshotPlan): ModelRecord[] {
         : payment(id, markedParent(id), BigInt(plan.seed) * 10_000n, false),
     );
   }
-  return randomRecords(plan, new Dice(plan.seed));
+  return randomRecords(plan, new SeededRandom(plan.seed));
 }
 
 /** The request's body and what its headers say of it. */
 export function bodyOf(plan: SnapshotPlan): { body: Buffer<ArrayBuffer>; headers: Record<string, string> } {
   const records = recordsOf(plan).map(({ sent }) => JSON.stringify(sent));
   const isNdjson = plan.format === 'ndjson';
-  // An empty body is refused at the door; only an array can be empty.
+  // An empty body is refused at its upload; only an array can be empty.
   const text = isNdjson && records.length > 0 ? records.join('\n') : `[${records.join(',')}]`;
   const whole = Buffer.from(plan.isBroken ? `${text.slice(0, -1)}{"externalId":` : text);
   const headers: Record<string, string> = {
@@ -50,25 +50,27 @@ export function bodyOf(plan: SnapshotPlan): { body: Buffer<ArrayBuffer>; headers
   return { body: gzipSync(whole), headers: { ...headers, 'Content-Encoding': 'gzip' } };
 }
 
-function randomRecords(plan: SnapshotPlan, dice: Dice): ModelRecord[] {
+function randomRecords(plan: SnapshotPlan, random: SeededRandom): ModelRecord[] {
   const records: ModelRecord[] = [];
   const add = (id: string) => {
-    const isUnusual = dice.isLucky(1 / plan.changeOneIn);
-    records.push(plan.resource === 'patients' ? somePatient(id, isUnusual, dice) : somePayment(id, isUnusual, dice));
+    const isUnusual = random.chance(1 / plan.changeOneIn);
+    records.push(
+      plan.resource === 'patients' ? somePatient(id, isUnusual, random) : somePayment(id, isUnusual, random),
+    );
   };
   for (let place = 0; place < plan.ids; place += 1) {
     const id = `r${place}`;
-    if (dice.isLucky(1 / plan.skipOneIn)) continue;
-    // Not the first one: NDJSON that begins with no object is refused at the door.
-    if (plan.isFaulty && records.length > 0 && dice.isLucky(0.02)) records.push(rejected(id, plan, dice));
+    if (random.chance(1 / plan.skipOneIn)) continue;
+    // Not the first one: NDJSON that does not begin with an object is refused at its upload.
+    if (plan.isFaulty && records.length > 0 && random.chance(0.02)) records.push(rejected(id, plan, random));
     else add(id);
-    if (plan.isFaulty && dice.isLucky(0.02)) add(`r${dice.between(0, place)}`);
+    if (plan.isFaulty && random.chance(0.02)) add(`r${random.between(0, place)}`);
   }
   return records;
 }
 
-function rejected(id: string, { resource }: SnapshotPlan, dice: Dice): ModelRecord {
-  if (dice.isLucky(0.2)) return { sent: [id], key: null, value: null, code: 'not_an_object' };
+function rejected(id: string, { resource }: SnapshotPlan, random: SeededRandom): ModelRecord {
+  if (random.chance(0.2)) return { sent: [id], key: null, value: null, code: 'not_an_object' };
   const sent =
     resource === 'patients'
       ? { externalId: id, firstName: null, lastName: 'Tell' }
@@ -76,16 +78,16 @@ function rejected(id: string, { resource }: SnapshotPlan, dice: Dice): ModelReco
   return { sent, key: id, value: null, code: 'invalid_record' };
 }
 
-function somePatient(id: string, isUnusual: boolean, dice: Dice): ModelRecord {
-  const firstName = isUnusual ? `Ann ${dice.between(0, 999)}` : 'Bob\t\\N';
-  return patient(id, isUnusual ? 'Gessler' : 'Tell', firstName, isUnusual && dice.isLucky(0.5) ? 'M.' : null);
+function somePatient(id: string, isUnusual: boolean, random: SeededRandom): ModelRecord {
+  const firstName = isUnusual ? `Ann ${random.between(0, 999)}` : 'Bob\t\\N';
+  return patient(id, isUnusual ? 'Gessler' : 'Tell', firstName, isUnusual && random.chance(0.5) ? 'M.' : null);
 }
 
-/** Some of them belong to patients that no snapshot holds, more to such as are not there yet. */
-function somePayment(id: string, isUnusual: boolean, dice: Dice): ModelRecord {
-  const parent = dice.isLucky(0.01) ? 'nobody' : `r${Number(id.slice(1)) % 1_500}`;
-  const amount = isUnusual ? BigInt(dice.between(-5_000_000, 50_000_000)) : 12_300n;
-  return payment(id, parent, amount, dice.isLucky(0.5));
+/** Some belong to patients that no snapshot holds, more to patients that may arrive later. */
+function somePayment(id: string, isUnusual: boolean, random: SeededRandom): ModelRecord {
+  const parent = random.chance(0.01) ? 'nobody' : `r${Number(id.slice(1)) % 1_500}`;
+  const amount = isUnusual ? BigInt(random.between(-5_000_000, 50_000_000)) : 12_300n;
+  return payment(id, parent, amount, random.chance(0.5));
 }
 
 function patient(id: string, lastName: string, firstName: string, middleName: string | null): ModelRecord {

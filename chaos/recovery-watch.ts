@@ -2,24 +2,24 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { Findings } from './findings.js';
 import type { Line } from './ledger.js';
-import type { World } from './world.js';
+import type { Availability } from './availability.js';
 
 const POLL_MS = 100;
 
-/** As the contract has it: work resumes within so much. */
+/** The contract's limit for work to resume. */
 const RECOVERY_LIMIT_MS = 10_000;
 
-/** Twenty thousand rows take ten seconds where all cores are busy with something else. */
+/** A job of 20,000 rows takes ten seconds where all cores are busy with other work. */
 const LONGEST_TRANSACTION_MS = 60_000;
 
 /**
- * Unfinished jobs; `runs` are those that nothing but time keeps back: under way, or waiting with nothing older of their
- * line unfinished. `look` moves with every sign of work; a hint to the queue is none. `heldSince` is the start of the
- * transaction that has the row locked: whoever locked a row last stands in its `xmax`.
+ * Unfinished jobs. `runs`: it is under way, or waits while nothing older of its source and resource is unfinished.
+ * `progress` differs after every sign of work; a notification in the queue is none. `heldSince` is the start of the
+ * transaction that has the row locked, which a row has as its `xmax`.
  */
 const UNFINISHED = `
   select job.id, source.name as source, job.resource, job.status, job.fence,
-         concat_ws(' ', job.status, job.phase, job.processed, job.percent, job.fence, job.attempts, beat.beat_at) as look,
+         concat_ws(' ', job.status, job.phase, job.processed, job.percent, job.fence, job.attempts, beat.beat_at) as progress,
          job.status in ('staging', 'reconciling') or (job.status = 'queued' and not exists (
            select 1 from sync_job older
             where older.source_id = job.source_id and older.resource = job.resource and older.seq < job.seq
@@ -38,28 +38,28 @@ const SESSIONS = `
          (clock_timestamp() - xact_start)::text as "for", left(regexp_replace(query, '\\s+', ' ', 'g'), 80) as query
     from pg_stat_activity where application_name ~ '^counterpart' and state <> 'idle'`;
 
-interface Glimpse extends Line {
+interface JobState extends Line {
   id: string;
   status: string;
   fence: number;
-  look: string;
+  progress: string;
   runs: boolean;
   heldSince: number | null;
 }
 
 /** When a job moved last, and until when its row was locked since. */
 interface Movement {
-  look: string;
+  progress: string;
   at: number;
   heldUntil: number;
-  isTold: boolean;
+  isReported: boolean;
 }
 
-/** A fault that is over, and the jobs that have not moved since, as they were. */
+/** A fault that is over, and the jobs that have not moved since, with their progress at that time. */
 interface Recovery {
   kind: string;
   since: number;
-  waiting: Map<string, { look: string; isHeld: boolean }>;
+  waiting: Map<string, { progress: string; isHeld: boolean }>;
   /** When the last job that was hit moved. */
   lastMove: number | null;
 }
@@ -68,50 +68,50 @@ interface Recovery {
 export class RecoveryWatch {
   /** Milliseconds by kind of fault. */
   readonly times = new Map<string, number[]>();
-  /** Faults after which nothing was to be done, and such as others overtook. */
+  /** Faults after which there was no work, and faults that were followed by another one before work had resumed. */
   idle = 0;
   overtaken = 0;
-  private unfinishedNow: Glimpse[] = [];
+  private unfinishedNow: JobState[] = [];
   private readonly moved = new Map<string, Movement>();
   private recoveries: Recovery[] = [];
-  private fitSince = Number.POSITIVE_INFINITY;
+  private ableSince = Number.POSITIVE_INFINITY;
   private client: pg.Client | null = null;
 
   constructor(
     private readonly url: string,
-    private readonly world: World,
+    private readonly availability: Availability,
     private readonly findings: Findings,
     private readonly note: (event: string) => void,
   ) {}
 
-  /** Unfinished jobs of a line, at the last look. */
+  /** Unfinished jobs of a line, at the last poll. */
   unfinished(line: Line): number {
     return this.unfinishedNow.filter(({ source, resource }) => source === line.source && resource === line.resource)
       .length;
   }
 
-  /** Begins a measurement: work that was there when the fault struck has to move from now on. */
+  /** Begins a measurement: jobs that were unfinished during the fault have to move from now on. */
   faultEnded(kind: string): void {
     const running = this.unfinishedNow.filter(({ runs }) => runs);
-    const waiting = new Map(running.map(({ id, look }) => [id, { look, isHeld: false }]));
+    const waiting = new Map(running.map(({ id, progress }) => [id, { progress, isHeld: false }]));
     if (waiting.size === 0) this.idle += 1;
-    else if (!this.world.isFit) this.overtaken += 1;
+    else if (!this.availability.canWork) this.overtaken += 1;
     else this.recoveries.push({ kind, since: Date.now(), waiting, lastMove: null });
   }
 
   async run(over: AbortSignal): Promise<void> {
     while (!over.aborted) {
       await delay(POLL_MS);
-      const glimpses = await this.look().catch(() => null);
-      if (glimpses) this.unfinishedNow = glimpses;
-      this.judgeFitness(glimpses !== null);
-      if (glimpses) this.follow(glimpses);
+      const states = await this.poll().catch(() => null);
+      if (states) this.unfinishedNow = states;
+      this.judgeAvailability(states !== null);
+      if (states) this.follow(states);
     }
     await this.client?.end().catch(() => undefined);
   }
 
-  /** A new connection whenever the old one was lost. */
-  private async look(): Promise<Glimpse[]> {
+  /** Connects again whenever the connection was lost. */
+  private async poll(): Promise<JobState[]> {
     if (!this.client) {
       const options = { connectionTimeoutMillis: 1_000, query_timeout: 2_000, application_name: 'chaos watch' };
       const client = new pg.Client({ connectionString: this.url, ...options });
@@ -120,7 +120,7 @@ export class RecoveryWatch {
       this.client = client;
     }
     try {
-      return (await this.client.query<Glimpse>(UNFINISHED)).rows;
+      return (await this.client.query<JobState>(UNFINISHED)).rows;
     } catch (error) {
       void this.client?.end().catch(() => undefined);
       this.client = null;
@@ -128,41 +128,41 @@ export class RecoveryWatch {
     }
   }
 
-  /** While something else keeps work back, the product's time stands still; it begins anew when that is over. */
-  private judgeFitness(sees: boolean): void {
-    if (!this.world.isFit) {
+  /** While jobs cannot be worked on no time is measured; it starts again from zero after that. */
+  private judgeAvailability(sees: boolean): void {
+    if (!this.availability.canWork) {
       this.overtaken += this.recoveries.length;
       this.recoveries = [];
     }
-    const isFit = this.world.isFit && sees;
-    this.fitSince = isFit ? Math.min(this.fitSince, Date.now()) : Number.POSITIVE_INFINITY;
+    const canWork = this.availability.canWork && sees;
+    this.ableSince = canWork ? Math.min(this.ableSince, Date.now()) : Number.POSITIVE_INFINITY;
   }
 
-  private follow(glimpses: Glimpse[]): void {
+  private follow(states: JobState[]): void {
     const now = Date.now();
-    const running = new Map(glimpses.filter(({ runs }) => runs).map((glimpse) => [glimpse.id, glimpse]));
+    const running = new Map(states.filter(({ runs }) => runs).map((state) => [state.id, state]));
     for (const id of this.moved.keys()) if (!running.has(id)) this.moved.delete(id);
-    for (const glimpse of running.values()) {
-      const known = this.moved.get(glimpse.id);
-      if (known?.look !== glimpse.look)
-        this.moved.set(glimpse.id, { look: glimpse.look, at: now, heldUntil: 0, isTold: false });
-      else this.judgeStall(glimpse, known, now);
+    for (const state of running.values()) {
+      const known = this.moved.get(state.id);
+      if (known?.progress !== state.progress)
+        this.moved.set(state.id, { progress: state.progress, at: now, heldUntil: 0, isReported: false });
+      else this.judgeStall(state, known, now);
     }
     for (const recovery of this.recoveries) this.measure(recovery, running, now);
     this.recoveries = this.recoveries.filter(({ waiting }) => waiting.size > 0);
   }
 
   /**
-   * A job whose row is locked by a transaction from before the end of the fault is either untouched by the fault, and
-   * then moves when that commits, or a dead worker's, and then goes on waiting. Untouched ones are not measured.
+   * A job whose row is locked by a transaction from before the end of the fault was either not hit by it, and moves when
+   * that transaction commits, or its worker is dead, and it goes on waiting. Jobs that were not hit are not measured.
    */
-  private measure(recovery: Recovery, running: Map<string, Glimpse>, now: number): void {
+  private measure(recovery: Recovery, running: Map<string, JobState>, now: number): void {
     for (const [id, job] of recovery.waiting) {
-      const glimpse = running.get(id);
+      const state = running.get(id);
       const wasHeld = job.isHeld;
-      job.isHeld = typeof glimpse?.heldSince === 'number';
-      const isTakenUp = (glimpse?.heldSince ?? 0) > recovery.since;
-      const hasMoved = glimpse?.look !== job.look;
+      job.isHeld = typeof state?.heldSince === 'number';
+      const isTakenUp = (state?.heldSince ?? 0) > recovery.since;
+      const hasMoved = state?.progress !== job.progress;
       if (!isTakenUp && (job.isHeld || !hasMoved)) continue;
       recovery.waiting.delete(id);
       if (isTakenUp || !wasHeld) recovery.lastMove = now;
@@ -178,14 +178,14 @@ export class RecoveryWatch {
     if (tookMs > RECOVERY_LIMIT_MS) this.findings.add('late recovery', `${tookMs} ms after ${kind}`);
   }
 
-  /** A locked row is being worked on, but not for ever. */
-  private judgeStall(glimpse: Glimpse, known: Movement, now: number): void {
-    const { id, status, fence, source, resource, heldSince } = glimpse;
+  /** A locked row means work in progress, but only up to a limit. */
+  private judgeStall(state: JobState, known: Movement, now: number): void {
+    const { id, status, fence, source, resource, heldSince } = state;
     const isHeld = heldSince !== null;
-    const stalledMs = now - Math.max(known.at, this.fitSince, isHeld ? 0 : known.heldUntil);
+    const stalledMs = now - Math.max(known.at, this.ableSince, isHeld ? 0 : known.heldUntil);
     if (isHeld) known.heldUntil = now;
-    if (stalledMs <= (isHeld ? LONGEST_TRANSACTION_MS : RECOVERY_LIMIT_MS) || known.isTold) return;
-    known.isTold = true;
+    if (stalledMs <= (isHeld ? LONGEST_TRANSACTION_MS : RECOVERY_LIMIT_MS) || known.isReported) return;
+    known.isReported = true;
     this.findings.add(
       'stalled',
       `${id} (${source} ${resource}, ${status}, fence ${fence}${isHeld ? ', locked' : ''}): nothing for ${stalledMs} ms, until ${new Date(now).toISOString()}`,
@@ -193,7 +193,7 @@ export class RecoveryWatch {
     void this.noteSessions();
   }
 
-  /** Who is doing what, and who waits for whom: statements without what they carry. */
+  /** Notes the sessions, their statements (without values), and which one blocks which. */
   private async noteSessions(): Promise<void> {
     const client = new pg.Client({ connectionString: this.url, connectionTimeoutMillis: 1_000, query_timeout: 2_000 });
     client.on('error', () => undefined);
@@ -201,7 +201,7 @@ export class RecoveryWatch {
       await client.connect();
       for (const row of (await client.query(SESSIONS)).rows) this.note(JSON.stringify(row));
     } catch {
-      this.note('the database did not tell who is doing what');
+      this.note('the sessions of the database could not be listed');
     } finally {
       await client.end().catch(() => undefined);
     }

@@ -1,7 +1,7 @@
 import type { Findings } from './findings.js';
 import type { Leftovers } from './invariants.js';
 
-/** What a run came to. */
+/** The result of a run. */
 export interface Outcome {
   seed: number;
   minutes: number;
@@ -35,9 +35,9 @@ export function report(outcome: Outcome, findings: Findings): void {
       `  ${kind}`,
       `${one.length}, ${spread(one)}`,
     ]),
-    ['not measured', `${outcome.idle} with nothing to do, ${outcome.overtaken} overtaken by the next`],
+    ['not measured', `${outcome.idle} with nothing to do, ${outcome.overtaken} overtaken by the next fault`],
     ['stops on SIGTERM', `${outcome.stops.length}, ${spread(outcome.stops)}`],
-    ['starts while something was away', String(outcome.failedStarts)],
+    ['failed starts', String(outcome.failedStarts)],
     ['requests without an answer', String(outcome.unanswered)],
     ['torn or older reads', `${findings.count('torn read') + findings.count('older read')} of ${outcome.reads}`],
     ['lost', `${findings.count('lost')} of ${outcome.accepted}`],
@@ -66,7 +66,7 @@ function spread(milliseconds: number[]): string {
   return `p50 ${seconds(0.5)}, max ${seconds(1)}`;
 }
 
-/** Null of none. */
+/** Null if there are no numbers. */
 function percentile(numbers: number[], share: number): number | null {
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;

@@ -1,19 +1,19 @@
 import type { ResourceName, SnapshotOptions } from '../test/contract/mirror-model.js';
-import type { Dice } from './dice.js';
+import type { SeededRandom } from './seeded-random.js';
 
-/** All that a snapshot's bytes follow from, so that the run need not keep them. */
+/** Everything from which a snapshot's bytes are made, so that the run need not keep them. */
 export interface SnapshotPlan {
   resource: ResourceName;
-  /** Marked ones carry their number in every row; the others are anything. */
+  /** A marked snapshot has its number in every row; a random one has random values. */
   kind: 'marked' | 'random';
-  /** The number of a marked one, the seed of another. */
+  /** The number of a marked snapshot, the seed of a random one. */
   seed: number;
   /** Ids to choose from. */
   ids: number;
   /** One id in so many is left out, and one row in so many has an unusual value. */
   skipOneIn: number;
   changeOneIn: number;
-  /** Whether records that must be rejected are among them. */
+  /** Whether some records must be rejected. */
   isFaulty: boolean;
   /** Whether the document is cut off at its end. */
   isBroken: boolean;
@@ -23,7 +23,7 @@ export interface SnapshotPlan {
 
 const PLAIN = { isFaulty: false, isBroken: false, skipOneIn: 1, changeOneIn: 1, ids: 0 } as const;
 
-/** One snapshot in so many is a large one, whose job takes seconds. */
+/** One snapshot in 30 is a large one, whose job takes seconds. */
 const LARGE_ONE_IN = 30;
 const LARGE_IDS = 20_000;
 const MOST_IDS = 2_000;
@@ -33,25 +33,25 @@ export function markedPlan(resource: ResourceName, marker: number): SnapshotPlan
   return { ...PLAIN, resource, kind: 'marked', seed: marker, isGzip: marker % 4 === 0, format: 'json' };
 }
 
-export function randomPlan(resource: ResourceName, dice: Dice): SnapshotPlan {
+export function randomPlan(resource: ResourceName, random: SeededRandom): SnapshotPlan {
   return {
     resource,
     kind: 'random',
-    seed: dice.between(1, 2 ** 31),
-    ids: dice.isLucky(1 / LARGE_ONE_IN) ? LARGE_IDS : dice.between(0, MOST_IDS),
-    skipOneIn: dice.pick([2, 10, 50, 1_000]),
-    changeOneIn: dice.pick([2, 10, 50, 1_000]),
-    isFaulty: dice.isLucky(0.5),
-    isBroken: dice.isLucky(0.03),
-    isGzip: dice.isLucky(0.3),
-    format: dice.isLucky(0.25) ? 'ndjson' : 'json',
+    seed: random.between(1, 2 ** 31),
+    ids: random.chance(1 / LARGE_ONE_IN) ? LARGE_IDS : random.between(0, MOST_IDS),
+    skipOneIn: random.pick([2, 10, 50, 1_000]),
+    changeOneIn: random.pick([2, 10, 50, 1_000]),
+    isFaulty: random.chance(0.5),
+    isBroken: random.chance(0.03),
+    isGzip: random.chance(0.3),
+    format: random.chance(0.25) ? 'ndjson' : 'json',
   };
 }
 
-export function randomOptions(dice: Dice): SnapshotOptions {
+export function randomOptions(random: SeededRandom): SnapshotOptions {
   return {
-    mode: dice.isLucky(0.4) ? 'full' : 'partial',
-    deletes: dice.weigh({ apply: 2, auto: 5, hold: 1 }),
-    dryRun: dice.isLucky(0.08),
+    mode: random.chance(0.4) ? 'full' : 'partial',
+    deletes: random.weigh({ apply: 2, auto: 5, hold: 1 }),
+    dryRun: random.chance(0.08),
   };
 }

@@ -7,9 +7,9 @@ import { markedIds, markedParent, STEADY } from './records.js';
 const PAUSE_MS = 50;
 
 /**
- * Reads the marked source all the time. One page shows the whole of it, so it must show one snapshot: its rows, no
- * others, all with its number; in the patients' totals one snapshot of payments likewise; and never an older one than
- * was seen before.
+ * Reads the marked source all the time. One page shows the whole source, so it must show exactly the rows of one
+ * snapshot, all with its number; the patients' totals must be those of one snapshot of payments; and no page may show an
+ * older snapshot than an earlier page did.
  */
 export class TornReadReader {
   reads = 0;
@@ -35,7 +35,7 @@ export class TornReadReader {
     const marker = Number(String(patients[0].lastName).slice(1));
     const isWhole = patients.every(({ lastName }) => lastName === `s${marker}`);
     this.judge('patients', marker, isWhole && isSame(patients, markedIds(marker)));
-    // All totals are the number of one snapshot of payments times how many each patient has in it.
+    // Each total is the number of one snapshot of payments, times the patient's payments in it.
     const steady = patients.slice(0, STEADY).filter(({ paymentsCount }) => paymentsCount > 0);
     if (steady.length === 0) return;
     const number = Math.round(Number(steady[0].paymentsTotal) / steady[0].paymentsCount);
@@ -49,7 +49,7 @@ export class TornReadReader {
 
   private async readPayments(): Promise<void> {
     const payments = await this.page('payments');
-    // Before the first patients have arrived none is shown.
+    // None is shown before the first patients have arrived.
     if (!payments || payments.length === 0) return;
     const number = Math.round(Number(payments[0].amount));
     const isWhole = payments.every(({ amount }) => amount === money(BigInt(number) * 10_000n));
@@ -61,7 +61,7 @@ export class TornReadReader {
     const answer = await this.callers.ask(this.source, `/${resource}?limit=1000`);
     if (answer?.status !== 200) return null;
     this.reads += 1;
-    // Rows once seen do not vanish either: no marked snapshot is empty.
+    // Rows that were seen do not vanish either: no marked snapshot is empty.
     if (answer.body.items.length === 0 && askedAt.patients > 0 && resource === 'patients') {
       this.findings.add('torn read', 'no patients at all');
     }

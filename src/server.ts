@@ -20,7 +20,7 @@ import { nameRequest } from './platform/logging.js';
 import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
 import { requestLimits } from './platform/request-limits.js';
 import { resources } from './resources.js';
-import { SYNC_QUEUES } from './sync/jobs/lanes.js';
+import { SYNC_QUEUES } from './sync/jobs/sync-queues.js';
 
 /** What the dashboard shows: the queues of every room that has some. */
 const SHOWN_QUEUES = [SYNC_QUEUES, PAYMENT_QUEUES].flatMap((queues) => Object.values<string>(queues));

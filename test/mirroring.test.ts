@@ -13,7 +13,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   afterAll(() => server.close());
 
-  it('mirrors patients and their payments from the snapshot to the answers', async () => {
+  it('mirrors patients and their payments from their snapshots to the lists', async () => {
     const patients = await server.mirror('/patients', [rick, roy]);
     const payments = await server.mirror('/payments', [
       { externalId: '501', patientId: '5', amount: 4.46 },

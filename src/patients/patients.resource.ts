@@ -24,7 +24,7 @@ export const patients: MirroredResource = {
   },
 };
 
-/** A real calendar day after 1900 and, unless the operator says otherwise, not after today; or null, or absent. */
+/** A real calendar day after 1900 and, unless `FUTURE_BIRTH_DATES=accept`, not after today; or null, or absent. */
 function birthDateField(rules: RecordRules) {
   return field((value) => {
     if (value === undefined || value === null) return null;
@@ -32,7 +32,7 @@ function birthDateField(rules: RecordRules) {
       return new Fault('Date of birth must be a calendar day as YYYY-MM-DD');
     }
     if (Number(value.slice(0, 4)) <= 1900) return new Fault('Date of birth must be after the year 1900');
-    // Days in this notation sort like text.
+    // In this notation days sort as text.
     if (rules.futureBirthDates === 'reject' && value > rules.today) {
       return new Fault('Date of birth cannot be in the future');
     }

@@ -17,12 +17,12 @@ export interface PaymentFilter {
   cursor?: string;
 }
 
-/** Answers questions about the live payments of a source. Unresolved ones are not there until their patient is. */
+/** Queries of the live payments of a source. Unresolved ones are hidden until their patient arrives. */
 @Injectable()
 export class PaymentQueries {
   constructor(private readonly em: EntityManager) {}
 
-  /** By external id. */
+  /** A page in the order of external ids. */
   async list(sourceId: number, filter: PaymentFilter): Promise<Page<PaymentView>> {
     const em = this.em.fork();
     const patient = filter.patient === undefined ? undefined : await this.findPatient(em, sourceId, filter.patient);
@@ -58,7 +58,7 @@ export class PaymentQueries {
   }
 
   private async findPatient(em: EntityManager, sourceId: number, externalId: string): Promise<Patient | null> {
-    // PostgreSQL cannot even be asked for what it cannot store.
+    // PostgreSQL refuses a parameter with a NUL or an unpaired surrogate.
     if (!isStorable(externalId)) return null;
     return em.findOne(Patient, { sourceId, externalId, deletedAt: null });
   }

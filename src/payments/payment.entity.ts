@@ -10,7 +10,7 @@ export class Payment extends MirroredRow {
   @Property({ columnType: 'text collate "C"' })
   patientExternalId!: string;
 
-  /** The live patient with that external id; null while there is none: the payment is unresolved then. */
+  /** The live patient with that external id; null while there is none and the payment is unresolved. */
   @ManyToOne(() => Patient, { ref: true, nullable: true, deleteRule: 'no action', updateRule: 'no action' })
   patient?: Ref<Patient> | null;
 

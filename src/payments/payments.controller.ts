@@ -16,7 +16,7 @@ import { PaymentQueries } from './payment-queries.js';
 import { ListPayments, type PaymentView } from './payment.dto.js';
 import { payments } from './payments.resource.js';
 
-/** Snapshots of payments in, questions about payments out. */
+/** Takes snapshots of payments and answers queries of them. */
 @ApiTags('payments')
 @Controller()
 export class PaymentsController {
@@ -83,7 +83,7 @@ export class PaymentsController {
   }
 }
 
-/** The patient or the payment that a list is asked to be about. */
+/** The patient or the payment to which a list is restricted, as the subject of its audit entry. */
 function filteredSubject({ query }: Request): string | null {
   const { external_id: patient, payment_external_id: payment } = query;
   if (patient !== undefined) return `patients:${String(patient)}`;

@@ -34,7 +34,7 @@ export class PaymentQueue {
   ) {
     for (const queue of [notifications, deadLetters]) {
       // Without a listener BullMQ prints the error with the whole connection to the console.
-      queue.on('error', (error) => this.logger.warn({ err: safeError(error) }, 'the queue has trouble'));
+      queue.on('error', (error) => this.logger.warn({ err: safeError(error) }, 'the queue reported an error'));
     }
   }
 

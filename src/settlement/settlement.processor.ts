@@ -60,7 +60,7 @@ export class SettlementProcessor extends WorkerHost implements OnApplicationBoot
   /** Logs errors of the connection to the queue. BullMQ reconnects by itself. */
   @OnWorkerEvent('error')
   onError(error: unknown): void {
-    this.logger.warn({ err: safeError(error) }, 'the queue has trouble');
+    this.logger.warn({ err: safeError(error) }, 'the queue reported an error');
   }
 }
 

@@ -74,7 +74,7 @@ function readText(value: string, label: string, min: number): string | Fault {
   if (value.length > MAX_CHARACTERS && Array.from(value).length > MAX_CHARACTERS) {
     return new Fault(`${label} must have at most ${MAX_CHARACTERS} characters`);
   }
-  return isStorable(value) ? value : new Fault(`${label} holds a NUL or half a surrogate pair, which is no text`);
+  return isStorable(value) ? value : new Fault(`${label} contains a NUL or an unpaired surrogate`);
 }
 
 /** PostgreSQL refuses NUL, and half a surrogate pair has no UTF-8. */

@@ -30,7 +30,7 @@ export class Sources {
     return row.id;
   }
 
-  /** Before its source is known, a caller stands in no walls yet. */
+  /** Sources are looked up across all of them: that of a request is not known before. */
   private execute<Row>(sql: string, values: unknown[]): Promise<Row[]> {
     return acrossSources(() => this.em.fork().execute<Row[]>(sql, values));
   }

@@ -17,7 +17,7 @@ import { StoredBytes } from './intake/stored-bytes.js';
 import { UploadSlots } from './intake/upload-slots.js';
 import { Cleaner } from './cleaner.js';
 import { JobAnswers } from './jobs/job-answers.js';
-import { JobClaims } from './jobs/job-claims.js';
+import { JobLeases } from './jobs/job-leases.js';
 import { JobQueue } from './jobs/job-queue.js';
 import { JobRescuer } from './jobs/job-rescuer.js';
 import { JobRunner } from './jobs/job-runner.js';
@@ -25,7 +25,7 @@ import { JobWatcher } from './jobs/job-watcher.js';
 import { JobContentsController } from './jobs/job-contents.controller.js';
 import { JobDecisionsController } from './jobs/job-decisions.controller.js';
 import { JobsController } from './jobs/jobs.controller.js';
-import { SYNC_QUEUES } from './jobs/lanes.js';
+import { SYNC_QUEUES } from './jobs/sync-queues.js';
 import { RecordErrorLog } from './jobs/record-error-log.js';
 import { Reverts } from './jobs/reverts.js';
 import { RunningJobs } from './jobs/running-jobs.js';
@@ -55,12 +55,12 @@ const API: Provider[] = [
   RecordErrorLog,
 ];
 
-/** What tells callers about changes. */
+/** What reports changes to callers. */
 const CHANGES: Provider[] = [LogHorizons, MirrorChanges, JobChanges, RowHistory, FeedPages, CommitWatcher, ChangeFeed];
 
 /** What does the work. */
 const WORKER: Provider[] = [
-  JobClaims,
+  JobLeases,
   RunningJobs,
   JobRunner,
   Stager,

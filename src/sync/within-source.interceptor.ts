@@ -7,10 +7,10 @@ import { withinSource } from '../platform/walls.js';
 import { type Want, WANTS } from '../platform/wants.js';
 import { Sources } from './sources.js';
 
-/** What these routes tell is about the process or about all sources; they see to their own walls. */
+/** The answers of these routes are about the process or about all sources; their handlers choose the scope themselves. */
 const BEYOND_SOURCES: Want[] = ['public', 'any', 'ops'];
 
-/** Lets each request stand within the walls of its caller's source, whatever its handler asks of the database. */
+/** Runs each request within its caller's source: whatever its handler asks of the database is about that source. */
 @Injectable()
 export class WithinSource implements NestInterceptor {
   constructor(
@@ -26,7 +26,7 @@ export class WithinSource implements NestInterceptor {
   }
 }
 
-/** A handler begins when it is subscribed to; so that is what has to happen within the walls. */
+/** A handler begins when it is subscribed to; so the subscription has to happen within the source. */
 function handleWithin(sourceId: number, next: CallHandler): Observable<unknown> {
   return new Observable((subscriber) => withinSource(sourceId, () => next.handle().subscribe(subscriber)));
 }

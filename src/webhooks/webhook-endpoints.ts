@@ -5,7 +5,7 @@ import { v7 as uuidv7, validate as isUuid } from 'uuid';
 import { CONFIG, type Config } from '../platform/config.js';
 import { type Page, type PageQuery, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
-import { databaseNow } from '../sync/jobs/job-claims.js';
+import { databaseNow } from '../sync/jobs/job-leases.js';
 import { disableEndpoint } from './disable-endpoint.js';
 import { WebhookEndpoint } from './webhook-endpoint.entity.js';
 import { JOB_EVENTS } from './webhook-event.js';

@@ -2,7 +2,7 @@ import type { EventArgs, EventSubscriber } from '@mikro-orm/core';
 import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { databaseNow } from '../sync/jobs/job-claims.js';
+import { databaseNow } from '../sync/jobs/job-leases.js';
 import { SyncJob } from '../sync/jobs/sync-job.entity.js';
 import { WebhookDelivery } from './webhook-delivery.entity.js';
 import { EVENT_OF_STATUS, jobEventBody } from './webhook-event.js';

@@ -11,7 +11,7 @@ interface Item {
   after: Record<string, unknown> | null;
 }
 
-/** A consumer downstream: keeps its own copy of a source's mirror by the feed of changes, and believes nothing. */
+/** A consumer downstream: keeps its own copy of a source's mirror by the feed of changes, and checks every item. */
 export class FeedConsumer {
   readonly copy = new Map<string, Record<string, unknown>>();
   private readonly seen = new Set<string>();
@@ -29,7 +29,7 @@ export class FeedConsumer {
     return this.seen.size;
   }
 
-  /** Reads a page, which may be waited for. @returns whether it held anything */
+  /** Reads a page, and waits for items if there are none yet. @returns whether there were any */
   async poll(limit = 1000, waitSeconds = 0): Promise<boolean> {
     const query = new URLSearchParams({
       limit: String(limit),
@@ -50,7 +50,7 @@ export class FeedConsumer {
     while (await this.poll(limit));
   }
 
-  /** The copy must be the mirror as it is stored, unresolved rows and all. */
+  /** The copy must equal the stored mirror, unresolved rows included. */
   async expectToEqualTheMirror(): Promise<void> {
     const rows = await this.server.query<{ key: string; image: Record<string, string | null> }>(
       `select 'patients ' || external_id as key,
@@ -75,7 +75,7 @@ export class FeedConsumer {
     this.seen.add(change);
     this.expectWholeJobs(jobId);
     const key = `${resource} ${externalId}`;
-    // The chain: what a change begins with is what the one before it ended with.
+    // Changes of a row form a chain: `before` is the `after` of the change before it.
     expect({ change, operation, before }).toEqual({ change, operation, before: this.copy.get(key) ?? null });
     const isThere = { before: before !== null, after: after !== null };
     expect({ change, operation, ...isThere }).toEqual({

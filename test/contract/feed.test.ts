@@ -5,7 +5,7 @@ import { FeedConsumer } from './feed-consumer.js';
 import { type Command, story } from './model-commands.js';
 import { Sender } from './sender.js';
 
-/** Other stories each time; a failure prints its own with the seed. More of them by hand: `PROPERTY_RUNS=1000`. */
+/** The stories differ in each run; a failure prints its story and the seed. For more of them: `PROPERTY_RUNS=1000`. */
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 4);
 const LIMIT_MS = Math.max(30_000, RUNS * 8_000);
 
@@ -21,14 +21,14 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
   afterAll(() => server.close());
 
   it(
-    'whoever follows the feed has the mirror, however much comes at once',
+    'a consumer that follows the feed has a copy of the mirror, however many snapshots come at once',
     async () => {
       const pageSizes = fc.array(fc.constantFrom(1, 2, 3, 7, 1000), { minLength: 1, maxLength: 5 });
       const deadline = Date.now() + LIMIT_MS;
       const property = fc.asyncProperty(story, story, pageSizes, async (one, other, limits) => {
-        // On a machine that is busy with other things, fewer stories must do. The one that is told is told to its end.
+        // On a busy machine fewer stories are played; one that has begun is played to its end.
         if (Date.now() > deadline) return;
-        // At the same time: sources do not meet.
+        // At the same time, as sources do not affect each other.
         await Promise.all([play(server, one, limits), play(server, other, limits)]);
       });
       await fc.assert(property, { numRuns: RUNS, unbiased: true });
@@ -37,7 +37,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
   );
 });
 
-/** Sends what the story says, patients and payments side by side, while consumers read. */
+/** Sends the snapshots of a story, patients and payments at the same time, while consumers read. */
 async function play(server: TestServer, commands: Command[], limits: number[]): Promise<void> {
   const sender = new Sender(server);
   const consumers = [undefined, ...RESOURCES].map((resource) => new FeedConsumer(server, sender.source, resource));
@@ -58,7 +58,7 @@ async function play(server: TestServer, commands: Command[], limits: number[]): 
   }
 }
 
-/** Without waiting in between, so that jobs queue up. */
+/** Sends without waiting in between, so that jobs queue up. */
 async function sendAll(sender: Sender, commands: Command[], resource: string): Promise<void> {
   const sent: { id: string }[] = [];
   for (const command of commands) {

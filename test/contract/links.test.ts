@@ -46,7 +46,7 @@ describe.each(backendsOr('redis'))('patients and their payments on the %s queue'
       return done;
     };
 
-    it('gives back patients with their payments, and takes away what came with others', async () => {
+    it('restores patients with their payments, and deletes patients that the job created', async () => {
       await mirror('patients', [aPatient('5'), aPatient('6')]);
       await mirror('payments', [aPayment('501', '5', 4.46), aPayment('601', '6', 7), aPayment('701', '7', 1)]);
       const before = await seen();
@@ -58,7 +58,7 @@ describe.each(backendsOr('redis'))('patients and their payments on the %s queue'
       expect(await seen()).toEqual(before);
     });
 
-    it('gives back payments with their sums, and reports those whose patient is gone meanwhile', async () => {
+    it('restores payments and totals, and reports payments whose patient was deleted meanwhile', async () => {
       await mirror('patients', [aPatient('5'), aPatient('6')]);
       await mirror('payments', [aPayment('501', '5', 4.46), aPayment('601', '6', '7.0005')]);
       const job = await mirror('payments', [aPayment('501', '5', 1), aPayment('502', '5', 2)], 'deletes=apply');
@@ -125,7 +125,7 @@ describe.each(backendsOr('redis'))('patients and their payments on the %s queue'
       expect(await sender.errors(resolved)).toEqual([]);
     });
 
-    it('are told by a dry run, which looks at the patients as they are', async () => {
+    it('are reported by a dry run, by the patients as they are now', async () => {
       await mirror('patients', [aPatient('5')]);
 
       const job = await mirror('payments', [aPayment('501', '5', 1), aPayment('601', '6', 2)], 'dryRun=true');
@@ -157,7 +157,7 @@ describe.each(backendsOr('redis'))('patients and their payments on the %s queue'
       await mirror('payments', payments);
     });
 
-    it('that is deleted takes its payments out of sight', async () => {
+    it('that is deleted hides its payments', async () => {
       await mirror('patients', [aPatient('6')]);
 
       expect(await seen()).toEqual({ patients: ['6 1 7.00'], payments: ['601 6 7.00'] });
@@ -177,7 +177,7 @@ describe.each(backendsOr('redis'))('patients and their payments on the %s queue'
       expect((await seen()).payments).toEqual(['501 5 4.46', '502 5 -1.50', '601 6 7.00']);
     });
 
-    it('that is restored has only those payments that are there by now', async () => {
+    it('that is restored has only the payments that exist by then', async () => {
       await mirror('patients', [aPatient('6')]);
       await mirror('payments', [aPayment('502', '5', 2), aPayment('503', '5', 3), aPayment('601', '6', 7)]);
 
@@ -196,7 +196,7 @@ describe.each(backendsOr('redis'))('patients and their payments on the %s queue'
       expect((await seen()).patients).toEqual(['5 2 2.96', '6 1 7.00']);
     });
 
-    it('is updated by a change of its own fields and by no other', async () => {
+    it('is updated by changes of its own fields only', async () => {
       const updated = async () => Object.fromEntries((await patientsOf(sender)).map((p) => [p.externalId, p.updated]));
       const before = await updated();
 
@@ -209,7 +209,7 @@ describe.each(backendsOr('redis'))('patients and their payments on the %s queue'
       expect((await seen()).patients).toEqual(['5 1 9.00', '6 1 -1.50']);
     });
 
-    it('that is restored after all of its payments went has none', async () => {
+    it('that is restored after all of its payments were deleted has none', async () => {
       await mirror('patients', [aPatient('6')]);
       await mirror('payments', [], 'deletes=apply');
       await mirror('patients', [aPatient('5'), aPatient('6')]);
@@ -230,13 +230,13 @@ describe.each(backendsOr('redis'))('patients and their payments on the %s queue'
       expect((await seen()).patients).toEqual(['5 1 5.66', '6 2 11.46']);
     });
 
-    it('moves and changes its amount at once', async () => {
+    it('moves and changes its amount in one snapshot', async () => {
       await mirror('payments', [aPayment('501', '6', '0.0001')], 'mode=partial');
 
       expect((await seen()).patients).toEqual(['5 1 5.66', '6 2 7.0001']);
     });
 
-    it('changes places with another one', async () => {
+    it('swaps its patient with another payment', async () => {
       await mirror('payments', [aPayment('501', '6', 7), aPayment('601', '5', 4.46)], 'mode=partial');
 
       expect((await seen()).patients).toEqual(['5 2 10.12', '6 1 7.00']);
@@ -338,8 +338,8 @@ function patientsOf(sender: Sender): Promise<PatientView[]> {
 }
 
 /**
- * What holds after every job: each live patient carries the sum and number of its live payments, a deleted one carries
- * nothing, and a live payment is linked to the live patient of that external id, or to none if there is none.
+ * Checks what must hold after every job: a live patient has the sum and number of its live payments, a deleted one has
+ * zero, and a live payment is linked to the live patient with its external id, or to none if there is none.
  */
 async function expectLinksToHold(sender: Sender): Promise<void> {
   const wrong = await sender.server.query(
@@ -362,7 +362,7 @@ async function expectLinksToHold(sender: Sender): Promise<void> {
   expect(wrong).toEqual([]);
 }
 
-/** Whole numbers from 0 up to `below`, the same ones for the same seed (the multiplier is Lehmer's of 1988). */
+/** Whole numbers from 0 up to, not including, `below`, the same for the same seed: a Lehmer generator. */
 function randomNumbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {

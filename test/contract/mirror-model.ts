@@ -1,17 +1,17 @@
 /**
- * The mirror of one source as the contract describes it, in memory and without any of the product's code: what each job
- * must come to, and what callers must see after it.
+ * The mirror of one source as the contract describes it, in memory and without any of the product's code: the result of
+ * each job, and what callers must see after it.
  */
 
 export type ResourceName = 'patients' | 'payments';
 
-/** A record as it is sent, and what it means. */
+/** A record as it is sent, and its meaning. */
 export type ModelRecord =
   | { sent: unknown; key: string; value: RowValue }
-  /** Rejected; with a key if that much of it can be read. */
+  /** Rejected; with its key if that can be read. */
   | { sent: unknown; key: string | null; value: null; code: 'invalid_record' | 'not_an_object' };
 
-/** What is stored of a record. `fields` are the same for equal values, however they were spelled. */
+/** What is stored of a record. `fields` are the same for equal values in different spellings. */
 export interface RowValue {
   fields: string;
   parent?: string;
@@ -64,8 +64,8 @@ export class MirrorModel {
       plan: null,
       errors: null,
     };
-    if (isInEarnest(job)) {
-      for (const older of this.unfinished(resource).filter(isInEarnest)) older.status = 'superseded';
+    if (isFullAndReal(job)) {
+      for (const older of this.unfinished(resource).filter(isFullAndReal)) older.status = 'superseded';
     }
     this.jobs.push(job);
     this.work(resource);
@@ -103,12 +103,12 @@ export class MirrorModel {
       });
   }
 
-  /** Live payments that nobody is shown, as their patients are not there. */
+  /** Live payments that are hidden, as their patients are not in the mirror. */
   unresolved(): number {
     return this.live('payments').filter(([, { value }]) => !this.isLivePatient(value.parent)).length;
   }
 
-  /** Runs what can run, in the order of acceptance. A held job keeps back what would change the mirror. */
+  /** Runs the jobs that can run, in the order of acceptance. A held job blocks later ones, except dry runs. */
   private work(resource: ResourceName): void {
     let isHeld = false;
     for (const job of this.unfinished(resource)) {
@@ -150,7 +150,7 @@ export class MirrorModel {
       retained: retained.length,
       unresolved: 0,
     };
-    const isHeld = job.mode === 'full' && isTooMuch(job.deletes, winners.size, live.size, deleted.length);
+    const isHeld = job.mode === 'full' && exceedsGuard(job.deletes, winners.size, live.size, deleted.length);
     const plan = {
       create: counts.created,
       update: counts.updated,
@@ -203,23 +203,23 @@ function inOrder(rows: [string, Row][]): [string, Row][] {
   return rows.toSorted(([a], [b]) => byCodePoint(a, b));
 }
 
-/** Only such a snapshot supersedes others, and only such ones are superseded. */
-function isInEarnest({ mode, dryRun }: ModelJob): boolean {
+/** Whether a snapshot supersedes others and can be superseded. */
+function isFullAndReal({ mode, dryRun }: ModelJob): boolean {
   return mode === 'full' && !dryRun;
 }
 
-function isTooMuch(deletes: SnapshotOptions['deletes'], valid: number, live: number, deleted: number): boolean {
+function exceedsGuard(deletes: SnapshotOptions['deletes'], valid: number, live: number, deleted: number): boolean {
   if (deletes === 'apply') return false;
   if (deletes === 'hold') return deleted > 0;
   return (valid === 0 && live > 0) || deleted > Math.max(GUARD.rows, (live * GUARD.percent) / 100);
 }
 
-/** UTF-8 sorts like code points, which JavaScript's own order does not. */
+/** Code point order, which is that of UTF-8 bytes; JavaScript compares UTF-16 units. */
 export function byCodePoint(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** Ten-thousandths as money leaves the server: two decimals at least, no needless zeros behind them. */
+/** Ten-thousandths in the format of the API: at least two decimals, no trailing zeros after them. */
 export function money(amount: bigint): string {
   const digits = String(amount < 0n ? -amount : amount).padStart(5, '0');
   const fraction = digits.slice(-4).replace(/0{1,2}$/, '');

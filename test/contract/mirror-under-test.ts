@@ -8,7 +8,7 @@ import type { TestServer } from '../setup/test-server.js';
 import { type SampleRecord, Samples } from './samples.js';
 import { Sender } from './sender.js';
 
-/** A row as it is stored, with the number of the transaction that wrote it last. */
+/** A row as it is stored, with the id of the transaction that wrote it last. */
 export interface StoredRow {
   externalId: string;
   id: number;
@@ -19,7 +19,7 @@ export interface StoredRow {
   writtenBy: string;
 }
 
-/** The mirror of one resource of one new source: what its sender does, what callers see, and what lies in the table. */
+/** The mirror of one resource of a new source: what its sender does, what callers see, and what the table holds. */
 export class MirrorUnderTest {
   readonly samples: Samples;
   private readonly sender: Sender;
@@ -41,7 +41,7 @@ export class MirrorUnderTest {
     });
   }
 
-  /** A new source, which has mirrored what the examples hang on. */
+  /** A new source, in which the parents of the examples are mirrored. */
   static async create(server: TestServer, definition: MirroredResource): Promise<MirrorUnderTest> {
     const mirror = new MirrorUnderTest(server, definition);
     await mirror.mirrorParents(definition);
@@ -80,7 +80,7 @@ export class MirrorUnderTest {
     return this.fetch(`/sync/jobs/${job.id}/revert?${query}`, { method: 'POST' });
   }
 
-  /** The job that reverts another one, once it rests. */
+  /** Reverts a job, and waits until the new job rests. */
   async revert(job: JobView, query = ''): Promise<JobView> {
     const response = await this.tryRevert(job, query);
     if (response.status !== 202) throw new Error(`not reverted: ${response.status}`);
@@ -91,20 +91,20 @@ export class MirrorUnderTest {
     return this.sender.errors(job);
   }
 
-  /** What a job changed, by external id. */
+  /** The changes of a job, by external id. */
   async changes(job: JobView): Promise<JobChangeView[]> {
     const { items } = await this.sender.get<{ items: JobChangeView[] }>(`/sync/jobs/${job.id}/changes?limit=1000`);
     return items.toSorted((one, other) => (one.externalId < other.externalId ? -1 : 1));
   }
 
-  /** What the row with the nth key went through, newest first; null if there never was one. */
+  /** The history of the row with the nth key, newest first; null if there never was one. */
   async history(n: number): Promise<HistoryItem[] | null> {
     const path = `/${this.definition.name}/${encodeURIComponent(this.samples.key(n))}/history`;
     const response = await this.server.fetch(path, { headers: { 'X-Source': this.source } });
     return response.status === 404 ? null : ((await response.json()) as { items: HistoryItem[] }).items;
   }
 
-  /** What the feed tells of this resource. */
+  /** The feed's items of this resource. */
   async feed(): Promise<FeedItem[]> {
     const path = `/changes?resource=${this.definition.name}&limit=1000`;
     return (await this.sender.get<{ items: FeedItem[] }>(path)).items;
@@ -114,7 +114,7 @@ export class MirrorUnderTest {
     return this.sender.jobs();
   }
 
-  /** The external ids that the list of the API shows; of a resource without a list, those that are live. */
+  /** The external ids in the list of the API, or of the live rows if the resource has no list. */
   async listed(): Promise<string[]> {
     const { paths } = await this.server.get<{ paths: Record<string, object> }>('/openapi.json');
     const hasList = 'get' in (paths[`/${this.definition.name}`] ?? {});
@@ -163,8 +163,8 @@ export class MirrorUnderTest {
   }
 
   /**
-   * Makes the source's line wait behind a job that is over, as if a worker were at it still.
-   * @returns the SQL that lets the line move on: together with other statements, at the same moment as they
+   * Makes later jobs of the source wait for a job that is over, as if a worker still worked on it.
+   * @returns SQL that ends this: sent with other statements, it takes effect at the same moment as they
    */
   async holdLine(job: JobView): Promise<string> {
     await this.server.query(
@@ -194,7 +194,7 @@ export class MirrorUnderTest {
   private async mirrorParents({ parent, example }: MirroredResource): Promise<void> {
     if (!parent) return;
     const definition = resources.map((resource) => resource.definition).find(({ entity }) => entity === parent.entity);
-    if (!definition) throw new Error(`nothing mirrors the parents of ${this.definition.name}`);
+    if (!definition) throw new Error(`no resource holds the parents of ${this.definition.name}`);
     await this.mirrorParents(definition);
     await this.sender.mirror(definition.name, [{ ...definition.example, externalId: example[parent.field] }]);
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Decision, ModelRecord, ResourceName, SnapshotOptions } from './mirror-model.js';
 
-/** What a sender or an operator does next. */
+/** The next action of a sender or an operator. */
 export type Command =
   | { kind: 'submit'; resource: ResourceName; records: ModelRecord[]; options: SnapshotOptions }
   /** `pick` chooses among the jobs, modulo their number. */
@@ -9,7 +9,7 @@ export type Command =
   /** The same bytes once more, with the same options: `ago` counts back from the newest job. */
   | { kind: 'send again' | 'replay'; ago: number };
 
-// Few keys, so that snapshots meet; the last two are ordered differently by code points and by UTF-16 units.
+// Few keys, so that snapshots overlap; code points order the last two differently than UTF-16 units do.
 const PATIENTS = ['9', '10', 'Z', 'a', '\uFB00', '\u{1F600}'];
 const PAYMENTS = ['501', '502', 'Ä', 'm', 'M', "'; --"];
 
@@ -35,7 +35,7 @@ const invalidPatient: fc.Arbitrary<ModelRecord> = fc.constantFrom(...PATIENTS).m
   code: 'invalid_record',
 }));
 
-/** Some amounts are the same, in other words. */
+/** Some amounts are equal in different spellings. */
 const AMOUNTS: [unknown, bigint][] = [
   [1, 10_000n],
   ['1.00', 10_000n],
@@ -102,7 +102,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('replay' as const), ago: fc.nat(8) }) },
 );
 
-/** A source's story. */
+/** The actions on one source, in their order. */
 export const story = fc.array(command, { minLength: 8, maxLength: 20, size: 'max' });
 
 /** An id of digits may come as a number. */

@@ -16,10 +16,10 @@ import {
 import { type Command, story } from './model-commands.js';
 import { Sender } from './sender.js';
 
-/** Other stories each time; a failure prints its own with the seed. More of them by hand: `PROPERTY_RUNS=1000`. */
+/** The stories differ in each run; a failure prints its story and the seed. For more of them: `PROPERTY_RUNS=1000`. */
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 13);
 
-/** A run takes two or three seconds. What is left of the limit goes into making a failing story shorter. */
+/** A run takes two or three seconds. The rest of the limit is for shrinking a failing story. */
 const LIMIT_MS = Math.max(60_000, RUNS * 5_000);
 
 const UNFINISHED: string[] = ['queued', 'awaiting_approval'];
@@ -33,10 +33,10 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 it(
-  'whatever is sent and decided, jobs and mirror are what the contract says',
+  'jobs and mirror are as the contract says after any sequence of snapshots and decisions',
   async () => {
     const property = fc.asyncProperty(story, story, async (one, other) => {
-      // At the same time: sources do not meet.
+      // At the same time, as sources do not affect each other.
       await Promise.all([new Stage(new Sender(server)).play(one), new Stage(new Sender(server)).play(other)]);
     });
     await fc.assert(property, { numRuns: RUNS, unbiased: true, interruptAfterTimeLimit: LIMIT_MS });
@@ -44,7 +44,7 @@ it(
   LIMIT_MS + 30_000,
 );
 
-/** What a row showed when it was last seen. */
+/** The values of a row when it was last seen. */
 interface Sighting {
   id: number;
   created: string;

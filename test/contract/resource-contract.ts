@@ -6,18 +6,18 @@ import type { TestServer } from '../setup/test-server.js';
 import { MirrorUnderTest } from './mirror-under-test.js';
 import type { SampleRecord } from './samples.js';
 
-/** The latest that work may be taken up again whose worker has died. */
+/** The contract's limit for a dead worker's job to be taken by another one. */
 const RESCUE_MS = 10_000;
 
-/** What a job shows that nobody has begun with. */
+/** The view of a job that no worker has taken. */
 const UNTOUCHED = { startedAt: null, progress: { phase: null, processed: 0, percent: 0 }, counts: NO_COUNTS };
 
-/** Jobs in these states tell about every record that they count as rejected or unresolved. */
-const TOLD: string[] = ['completed', 'awaiting_approval', 'rejected'];
+/** Jobs in these states report every record that they count as rejected or unresolved. */
+const REPORTED: string[] = ['completed', 'awaiting_approval', 'rejected'];
 
 /**
- * What every mirrored resource does, whatever it holds: to be called for each, with nothing but its definition. The
- * server takes a hundred uploads of a source at once and has the default deletion guard.
+ * The behaviour of every mirrored resource: to be called for each, with nothing but its definition. The server takes a
+ * hundred uploads of a source at once and has the default deletion guard.
  */
 export function resourceContract(definition: MirroredResource, serverNow: () => TestServer): void {
   describe(`the mirror of ${definition.name}`, () => {
@@ -28,7 +28,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
     const records = (from: number, to: number, version = 0) => mirror.samples.records(from, to, version);
     const invalid = (n: number) => mirror.samples.invalid(n);
 
-    /** That exactly these records are live, with these values. */
+    /** Exactly these records must be live, with these values. */
     const expectLive = async (expected: SampleRecord[]) => {
       expect(await mirror.values()).toEqual(await mirror.valuesOf(expected));
       const keys = expected.map(({ externalId }) => externalId as string);
@@ -118,7 +118,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect((await mirror.row(1)).deletedAt).toEqual(expect.any(Date));
       });
 
-      it('count a tombstone that is still missing no more', async () => {
+      it('do not count a tombstone that is still missing again', async () => {
         await mirror.send(records(0, 3));
         await mirror.send(records(0, 2));
         const before = await mirror.rows();
@@ -129,7 +129,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(await mirror.rows()).toEqual(before);
       });
 
-      it('restore a deleted row that is back, with its id and the time of its first creation', async () => {
+      it('restore a deleted row that comes back, with its id and the time of its first creation', async () => {
         await mirror.send(records(0, 3));
         const before = await mirror.row(1);
         await mirror.send([record(0), record(2)]);
@@ -141,7 +141,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(await mirror.row(1)).toMatchObject({ id: before.id, created: before.created, deletedAt: null });
       });
 
-      it('restore a deleted row that is back as it was', async () => {
+      it('restore a deleted row that comes back unchanged', async () => {
         await mirror.send(records(0, 2));
         const before = await mirror.row(1);
         await mirror.send([record(0)]);
@@ -168,7 +168,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
     });
 
     describe('rejected records', () => {
-      it('are reported with their place and as they were sent, and the rest goes on', async () => {
+      it('are reported with their position and as they were sent, and the rest is applied', async () => {
         const job = await mirror.send([
           record(1),
           invalid(2),
@@ -219,7 +219,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
     });
 
     describe('duplicates', () => {
-      it('are rejected but for the last one', async () => {
+      it('are rejected except for the last one', async () => {
         const job = await mirror.send([record(1), record(2), record(1, 1), record(1, 2)]);
 
         expect(job.counts).toEqual(counts({ received: 4, created: 2, rejected: 2 }));
@@ -243,7 +243,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         ]);
       });
 
-      it('that all are equal to the stored row leave it untouched', async () => {
+      it('that all equal the stored row leave it untouched', async () => {
         await mirror.send(records(0, 2));
         const before = await mirror.rows();
 
@@ -282,7 +282,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         await expectLive([record(0), record(1, 1)]);
       });
 
-      it('are decided likewise in a partial snapshot', async () => {
+      it('are decided in the same way in a partial snapshot', async () => {
         await mirror.send(records(0, 3));
         const before = await mirror.row(2);
 
@@ -327,7 +327,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(await mirror.rows()).toEqual(before);
       });
 
-      it('count the stored rows whose new version they bring is rejected', async () => {
+      it('count the stored rows whose new version is rejected', async () => {
         await mirror.send(records(0, 2));
         const before = await mirror.rows();
 
@@ -379,13 +379,13 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(await mirror.rows()).toEqual(before);
       });
 
-      it('lets an empty snapshot pass while there is nothing to lose', async () => {
+      it('lets an empty snapshot pass while there are no live rows', async () => {
         const job = await mirror.send([]);
 
         expect(job).toMatchObject({ status: 'completed', counts: counts({}) });
       });
 
-      it('applies what it held once that is approved', async () => {
+      it('applies a held plan once it is approved', async () => {
         await mirror.send(records(0, 3));
         const held = await mirror.send([]);
 
@@ -395,7 +395,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         await expectLive([]);
       });
 
-      it('drops what it held once that is rejected', async () => {
+      it('drops a held plan once it is rejected', async () => {
         await mirror.send(records(0, 3));
         const before = await mirror.rows();
         const held = await mirror.send([]);
@@ -407,7 +407,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         await expect(mirror.decide(held, 'approve')).rejects.toThrow('wrong_status');
       });
 
-      it('tells about rejected records while it holds and after it has held', async () => {
+      it('reports rejected records while it holds a job and after the decision', async () => {
         await mirror.send(records(0, 3));
 
         const held = await mirror.send([record(0), record(0, 1), invalid(1)], 'deletes=hold');
@@ -442,7 +442,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         await expectLive(records(0, 2));
       });
 
-      it('stops at a single deletion with deletes=hold, and only there', async () => {
+      it('holds a single deletion with deletes=hold, and nothing but deletions', async () => {
         await mirror.send(records(0, 20));
 
         const harmless = await mirror.send([...records(0, 19), record(19, 1)], 'deletes=hold');
@@ -456,7 +456,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         await expectLive([...records(0, 18, 1), record(20, 1)]);
       });
 
-      it('lets 50 rows of a few go, but not 51', async () => {
+      it('lets 50 of a few rows be deleted, but not 51', async () => {
         await mirror.send(records(0, 60));
 
         const held = await mirror.send(records(0, 9));
@@ -467,7 +467,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(applied).toMatchObject({ status: 'completed', counts: { deleted: 50 } });
       });
 
-      it('lets 5 % of many rows go, but no more', async () => {
+      it('lets 5 % of many rows be deleted, but no more', async () => {
         await mirror.send(records(0, 1_100));
 
         const held = await mirror.send(records(56, 1_100));
@@ -477,7 +477,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(applied).toMatchObject({ status: 'completed', counts: { deleted: 55, unchanged: 1_045 } });
       });
 
-      it('keeps back what comes after until somebody decides', async () => {
+      it('blocks later jobs until the held one is decided', async () => {
         await mirror.send(records(0, 3));
         const held = await mirror.send([record(0)], 'deletes=hold');
         const waiting = await mirror.submit([record(5)], 'mode=partial');
@@ -491,7 +491,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
     });
 
     describe('a dry run', () => {
-      it('tells what would result and writes nothing', async () => {
+      it('reports what would result and writes nothing', async () => {
         await mirror.send(records(0, 4));
         const before = await mirror.rows();
 
@@ -534,7 +534,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         await expectLive([]);
       });
 
-      it('makes no difference to the snapshot that is sent in earnest afterwards', async () => {
+      it('does not affect the same snapshot when it is sent for real afterwards', async () => {
         await mirror.send(records(0, 2));
         await mirror.send([record(0, 1), record(2)], 'dryRun=true');
 
@@ -546,7 +546,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
     });
 
     describe('what has changed', () => {
-      it('is told by job, row by row, with what was before and after', async () => {
+      it('is listed for a job, row by row, with the values before and after', async () => {
         const first = await mirror.changes(await mirror.send([record(1), record(2)]));
         const second = await mirror.changes(await mirror.send([record(1, 1), record(3)]));
         const third = await mirror.changes(await mirror.send([record(1, 1), record(2, 1), record(3)]));
@@ -568,7 +568,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(Object.keys(image ?? {})).toEqual(Object.keys(fields));
       });
 
-      it('is nothing where a job left everything as it was', async () => {
+      it('is empty for a job that changed nothing', async () => {
         await mirror.send(records(0, 3));
         const jobs = [
           await mirror.send(records(0, 3)),
@@ -580,7 +580,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         for (const job of jobs) expect(await mirror.changes(job)).toEqual([]);
       });
 
-      it('is told by row, newest first, of deleted rows too', async () => {
+      it('is listed for a row, newest first, also for deleted rows', async () => {
         const jobs = [
           await mirror.send([record(1), record(2)]),
           await mirror.send([record(1, 1), record(2)]),
@@ -607,7 +607,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(await mirror.history(3)).toBeNull();
       });
 
-      it('is told by the feed, job by job', async () => {
+      it('is in the feed, job by job', async () => {
         const jobs = [
           await mirror.send([record(1), record(2)]),
           await mirror.send([record(1, 1)]),
@@ -626,33 +626,36 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
     });
 
     describe('a job whose worker has died', () => {
-      it.each(['staging', 'reconciling'])('while it was %s is taken up within ten seconds', async (status) => {
-        const first = await mirror.send(records(0, 3));
-        const freeLine = await mirror.holdLine(first);
-        const orphan = await mirror.submit([record(0), record(1, 1), invalid(2), record(3), record(3)]);
+      it.each(['staging', 'reconciling'])(
+        'while it was %s is taken by another worker within ten seconds',
+        async (status) => {
+          const first = await mirror.send(records(0, 3));
+          const freeLine = await mirror.holdLine(first);
+          const orphan = await mirror.submit([record(0), record(1, 1), invalid(2), record(3), record(3)]);
 
-        await leaveBehind(mirror, orphan, status, freeLine);
+          await simulateDeadWorker(mirror, orphan, status, freeLine);
 
-        const left = Date.now();
-        const job = await mirror.finished(orphan);
-        expect(Date.now() - left).toBeLessThan(RESCUE_MS);
-        const counted = { received: 5, created: 1, updated: 1, unchanged: 1, rejected: 2, retained: 1 };
-        expect(job).toMatchObject({ status: 'completed', counts: counts(counted) });
-        expect((await mirror.errors(job)).map(({ index, code }) => `${index} ${code}`)).toEqual([
-          '2 invalid_record',
-          '3 duplicate_external_id',
-        ]);
-        await expectLive([record(0), record(1, 1), record(2), record(3)]);
-        expect(await stagingTablesOf(mirror, job)).toEqual([]);
-      });
+          const left = Date.now();
+          const job = await mirror.finished(orphan);
+          expect(Date.now() - left).toBeLessThan(RESCUE_MS);
+          const counted = { received: 5, created: 1, updated: 1, unchanged: 1, rejected: 2, retained: 1 };
+          expect(job).toMatchObject({ status: 'completed', counts: counts(counted) });
+          expect((await mirror.errors(job)).map(({ index, code }) => `${index} ${code}`)).toEqual([
+            '2 invalid_record',
+            '3 duplicate_external_id',
+          ]);
+          await expectLive([record(0), record(1, 1), record(2), record(3)]);
+          expect(await stagingTablesOf(mirror, job)).toEqual([]);
+        },
+      );
 
-      it('over a snapshot that changes nothing is taken up and leaves nothing behind', async () => {
+      it('over a snapshot that changes nothing is completed and leaves nothing behind', async () => {
         const first = await mirror.send([record(0), invalid(1)]);
         const before = await mirror.rows();
         const freeLine = await mirror.holdLine(first);
         const orphan = await mirror.submit([record(0), invalid(1)]);
 
-        await leaveBehind(mirror, orphan, 'staging', freeLine);
+        await simulateDeadWorker(mirror, orphan, 'staging', freeLine);
 
         const job = await mirror.finished(orphan);
         expect(job).toMatchObject({ status: 'completed', counts: counts({ received: 2, unchanged: 1, rejected: 1 }) });
@@ -677,7 +680,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(jobs.filter(({ status }) => status !== 'superseded')).toMatchObject([
           { id: newest, status: 'completed' },
         ]);
-        // Nobody has read a byte of the others.
+        // No worker has read the others.
         for (const { status, startedAt, progress, counts } of jobs) {
           if (status === 'superseded') expect({ startedAt, progress, counts }).toEqual(UNTOUCHED);
         }
@@ -732,7 +735,7 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(await mirror.rows()).toEqual(before);
       });
 
-      it('holds though the same two snapshots are sent in turn', async () => {
+      it('is kept when the same two snapshots are sent in turn', async () => {
         const contents = [records(0, 2), [record(0, 1), record(2)]];
         const sent: JobView[] = [];
         for (let n = 0; n < 6; n++) sent.push(await mirror.submit(contents[n % 2]));
@@ -749,22 +752,27 @@ function counts(some: Partial<Counts>): Counts {
   return { ...NO_COUNTS, ...some };
 }
 
-/** What holds for every job at every time. */
+/** Checks what holds for every job at any time. */
 async function expectToAddUp(mirror: MirrorUnderTest, job: JobView): Promise<void> {
   const { received, created, updated, unchanged, rejected, unresolved } = job.counts;
   expect({ job: job.id, received }).toEqual({ job: job.id, received: created + updated + unchanged + rejected });
-  if (!TOLD.includes(job.status)) return;
+  if (!REPORTED.includes(job.status)) return;
   const places = (await mirror.errors(job)).map(({ index }) => index);
   expect({ job: job.id, errors: places.length }).toEqual({ job: job.id, errors: rejected + unresolved });
   expect(places).toEqual([...new Set(places)].toSorted((a, b) => a - b));
 }
 
 /**
- * Makes a waiting job look as if this server had taken it, written this and that, and lost it a while ago. This server,
- * which must not take itself for dead: once it ended its own sessions for that, over and over.
+ * Makes a waiting job look as if this server had taken it a minute ago, written some rows, and stopped sending
+ * heartbeats. It is this server, as it must not terminate its own sessions for that: it once did so over and over.
  */
-async function leaveBehind(mirror: MirrorUnderTest, job: JobView, status: string, freeLine: string): Promise<void> {
-  // Without parameters all of it is one transaction: nobody finds the line free and the job waiting.
+async function simulateDeadWorker(
+  mirror: MirrorUnderTest,
+  job: JobView,
+  status: string,
+  freeLine: string,
+): Promise<void> {
+  // Without parameters all of it is one transaction: no worker can take the job in between.
   await mirror.query(`
     ${freeLine}
     create unlogged table staging."job_${job.id}" (ordinal int, rejected boolean, external_id text);
@@ -790,7 +798,7 @@ async function stagingTablesOf(mirror: MirrorUnderTest, job: JobView): Promise<s
   return tables.map(({ tablename }) => tablename);
 }
 
-/** The same record, its fields the other way round. */
+/** The same record with its fields in reverse order. */
 function withItsFieldsReversed(record: SampleRecord): SampleRecord {
   return Object.fromEntries(Object.entries(record).toReversed());
 }

@@ -5,7 +5,7 @@ import type { MirroredResource } from '../../src/sync/mirrored-resource.js';
 import type { TestServer } from '../setup/test-server.js';
 import { MirrorUnderTest } from './mirror-under-test.js';
 
-/** What a revert does, for every mirrored resource: to be called with nothing but its definition. */
+/** The behaviour of reverts, for every mirrored resource: to be called with nothing but its definition. */
 export function revertContract(definition: MirroredResource, serverNow: () => TestServer): void {
   describe(`the revert of a job over ${definition.name}`, () => {
     let mirror: MirrorUnderTest;
@@ -17,7 +17,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       mirror = await MirrorUnderTest.create(serverNow(), definition);
     });
 
-    /** 0 stays, 1 is changed, 2 goes, 3 comes back, 4 is new. */
+    /** 0 is unchanged, 1 updated, 2 deleted, 3 restored, 4 created. */
     const change = async (): Promise<JobView> => {
       await mirror.send(records(0, 4));
       await mirror.send(records(0, 3), 'deletes=apply');
@@ -40,7 +40,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect(row.updated.getTime()).toBeGreaterThan(changed.updated.getTime());
     });
 
-    it('is told like any other change', async () => {
+    it('is listed like any other change', async () => {
       const job = await change();
       const done = await mirror.changes(job);
 
@@ -54,7 +54,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect((await mirror.feed()).slice(-4).map(({ jobId }) => jobId)).toEqual(Array(4).fill(revert.id));
     });
 
-    it('can itself be reverted, and then all is as the job had left it', async () => {
+    it('can itself be reverted, and then the mirror is as the job had left it', async () => {
       const job = await change();
       const left = await mirror.values();
 
@@ -65,7 +65,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect((await mirror.row(4)).deletedAt).toBeNull();
     });
 
-    it('is a 409 once later jobs have touched one of the same rows, and no row is touched', async () => {
+    it('is a 409 once later jobs have changed one of the same rows, and then changes nothing', async () => {
       const job = await change();
       await mirror.send([record(1, 2)], 'mode=partial');
       const rows = await mirror.rows();
@@ -80,7 +80,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect(await mirror.rows()).toEqual(rows);
     });
 
-    it('is possible again once later ones are reverted: the newest first', async () => {
+    it('is possible again once later jobs are reverted, the newest first', async () => {
       const job = await change();
       const second = await mirror.send([record(1, 2), record(4, 1)], 'mode=partial');
       const third = await mirror.send([record(0), record(1, 2)], 'deletes=apply');
@@ -94,7 +94,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect(await mirror.values()).toEqual(await mirror.valuesOf(records(0, 3)));
     });
 
-    it('is possible while later jobs have touched other rows alone', async () => {
+    it('is possible while later jobs have changed only other rows', async () => {
       const job = await change();
       await mirror.send([record(0, 1), record(9)], 'mode=partial');
 
@@ -103,7 +103,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect(await mirror.values()).toEqual(await mirror.valuesOf([record(0, 1), record(1), record(2), record(9)]));
     });
 
-    it('fails without a trace if its rows are touched while it waits', async () => {
+    it('fails and changes nothing if its rows are changed while it waits', async () => {
       await mirror.send([record(0), record(1, 2), record(2), record(3)]);
       const first = await mirror.send([record(0)], 'mode=partial');
       const job = await mirror.send([record(1)], 'mode=partial');
@@ -121,7 +121,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect((await mirror.values()).length).toBe(4);
     });
 
-    it('asks before it deletes much, and is applied when that is approved', async () => {
+    it('is held if it deletes too much, and is applied once it is approved', async () => {
       const job = await mirror.send(records(0, 60));
 
       const held = await mirror.revert(job);
@@ -134,7 +134,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect(await mirror.live()).toEqual([]);
     });
 
-    it('takes deletes and dryRun like an upload', async () => {
+    it('takes deletes and dryRun as an upload does', async () => {
       const job = await mirror.send(records(0, 60));
 
       const dry = await mirror.revert(job, 'dryRun=true');
@@ -146,7 +146,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect(await mirror.revert(job, 'deletes=apply')).toMatchObject({ status: 'completed', counts: { deleted: 60 } });
     });
 
-    it('that is held gives way to a newer full snapshot', async () => {
+    it('that is held is superseded by a newer full snapshot', async () => {
       const held = await mirror.revert(await mirror.send(records(0, 60)));
 
       const newer = await mirror.send(records(0, 61));
@@ -155,7 +155,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect((await mirror.job(held)).status).toBe('superseded');
     });
 
-    it('makes the same bytes count as news: they are read again', async () => {
+    it('makes the server read the same bytes again', async () => {
       await mirror.send(records(0, 3));
       const job = await mirror.send(records(0, 3, 1));
       await mirror.revert(job);
@@ -165,7 +165,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect(again).toMatchObject({ status: 'completed', counts: { updated: 3 } });
     });
 
-    it('is refused for a job that changed nothing, was dry, failed, or is another source’s', async () => {
+    it('is refused for a job that changed nothing, was a dry run, failed, or belongs to another source', async () => {
       const job = await mirror.send(records(0, 3));
       const same = await mirror.send(records(0, 3));
       const dry = await mirror.send(records(0, 9), 'dryRun=true');
@@ -180,7 +180,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect((await other.tryRevert(job)).status).toBe(404);
     });
 
-    it('has no bytes, to be seen or replayed', async () => {
+    it('has no snapshot that could be read or replayed', async () => {
       const revert = await mirror.revert(await mirror.send(records(0, 3)));
 
       expect(revert.links.snapshot).toBeNull();

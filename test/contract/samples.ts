@@ -2,14 +2,14 @@ import type { MirroredResource, RecordSchema } from '../../src/sync/mirrored-res
 
 export type SampleRecord = Record<string, unknown>;
 
-/** Ways to number records; the first whose ids the definition takes as they are is used. Distinct up to 17,576. */
+/** Ways to make keys; the first one whose keys the definition accepts unchanged is used. Distinct up to 17,576. */
 const KEYS: ((n: number) => string)[] = [
   (n) => `key-${String(n).padStart(5, '0')}`,
   (n) => String(100_000 + n),
   (n) => [n / 676, n / 26, n].map((place) => String.fromCharCode(65 + (Math.floor(place) % 26))).join(''),
 ];
 
-/** Values that some field or other takes: names, amounts, days, instants, currencies, IBANs, lists, flags. */
+/** Values that are valid for some field: names, amounts, days, instants, currencies, IBANs, lists, flags. */
 const VALUES: unknown[] = [
   'Other',
   'Another',
@@ -29,12 +29,12 @@ const VALUES: unknown[] = [
   null,
 ];
 
-/** Values that a required field refuses, whatever it is. */
+/** Values that every required field refuses. */
 const NONSENSE: unknown[] = [{}, { no: 'value' }, null, [[]], 'half a pair: \uD800'];
 
 /**
- * Records of a resource in any number, of different values, and invalid ones: made from nothing but its definition and
- * the example in it, so that a new resource is tested without a line of its own.
+ * Valid and invalid records of a resource, made from nothing but its definition and the example in it, so that a new
+ * resource is tested without code of its own.
  */
 export class Samples {
   private readonly schema: RecordSchema;
@@ -56,7 +56,7 @@ export class Samples {
     return this.keyOf(n);
   }
 
-  /** The record with the nth key. Different versions of it have different values, equal ones the same. */
+  /** The record with the nth key. Different versions have different values. */
   record(n: number, version = 0): SampleRecord {
     const change = this.versions[version];
     if (!change) throw new Error(`only ${this.versions.length} versions of ${this.definition.name} were found`);
@@ -68,12 +68,12 @@ export class Samples {
     return Array.from({ length: to - from }, (_, offset) => this.record(from + offset, version));
   }
 
-  /** A record that must be rejected though its key can be read. */
+  /** A record that must be rejected though its key is valid. */
   invalid(n: number): SampleRecord {
     return { ...this.record(n), ...this.nonsense };
   }
 
-  /** What of a record is stored, as text, by field. */
+  /** The stored values of a record as text, by field. */
   parsed(record: SampleRecord): Record<string, string | null> {
     const parsed = this.parse(record);
     if (!parsed) throw new Error(`this record of ${this.definition.name} is not valid`);
@@ -93,7 +93,7 @@ export class Samples {
     return [...versions.values()];
   }
 
-  /** The fields that a test may change without moving the row elsewhere. */
+  /** The fields that a test may change without changing the row's key or parent. */
   private ownFields(): string[] {
     const fixed = ['externalId', this.definition.parent?.field];
     return Object.keys(this.schema.shape).filter((name) => !fixed.includes(name));

@@ -17,7 +17,7 @@ export class Sender {
     return this.finished(await this.submit(resource, records, query));
   }
 
-  /** Sends a snapshot without waiting for anything but its acceptance. */
+  /** Sends a snapshot and waits for nothing but its acceptance. */
   async submit(resource: string, records: unknown, query = ''): Promise<JobView> {
     const response = await this.server.submit(`/${resource}?${query}`, records, this.headers);
     const job = (await response.json()) as JobView;
@@ -25,7 +25,7 @@ export class Sender {
     return job;
   }
 
-  /** The job once it rests. Asks more often than `Prefer: wait` would: these tests wait for some thousand jobs. */
+  /** The job once it rests. Polls more often than `Prefer: wait` would, as these tests wait for thousands of jobs. */
   async finished(job: Pick<JobView, 'id'>): Promise<JobView> {
     let now!: JobView;
     const isAtRest = async () => !UNDER_WAY.includes((now = await this.job(job)).status);
@@ -38,7 +38,7 @@ export class Sender {
     return this.get(`/sync/jobs/${job.id}`);
   }
 
-  /** Decides about a job, and waits until it rests. */
+  /** Decides on a job, and waits until it rests. */
   async decide(job: Pick<JobView, 'id'>, decision: 'approve' | 'reject' | 'cancel'): Promise<JobView> {
     const response = await this.post(`/sync/jobs/${job.id}/${decision}`);
     const answer = (await response.json()) as JobView;
@@ -51,12 +51,12 @@ export class Sender {
     return (await this.get<{ items: JobView[] }>('/sync/jobs?limit=1000')).items;
   }
 
-  /** What a job has to say about single records. */
+  /** The errors of a job about single records. */
   async errors(job: Pick<JobView, 'id'>): Promise<RecordErrorView[]> {
     return (await this.get<{ items: RecordErrorView[] }>(`/sync/jobs/${job.id}/errors?limit=1000`)).items;
   }
 
-  /** What the list of a resource shows. `query` may narrow it. */
+  /** The first page of a resource's list. */
   async list<T = any>(resource: string, query = 'limit=1000'): Promise<T[]> {
     return (await this.get<{ items: T[] }>(`/${resource}?${query}`)).items;
   }

@@ -63,7 +63,7 @@ describe.each(BACKENDS)('an api that is killed in mid-upload, on the %s queue', 
       expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
     }, 600_000);
 
-  it.each(['snapshot committed', 'hint sent'])(
+  it.each(['snapshot committed', 'job notification sent'])(
     'at "%s", after which the work is done all the same',
     async (step) => {
       const from = stage.sender();

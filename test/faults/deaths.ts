@@ -70,7 +70,7 @@ async function traceOf(stage: Stage, scenario: Scenario, from: Sender): Promise<
   const job = await scenario.begin(from);
   expect(await diesAt(stage, from, job, 3)).toBe(true);
   return traced(async (file) => {
-    const worker = await stage.process('worker', { FAULT_FROM: 'hint received', FAULT_TRACE: file });
+    const worker = await stage.process('worker', { FAULT_FROM: 'notification received', FAULT_TRACE: file });
     await restsQuietly(from, job, AbortSignal.timeout(LIMIT_MS));
     await worker.kill();
   });
@@ -90,7 +90,7 @@ export async function prepareTwins(stage: Stage, scenario: Scenario, others = 1)
 
 /** @returns false once the worker lives and the job rests */
 async function diesAt(stage: Stage, from: Sender, job: JobView, statement: number): Promise<boolean> {
-  const fault = { FAULT_FROM: 'hint received', FAULT_STATEMENT: String(statement) };
+  const fault = { FAULT_FROM: 'job notification received', FAULT_STATEMENT: String(statement) };
   const worker = await stage.process('worker', fault);
   const end = new AbortController();
   const outcome = await Promise.race([

@@ -2,14 +2,14 @@ import { getQueueToken } from '@nestjs/bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Queue } from 'bullmq';
 import pg from 'pg';
-import { SYNC_QUEUES } from '../../src/sync/jobs/lanes.js';
+import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import { aPatient, aPayment, type Sender, somePatients } from '../http/sender.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
 import { BACKENDS, until } from '../setup/test-server.js';
 import { NOTHING_LEFT, Stage } from './stage.js';
 
-/** A worker that leaves silently would be missed only after this time: longer than any of these tests waits. */
-const NEVER_SILENT = { WORKER_SILENCE_MS: '600000' };
+/** A worker that does not release its jobs is noticed only after this time: longer than any of these tests waits. */
+const NEVER_RESCUED = { WORKER_SILENCE_MS: '600000' };
 
 describe.each(BACKENDS)('on the %s queue', (backend) => {
   // Each of these starts processes, on machines that may be busy with others.
@@ -25,10 +25,10 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   afterAll(() => stage.strike());
 
-  describe('a worker that is told to stop', () => {
-    it('finishes what ends soon, and leaves the rest to others', async () => {
+  describe('a worker that gets SIGTERM', () => {
+    it('finishes a job that ends soon', async () => {
       const from = stage.sender();
-      const worker = await stage.process('worker', {}, NEVER_SILENT);
+      const worker = await stage.process('worker', {}, NEVER_RESCUED);
       const job = await accepted(from, somePatients(20_000));
       await until('the worker is at it', async () => (await statusOf(from, job)) !== 'queued');
 
@@ -38,11 +38,11 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       expect(await from.get(`/sync/jobs/${job}`)).toMatchObject({ status: 'completed', counts: { created: 20_000 } });
     });
 
-    it('gives back at once what takes longer, wherever it is, and that does not count as an attempt', async () => {
+    it('releases a job that takes longer at once, and that does not count as an attempt', async () => {
       const from = stage.sender();
-      const worker = await stage.process('worker', {}, { ...NEVER_SILENT, SHUTDOWN_TIMEOUT_SECONDS: '2' });
+      const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '2' });
       await from.mirror('/patients', [aPatient()]);
-      const letGo = await holdMirror(from);
+      const unlock = await holdMirror(from);
       const job = await accepted(from, somePatients(3));
       await until('the worker waits for the mirror', async () => (await statusOf(from, job)) !== 'queued');
 
@@ -51,34 +51,34 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       expect(await worker.exited).toEqual({ code: 0, signal: null });
       expect(await from.get(`/sync/jobs/${job}`)).toMatchObject({ status: 'queued' });
       expect(await stage.leftovers()).toMatchObject({ 'staging tables': 0 });
-      await letGo();
-      await stage.process('worker', {}, NEVER_SILENT);
+      await unlock();
+      await stage.process('worker', {}, NEVER_RESCUED);
       expect(await from.settled(job)).toMatchObject({ status: 'completed', counts: { created: 2, unchanged: 1 } });
       const [row] = await stage.api.query('select attempts from sync_job where id = $1', [job]);
       expect(row).toEqual({ attempts: 1 });
       expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
     });
 
-    it('takes no more hints, so that another worker need not wait for them', async () => {
+    it('takes no more notifications, so that other workers get them at once', async () => {
       const from = stage.sender();
-      const leaving = await stage.process('worker', {}, NEVER_SILENT);
+      const leaving = await stage.process('worker', {}, NEVER_RESCUED);
       await from.mirror('/patients', [aPatient()]);
-      const letGo = await holdMirror(from);
+      const unlock = await holdMirror(from);
       const long = await accepted(from, somePatients(3));
       await until('the worker waits for the mirror', async () => (await statusOf(from, long)) !== 'queued');
       leaving.signal('SIGTERM');
-      await stage.process('worker', {}, NEVER_SILENT);
+      await stage.process('worker', {}, NEVER_RESCUED);
 
       const others = Array.from({ length: 10 }, () => stage.sender());
       const jobs = await Promise.all(others.map((other) => other.mirror('/patients', somePatients(2))));
 
       expect(jobs.map(({ status }) => status)).toEqual(Array(10).fill('completed'));
-      await letGo();
+      await unlock();
       expect(await leaving.exited).toEqual({ code: 0, signal: null });
     });
   });
 
-  it('a queue that forgets everything loses no job', async () => {
+  it('a queue that loses everything loses no job', async () => {
     const from = stage.sender();
     const job = await accepted(from, somePatients(3));
     const others = await Promise.all(
@@ -96,7 +96,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     }
   });
 
-  it('a lost LISTEN connection, or any other of the database’s sessions, delays nothing for long', async () => {
+  it('a lost session of the database, also one that LISTENs, delays no job for more than ten seconds', async () => {
     const from = stage.sender();
     const worker: ServerProcess = await stage.process('worker');
     for (let round = 0; round < 3; round++) {
@@ -107,7 +107,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       const lost = Date.now();
       const patients = [aPatient({ firstName: `round ${round}` })];
       const headers = { Prefer: 'wait=10' };
-      // The api's own sessions are lost too: a 503 now and then, which says that one should come again.
+      // The api's own sessions are lost too, so that it may answer 503, after which the sender repeats its request.
       await until(
         'the snapshot is mirrored',
         async () => (await from.post('/patients?mode=partial', patients, headers)).status === 200,
@@ -118,7 +118,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     expect((await fetch(`${worker.url}/health`)).status).toBe(200);
   });
 
-  it('a job that fails each time ends with its reason, and the next one goes on', async () => {
+  it('a job that fails each time ends as failed with the reason, and the next one is processed', async () => {
     const from = stage.sender();
     await stage.process('worker', {}, { MAX_ATTEMPTS: '2' });
     await stage.api.query(`
@@ -129,12 +129,12 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       await accepted(from, [aPatient({ externalId: '2' })], 'mode=partial'),
     ];
 
-    await until('it is told why it waits', async () => (await from.get(`/sync/jobs/${bad}`)).waiting?.retry);
+    await until('the job shows why it waits', async () => (await from.get(`/sync/jobs/${bad}`)).waiting?.retry);
     expect(await from.settled(good)).toMatchObject({ status: 'completed', counts: { created: 1 } });
 
     const failed = await from.get(`/sync/jobs/${bad}`);
     expect(failed).toMatchObject({ status: 'failed', error: { code: 'too_many_attempts' }, counts: { created: 0 } });
-    expect(failed.error.detail).toContain('2 attempts; at the last one, the database had no room left');
+    expect(failed.error.detail).toContain('2 attempts; at the last one, the database ran out of disk space');
     expect(await from.patientIds()).toEqual(['2']);
     expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
   });
@@ -142,7 +142,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   it('outages in a row do not make the waits between attempts longer', async () => {
     const from = stage.sender();
     await stage.process('worker');
-    // What a session says that is ended by its server. A sequence does not roll back.
+    // The error of a session that its server terminates. A sequence does not roll back.
     await stage.api.query(`
       create sequence outages;
       create function go_away() returns trigger language plpgsql security definer as $$
@@ -151,10 +151,10 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
     const job = await from.mirror('/patients?mode=partial', [aPatient({ lastName: 'Tyrell' })]);
 
-    // Five waits of four times the one before would have taken minutes.
+    // Five waits, each four times as long as the one before, would have taken minutes.
     expect(job).toMatchObject({ status: 'completed', counts: { created: 1 } });
     const [row] = await stage.api.query('select attempts, trouble from sync_job where id = $1', [job.id]);
-    expect(row).toEqual({ attempts: 6, trouble: 'the database went away' });
+    expect(row).toEqual({ attempts: 6, trouble: 'the database was unavailable' });
   });
 
   async function accepted(from: Sender, records: unknown, query = 'deletes=apply'): Promise<string> {
@@ -167,7 +167,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     return (await from.get(`/sync/jobs/${job}`)).status;
   }
 
-  /** Keeps the source's mirror locked, as a long reconciliation would. @returns how to let it go */
+  /** Keeps the source's mirror locked, as a long reconciliation would. @returns a function that releases the lock */
   async function holdMirror(from: Sender): Promise<() => Promise<void>> {
     const client = new pg.Client(stage.api.databaseUrl);
     await client.connect();

@@ -1,19 +1,19 @@
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { aPatient, aPayment, type Sender } from '../http/sender.js';
 
-/** Work for a worker that will not live to see its end: what is there before, and what is asked of it. */
+/** A job whose workers are killed: the state before it, the request, and its end. */
 export interface Scenario {
   name: string;
   prepare: (from: Sender) => Promise<unknown>;
-  /** @returns the job that is to come to rest */
+  /** @returns the job that is to be worked on */
   begin: (from: Sender) => Promise<JobView>;
-  /** How the job ends, to the letter: all the rest must be as it is without a fault. */
+  /** How the job ends. Everything else must be as it is without a fault. */
   end: object;
 }
 
 const invalid = { dateOfBirth: '1899-01-01' };
 
-/** Patients 1 to 6, of whom 5 is gone again, and payments of known and unknown ones. */
+/** Patients 1 to 5, of whom 5 is deleted again, and payments of known and unknown patients. */
 async function prepare(from: Sender): Promise<void> {
   await from.mirror(
     '/patients',
@@ -31,7 +31,7 @@ async function prepare(from: Sender): Promise<void> {
   );
 }
 
-/** 1 is unchanged, 2 is gone, 3 changed, 4 kept as its new version is invalid, 5 is back, new is new, twice is there twice. */
+/** 1 is unchanged, 2 deleted, 3 updated, 4 retained as its new version is invalid, 5 restored, `new` created, `twice` duplicated. */
 const NEXT = [
   aPatient({ externalId: '1' }),
   aPatient({ externalId: '3', firstName: 'Roy', unknown: true }),
@@ -107,7 +107,7 @@ const approvedSnapshot: Scenario = {
 };
 
 const truncatedSnapshot: Scenario = {
-  name: 'a snapshot that is cut off',
+  name: 'a truncated snapshot',
   prepare,
   begin: (from) => submitted(from, '/patients', `${JSON.stringify([...NEXT, { externalId: 1 }]).slice(0, -1)},`),
   end: { status: 'failed', error: { code: 'truncated', record: 8 } },

@@ -1,7 +1,7 @@
 import { getQueueToken } from '@nestjs/bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Queue } from 'bullmq';
-import { SYNC_QUEUES } from '../../src/sync/jobs/lanes.js';
+import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { killServerProcesses } from '../setup/server-process.js';
 import { BACKENDS, until } from '../setup/test-server.js';
@@ -12,15 +12,15 @@ import { NOTHING_LEFT, Stage } from './stage.js';
 
 /** Between any two of these the worker has done something that somebody else can see. */
 const STEPS_OF_A_WORKER = [
-  'hint received',
-  'job claimed',
+  'job notification received',
+  'job taken',
   'staging begun',
   'batch staged',
   'all staged',
   'difference applied',
   'job concluded',
   'effect committed',
-  'hint done',
+  'job notification handled',
 ];
 
 describe.each(BACKENDS)('on the %s queue', (backend) => {
@@ -58,9 +58,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   // The fence does not know of the queue, so one of them goes through all steps and the other one through the hard ones.
   const stepsToPauseAt =
-    backend === 'postgresql'
-      ? STEPS_OF_A_WORKER.slice(1, -1)
-      : ['job claimed', 'difference applied', 'effect committed'];
+    backend === 'postgresql' ? STEPS_OF_A_WORKER.slice(1, -1) : ['job taken', 'difference applied', 'effect committed'];
 
   it.each(stepsToPauseAt)(
     'a worker that is paused when it is at "%s" writes nothing more when it wakes up',
@@ -91,12 +89,12 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   it('a worker that is paused until the queue has given its job to another one does not repeat it', async () => {
     const from = nextSource();
     const job = await fullSnapshot.begin(from);
-    const paused = await stage.process('worker', { FAULT_PAUSE_AT: 'job claimed' });
+    const paused = await stage.process('worker', { FAULT_PAUSE_AT: 'job taken' });
     await until('the job is claimed', async () => (await claimsOf(job)) === 1);
     await stage.process('worker');
     const queue = stage.api.app.get<Queue>(getQueueToken(SYNC_QUEUES.short));
-    const hint = `${job.id}-0`;
-    await until('the lock is lost', async () => (await queue.getJobState(hint)) === 'completed', 30_000);
+    const notification = `${job.id}-0`;
+    await until('the lock is lost', async () => (await queue.getJobState(notification)) === 'completed', 30_000);
 
     paused.signal('SIGCONT');
 

@@ -67,7 +67,7 @@ it('the log names requests by route, id and status, and contains nothing of reco
     create trigger break before insert or update on patient for each row execute function break()`);
   const changed = body.replace('[{', '[{"middleName":"x",');
   await client.send({ method: 'POST', path: '/patients', headers: json, body: changed });
-  await until('the job has failed once', () => lines().some(({ msg }) => msg === 'a job did not get through'));
+  await until('the job has failed once', () => lines().some(({ msg }) => msg === 'an attempt at a job failed'));
   await database.query(`alter view patient_of_source rename to "${CANARY}"`);
   expect((await client.send({ method: 'GET', path: `/patients/${CANARY}`, headers })).status).toBe(500);
   await database.end();

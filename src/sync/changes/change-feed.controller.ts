@@ -30,9 +30,9 @@ export class ChangeFeedController {
     summary: 'All changes of the source, each once, in the order of commit',
     description:
       'Unlike that of other lists, `nextCursor` is never null: at the end it is the cursor to ask again with. ' +
-      'A consumer that stores it together with what it made of the items misses nothing and does nothing twice. ' +
-      'Payments whose patient is not there are told too, as they were sent. ' +
-      'A 410 says that the changes behind the cursor are kept no longer: take a cursor with `after=latest`, read the lists, go on.',
+      'A consumer that stores it in one transaction with the effect of the items misses nothing and does nothing twice. ' +
+      'Payments whose patient is not in the mirror are reported too, as they were sent. ' +
+      'A 410 says that the changes after the cursor are no longer kept: take a cursor with `after=latest`, read the lists, go on.',
   })
   @ApiHeader({ name: 'Prefer', required: false, description: 'wait=10: wait up to so many seconds for something' })
   @ApiPage(FeedItem, 'always')
@@ -59,7 +59,11 @@ export class ChangeFeedController {
 /** `after` and `cursor` are the same. @throws Refusal 400 if they disagree */
 function cursorOf({ after, cursor }: ListChanges): string | undefined {
   if (after !== undefined && cursor !== undefined && after !== cursor) {
-    throw Refusal.parameter('after', 'after and cursor mean the same and disagree.', 'conflicting_parameters');
+    throw Refusal.parameter(
+      'after',
+      'after and cursor mean the same and have different values.',
+      'conflicting_parameters',
+    );
   }
   return after ?? cursor;
 }

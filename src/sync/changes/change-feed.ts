@@ -25,8 +25,8 @@ export class ChangeFeed {
   ) {}
 
   /**
-   * What comes behind the cursor, from the oldest that is kept without one. If there is nothing, waits up to `waitMs`.
-   * @throws Refusal 400, or 410 if what comes behind the cursor is kept no longer
+   * What comes after the cursor, from the oldest that is kept without one. If there is nothing, waits up to `waitMs`.
+   * @throws Refusal 400, or 410 if what comes after the cursor is no longer kept
    */
   async read(request: FeedRequest, waitMs: number): Promise<FeedPage> {
     const deadline = Date.now() + waitMs;
@@ -61,7 +61,7 @@ export class ChangeFeed {
 function refuseUnlessKept({ firstKept, lastCommit }: FeedPage, from: FeedPosition): void {
   if (from === OLDEST || (from.seq >= firstKept && from.seq <= lastCommit + 1)) return;
   const detail =
-    'The changes behind this cursor are kept no longer. ' +
-    `Take a new cursor with after=${LATEST}, then read the lists anew, then go on with that cursor.`;
+    'The changes after this cursor are no longer kept. ' +
+    `Take a new cursor with after=${LATEST}, then read the lists again, then go on with that cursor.`;
   throw new Refusal(410, 'changes_gone', detail);
 }

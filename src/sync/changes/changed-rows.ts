@@ -27,7 +27,7 @@ export class ChangedRows {
 
   /**
    * A lateral subquery of the changes that a `job` (source_id, resource, at, created_after_id, created_up_to_id,
-   * after_row) made to this resource, by row id: at most `limit` behind `after_row`. Created rows have higher ids than
+   * after_row) made to this resource, by row id: at most `limit` after `after_row`. Created rows have higher ids than
    * any row that was there, so both halves are read by their primary keys and no further than the limit.
    */
   ofJob(limit: number): string {
@@ -49,25 +49,25 @@ export class ChangedRows {
   }
 
   /**
-   * The changes of one `line` (source_id, external_id, before: a time), newest first, each with its time in milliseconds
-   * and its job: at most `limit` before that time. The creation of a row is told as long as its time is kept.
+   * The changes of one `wanted` row (source_id, external_id, before: a time), newest first, each with its time in milliseconds
+   * and its job: at most `limit` before that time. The creation of a row is reported as long as its time is kept.
    */
-  ofLine(limit: number): string {
+  ofRow(limit: number): string {
     const resource = literal(this.resource);
     return `
       (select c.row_id, c.external_id, c.operation, ${this.images('c.operation')}, c.at, c.job_id
-         from (select change.* from change, line
-                where change.source_id = line.source_id and resource = ${resource}
-                  and change.external_id = line.external_id and at < line.before
+         from (select change.* from change, wanted
+                where change.source_id = wanted.source_id and resource = ${resource}
+                  and change.external_id = wanted.external_id and at < wanted.before
                 order by at desc limit ${limit}) c
          join ${this.mirror.table} t on t.id = c.row_id ${this.nextChange('c.at')})
       union all
       (select t.id, t.external_id, 'created', ${this.images(`'created'`, 'null::jsonb')}, t.created,
               (select id from sync_job
                 where source_id = t.source_id and resource = ${resource} and applied_at = t.created limit 1)
-         from line join ${this.mirror.table} t on t.source_id = line.source_id and t.external_id = line.external_id
+         from wanted join ${this.mirror.table} t on t.source_id = wanted.source_id and t.external_id = wanted.external_id
               ${this.nextChange('t.created')}
-        where t.created < line.before
+        where t.created < wanted.before
           and not exists (select 1 from log_horizon where log = 'change' and kept_from > t.created))`;
   }
 

@@ -3,10 +3,10 @@ import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import { acrossSources } from '../../platform/walls.js';
 
 /** How often the table is asked, once for all who wait in this process. */
-const PERIOD_MS = 100;
+const POLL_MS = 100;
 
-/** Somebody who waits for a commit of a source beyond the one that they know. */
-interface Waiting {
+/** A caller that waits for a commit of a source after the one that it knows. */
+interface Waiter {
   source: string;
   beyond: number;
   end: (hasCome: boolean) => void;
@@ -15,7 +15,7 @@ interface Waiting {
 /** Waits for commits, as `JobWatcher` does for jobs: a small query each tenth of a second while anybody waits. */
 @Injectable()
 export class CommitWatcher implements BeforeApplicationShutdown {
-  private readonly waiting = new Set<Waiting>();
+  private readonly waiters = new Set<Waiter>();
   private timer: NodeJS.Timeout | undefined;
   private isStopping = false;
 
@@ -25,30 +25,30 @@ export class CommitWatcher implements BeforeApplicationShutdown {
   async waitBeyond(source: string, beyond: number, timeoutMs: number): Promise<boolean> {
     if (this.isStopping) return false;
     return new Promise((resolve) => {
-      const limit = setTimeout(() => one.end(false), timeoutMs);
-      const one: Waiting = {
+      const limit = setTimeout(() => waiter.end(false), timeoutMs);
+      const waiter: Waiter = {
         source,
         beyond,
         end: (hasCome) => {
           clearTimeout(limit);
-          this.waiting.delete(one);
+          this.waiters.delete(waiter);
           resolve(hasCome);
         },
       };
-      this.waiting.add(one);
-      this.timer ??= setTimeout(() => void this.look(), PERIOD_MS);
+      this.waiters.add(waiter);
+      this.timer ??= setTimeout(() => void this.poll(), POLL_MS);
     });
   }
 
   beforeApplicationShutdown(): void {
     this.isStopping = true;
-    for (const one of this.waiting) one.end(false);
+    for (const waiter of this.waiters) waiter.end(false);
     clearTimeout(this.timer);
   }
 
-  private async look(): Promise<void> {
-    const sources = new Set([...this.waiting].map(({ source }) => source));
-    // One who waits asks for all. While the database is away there is nothing new to tell.
+  private async poll(): Promise<void> {
+    const sources = new Set([...this.waiters].map(({ source }) => source));
+    // One poll for the callers of all sources. While the database is away there is nothing new to report.
     const rows = await acrossSources(() =>
       this.em
         .fork()
@@ -58,9 +58,9 @@ export class CommitWatcher implements BeforeApplicationShutdown {
         ),
     ).catch(() => []);
     const last = new Map(rows.map((row) => [row.name, Number(row.last_commit)]));
-    for (const one of this.waiting) {
-      if ((last.get(one.source) ?? 0) > one.beyond) one.end(true);
+    for (const waiter of this.waiters) {
+      if ((last.get(waiter.source) ?? 0) > waiter.beyond) waiter.end(true);
     }
-    this.timer = this.waiting.size > 0 ? setTimeout(() => void this.look(), PERIOD_MS) : undefined;
+    this.timer = this.waiters.size > 0 ? setTimeout(() => void this.poll(), POLL_MS) : undefined;
   }
 }

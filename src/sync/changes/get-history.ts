@@ -13,8 +13,8 @@ export function GetHistory(resource: MirroredResource): MethodDecorator {
     Wants('read'),
     Audited(`${resource.name}.history_read`, { subject: subjectOf(resource.name, 'externalId') }),
     ApiOperation({
-      summary: `What one of the ${resource.name} went through, newest first`,
-      description: 'Of live rows and of deleted ones. What was changed longer ago than changes are kept is not told.',
+      summary: `The changes of one of the ${resource.name}, newest first`,
+      description: 'Of live rows and of deleted ones. Changes that are older than their retention are not listed.',
     }),
     ApiPage(HistoryItem),
   );

@@ -1,13 +1,12 @@
-import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Audited, subjectOf } from '../../platform/audited.js';
-import { CallerSource } from '../../platform/caller-source.js';
 import { answerPageOrExport } from '../../platform/exports.js';
 import { PageQuery } from '../../platform/paging.js';
 import { Wants } from '../../platform/wants.js';
-import { SyncJobs } from '../jobs/sync-jobs.js';
-import { Sources } from '../sources.js';
+import { RequestedJob } from '../jobs/requested-job.js';
+import type { SyncJob } from '../jobs/sync-job.entity.js';
 import { ApiPage } from './api-page.js';
 import { JobChangeView } from './change.dto.js';
 import { JobChanges } from './job-changes.js';
@@ -17,11 +16,7 @@ import { JobChanges } from './job-changes.js';
 @Wants('read')
 @Controller('sync/jobs')
 export class JobChangesController {
-  constructor(
-    private readonly jobs: SyncJobs,
-    private readonly changes: JobChanges,
-    private readonly sources: Sources,
-  ) {}
+  constructor(private readonly changes: JobChanges) {}
 
   @Get(':id/changes')
   @Audited('job.changes_read', { subject: subjectOf('job'), exported: 'job.changes_exported' })
@@ -29,13 +24,11 @@ export class JobChangesController {
   @ApiPage(JobChangeView)
   @ApiProduces('application/json', 'application/x-ndjson', 'text/csv')
   async list(
-    @CallerSource() source: string,
-    @Param('id') id: string,
+    @RequestedJob() job: SyncJob,
     @Query() query: PageQuery,
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    const job = await this.jobs.get(await this.sources.find(source), id);
     await answerPageOrExport(request, response, {
       page: () => this.changes.page(job, query.limit, query.cursor),
       mayBegin: async () => void (await this.changes.page(job, 1)),

@@ -21,14 +21,14 @@ export class JobChanges {
     private readonly horizons: LogHorizons,
   ) {}
 
-  /** In the order of the rows' ids. @throws Refusal 410 if they are kept no longer */
+  /** In the order of the rows' ids. @throws Refusal 410 if they are no longer kept */
   async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<JobChangeView>> {
     const rows = await this.rows(job, readPosition(cursor, `changes of ${job.id}`) ?? 0, limit + 1);
     const page = toPage(rows, limit, `changes of ${job.id}`, (row) => [row.row_id]);
     return { ...page, items: page.items.map((row) => this.toView(job, row)) };
   }
 
-  /** All of them, some at a time. @throws Refusal 410 if they are kept no longer, or are dropped meanwhile */
+  /** All of them, some at a time. @throws Refusal 410 if they are no longer kept, or are dropped meanwhile */
   async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
     let rows = await this.rows(job, 0, EXPORT_PAGE);
     while (rows.length > 0) {
@@ -48,7 +48,7 @@ export class JobChanges {
       [after, job.id],
     );
     if (await this.horizons.isGone('change', job.appliedAt)) {
-      throw new Refusal(410, 'changes_gone', 'What this job changed is kept no longer.');
+      throw new Refusal(410, 'changes_gone', 'The changes of this job are no longer kept.');
     }
     return rows;
   }

@@ -2,10 +2,11 @@ import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsOptional, IsString, MaxLength } from 'class-validator';
 import { PageQuery } from '../../platform/paging.js';
 
-/** Which changes of a source to tell. */
+/** Which changes of a source to list. */
 export class ListChanges extends PageQuery {
   @ApiPropertyOptional({
-    description: 'the nextCursor of the answer before, or "latest"; without, from the oldest change that is kept',
+    description:
+      'the nextCursor of the last answer, or "latest"; by default the feed begins with the oldest change that is kept',
   })
   @IsOptional()
   @IsString()

@@ -41,10 +41,10 @@ export class RowHistory {
     if (!isStorable(externalId)) throw Refusal.notFound('row');
     const em = this.em.fork();
     const rows = await em.execute<HistoryRow[]>(
-      `with line as (
+      `with wanted as (
          select ?::int as source_id, ?::text collate "C" as external_id, to_timestamp(?::bigint / 1000.0) as before)
        select change.*, (extract(epoch from change.at) * 1000)::bigint::text as time
-         from (${changes.ofLine(limit + 1)}) change order by change.at desc limit ${limit + 1}`,
+         from (${changes.ofRow(limit + 1)}) change order by change.at desc limit ${limit + 1}`,
       [sourceId, externalId, before],
     );
     if (rows.length === 0 && (await em.execute(changes.existence(), [sourceId, externalId])).length === 0) {

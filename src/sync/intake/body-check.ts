@@ -127,7 +127,7 @@ class Inflation {
 
 function notInflatable(encoding: string, error?: Error): Error {
   if (error instanceof Refusal) return error;
-  const detail = `The body is not valid ${encoding}, is cut short, or goes on behind its end.`;
+  const detail = `The body is not valid ${encoding}, is cut short, or continues after its end.`;
   return new Refusal(400, 'not_inflatable', detail);
 }
 

@@ -8,8 +8,8 @@ import { Refusal } from '../../platform/refusal.js';
 import { atStep } from '../../platform/steps.js';
 import { acceptJob } from '../jobs/accept-job.js';
 import { JobQueue } from '../jobs/job-queue.js';
-import { laneOf } from '../jobs/lanes.js';
 import { SyncJob } from '../jobs/sync-job.entity.js';
+import { queueFor } from '../jobs/sync-queues.js';
 import { BodyCheck } from './body-check.js';
 import { IdempotencyKey } from './idempotency-key.entity.js';
 import type { IncomingSnapshot } from './incoming-snapshot.js';
@@ -36,7 +36,7 @@ export class SnapshotIntake {
    */
   async accept(incoming: IncomingSnapshot, sourceId: number): Promise<SyncJob> {
     const job = await this.receive(incoming, sourceId);
-    await this.tell(job);
+    await this.notifyWorkers(job);
     return job;
   }
 
@@ -44,22 +44,22 @@ export class SnapshotIntake {
   async replay(original: SyncJob): Promise<SyncJob> {
     const job = await this.em.fork().transactional(async (em) => {
       if (original.snapshotId === null) {
-        throw new Refusal(409, 'nothing_to_replay', 'The job had no snapshot: it reverted another one.');
+        throw new Refusal(409, 'nothing_to_replay', 'The job had no snapshot: it reverted another job.');
       }
       const snapshot = await em.findOneOrFail(Snapshot, original.snapshotId, { lockMode: LockMode.PESSIMISTIC_READ });
-      if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are kept no longer.');
+      if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are no longer kept.');
       return acceptJob(em, { ...optionsOf(original), replayOf: original.id, revertOf: null });
     });
-    await this.tell(job);
+    await this.notifyWorkers(job);
     return job;
   }
 
-  /** A full snapshot may have superseded a held one, behind which others wait: their turn may have come. */
-  private async tell(job: SyncJob): Promise<void> {
+  /** A full snapshot may have superseded a held job for which others wait: their turn may have come. */
+  private async notifyWorkers(job: SyncJob): Promise<void> {
     atStep('snapshot committed');
-    await this.queue.hint(job);
-    atStep('hint sent');
-    if (job.mode === 'full' && !job.dryRun) await this.queue.hintNext(job.sourceId, job.resource, job.id);
+    await this.queue.notify(job);
+    atStep('job notification sent');
+    if (job.mode === 'full' && !job.dryRun) await this.queue.notifyNext(job.sourceId, job.resource, job.id);
   }
 
   private async receive(incoming: IncomingSnapshot, sourceId: number): Promise<SyncJob> {
@@ -111,7 +111,7 @@ export class SnapshotIntake {
         const { resource, mode, deletes, dryRun } = incoming;
         const { sourceId, id: snapshotId, inflatedBytes } = snapshot;
         const order = { sourceId, resource: resource.name, mode, deletes, dryRun, snapshotId };
-        const job = await acceptJob(em, { ...order, lane: laneOf(inflatedBytes), replayOf: null, revertOf: null });
+        const job = await acceptJob(em, { ...order, queue: queueFor(inflatedBytes), replayOf: null, revertOf: null });
         if (incoming.idempotencyKey !== null) {
           const key = { sourceId: snapshot.sourceId, key: incoming.idempotencyKey, request, jobId: job.id };
           await em.insert(IdempotencyKey, key);
@@ -144,13 +144,13 @@ export class SnapshotIntake {
     // If even that fails, the cleaner takes it once nothing has been added for a while.
     await this.store
       .discard(snapshot.id)
-      .catch(() => this.logger.warn({ snapshot: snapshot.id }, 'upload not discarded'));
+      .catch(() => this.logger.warn({ snapshot: snapshot.id }, 'an interrupted upload could not be deleted'));
   }
 }
 
 function optionsOf(job: SyncJob) {
-  const { sourceId, resource, snapshotId, lane, mode, deletes, dryRun } = job;
-  return { sourceId, resource, snapshotId, lane, mode, deletes, dryRun };
+  const { sourceId, resource, snapshotId, queue, mode, deletes, dryRun } = job;
+  return { sourceId, resource, snapshotId, queue, mode, deletes, dryRun };
 }
 
 /** What makes two requests with one key the same: the resource, the query, and the body with how it is to be read. */

@@ -130,7 +130,7 @@ export class SnapshotStore {
     let next = this.chunk(snapshot.id, 0);
     for (let ordinal = 0; ordinal < snapshot.chunks; ordinal += 1) {
       const data = await next;
-      if (!data) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are kept no longer.');
+      if (!data) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are no longer kept.');
       next = ordinal + 1 < snapshot.chunks ? this.chunk(snapshot.id, ordinal + 1) : Promise.resolve(null);
       // Whoever stops reading does not wait for it.
       next.catch(() => undefined);

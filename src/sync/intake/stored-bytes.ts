@@ -37,7 +37,7 @@ export class StoredBytes {
     if ((await this.storedBy(sourceId)) >= limit) {
       throw Refusal.insufficientStorage(
         'storage_limit_reached',
-        'The snapshots of this source that still have to be worked on take up all that a source may store.',
+        'The snapshots of this source whose jobs are unfinished take up all the storage that a source may use.',
       );
     }
   }

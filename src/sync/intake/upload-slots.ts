@@ -82,7 +82,7 @@ export class UploadSlots implements BeforeApplicationShutdown {
     return slot;
   }
 
-  /** Before the answer, so that whoever sends the next one at once is not refused because of this one. Never rejects. */
+  /** Before the answer, so that a sender whose next upload follows at once is not refused because of this one. Never rejects. */
   private async giveBack(slot: string): Promise<void> {
     this.held.delete(slot);
     if (this.held.size === 0) {
@@ -103,7 +103,7 @@ export class UploadSlots implements BeforeApplicationShutdown {
     ).catch(() => undefined);
   }
 
-  /** The slots of all sources: within the walls of one, nobody gets at them. */
+  /** The slots of all sources: row-level security hides them from work within one source. */
   private execute<Row>(sql: string, values: unknown[]): Promise<Row[]> {
     return acrossSources(() => this.em.fork().execute<Row[]>(sql, values));
   }

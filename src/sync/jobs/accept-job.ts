@@ -1,20 +1,20 @@
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
-import { databaseNow } from './job-claims.js';
+import { databaseNow } from './job-leases.js';
 import { SyncJob } from './sync-job.entity.js';
 
-/** A new job's order: whose it is and what it is to do. */
-export type JobOrder = Pick<
+/** A job that is to be made: its source and resource, and what it is to do. */
+export type NewJob = Pick<
   SyncJob,
-  'sourceId' | 'resource' | 'mode' | 'deletes' | 'dryRun' | 'snapshotId' | 'lane' | 'replayOf' | 'revertOf'
+  'sourceId' | 'resource' | 'mode' | 'deletes' | 'dryRun' | 'snapshotId' | 'queue' | 'replayOf' | 'revertOf'
 >;
 
 /**
  * Makes a job as the newest of its source and resource, in the current transaction. It supersedes what it makes
  * pointless: a full snapshot does that to the full ones, and the reverts, that still wait.
  */
-export async function acceptJob(em: EntityManager, order: JobOrder): Promise<SyncJob> {
+export async function acceptJob(em: EntityManager, order: NewJob): Promise<SyncJob> {
   const now = await databaseNow(em);
   const seq = await nextSequence(em, order.sourceId, order.resource);
   const job = em.create(SyncJob, { ...order, id: uuidv7(), seq, submittedAt: now });

@@ -18,7 +18,7 @@ export class JobAnswers {
     private readonly watcher: JobWatcher,
   ) {}
 
-  /** The answer to whoever made a job: 202 with its place, or 200 if it is over by now. */
+  /** The answer to a request that made a job: 202 with its location, or 200 if it is over by now. */
   async accepted(request: Request, response: Response, job: SyncJob, source: string): Promise<JobView> {
     const current = await this.afterWaiting(request, response, job);
     response.location(`/sync/jobs/${job.id}`);

@@ -16,7 +16,7 @@ export const ITS_TURN = `not exists (select 1 from sync_job older where ${WAITS_
 /** Whether it has waited long enough since its last attempt. */
 export const IS_DUE = '(job.retry_at is null or job.retry_at <= clock_timestamp())';
 
-/** Whether its worker has not been heard of for too long (`?`: seconds). */
-export const IS_SILENT = `not exists (
+/** Whether its worker has sent no heartbeat for too long (`?`: seconds). */
+export const HAS_NO_HEARTBEAT = `not exists (
   select 1 from job_heartbeat h
    where h.job_id = job.id and h.fence = job.fence and h.beat_at > clock_timestamp() - make_interval(secs => ?))`;

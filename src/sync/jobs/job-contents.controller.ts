@@ -1,21 +1,20 @@
-import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Audited, subjectOf, tellAudit } from '../../platform/audited.js';
-import { CallerSource } from '../../platform/caller-source.js';
 import { answerPageOrExport } from '../../platform/exports.js';
 import { PageQuery } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { Wants } from '../../platform/wants.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
-import { Sources } from '../sources.js';
 import { RecordErrorLog, type RecordErrorView } from './record-error-log.js';
+import { RequestedJob } from './requested-job.js';
 import type { SyncJob } from './sync-job.entity.js';
 import { SyncJobs } from './sync-jobs.js';
 
-/** What a job was given and what it found wrong with it. */
+/** The snapshot that a job was given, and the errors that it found in it. */
 @ApiTags('sync jobs')
 @Wants('read')
 @Controller('sync/jobs')
@@ -24,7 +23,6 @@ export class JobContentsController {
     private readonly jobs: SyncJobs,
     private readonly errorLog: RecordErrorLog,
     private readonly store: SnapshotStore,
-    private readonly sources: Sources,
   ) {}
 
   @Get(':id/errors')
@@ -32,13 +30,11 @@ export class JobContentsController {
   @ApiOperation({ summary: 'The records that were rejected or are unresolved, in the order of the snapshot' })
   @ApiProduces('application/json', 'application/x-ndjson', 'text/csv')
   async errors(
-    @CallerSource() source: string,
-    @Param('id') id: string,
+    @RequestedJob() job: SyncJob,
     @Query() query: PageQuery,
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    const job = await this.job(source, id);
     await answerPageOrExport(request, response, {
       page: () => this.errorLog.page(job, query.limit, query.cursor),
       mayBegin: async () => void (await this.errorLog.page(job, 1)),
@@ -52,10 +48,10 @@ export class JobContentsController {
   @Audited('job.snapshot_read', { subject: subjectOf('job') })
   @ApiOperation({ summary: 'The bytes as they were sent' })
   @ApiProduces('application/octet-stream')
-  async snapshot(@CallerSource() source: string, @Param('id') id: string, @Res() response: Response): Promise<void> {
-    const snapshot = await this.jobs.snapshotOf(await this.job(source, id));
+  async snapshot(@RequestedJob() job: SyncJob, @Res() response: Response): Promise<void> {
+    const snapshot = await this.jobs.snapshotOf(job);
     if (!snapshot) throw Refusal.notFound('snapshot');
-    if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are kept no longer.');
+    if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are no longer kept.');
     await tellAudit(response);
     // Not by Express, which would add a charset.
     response.setHeader('Content-Type', snapshot.contentType);
@@ -63,10 +59,6 @@ export class JobContentsController {
     response.set('Repr-Digest', `sha-256=:${Buffer.from(snapshot.sha256, 'hex').toString('base64')}:`);
     if (snapshot.contentEncoding !== null) response.set('Content-Encoding', snapshot.contentEncoding);
     await pipeline(Readable.from(this.store.asSent(snapshot)), response);
-  }
-
-  private async job(source: string, id: string): Promise<SyncJob> {
-    return this.jobs.get(await this.sources.find(source), id);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Controller, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Controller, HttpCode, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Audited, subjectOf } from '../../platform/audited.js';
@@ -6,13 +6,14 @@ import { CallerSource } from '../../platform/caller-source.js';
 import { Wants } from '../../platform/wants.js';
 import { ApplyQuery } from '../apply-query.dto.js';
 import { SnapshotIntake } from '../intake/snapshot-intake.js';
-import { Sources } from '../sources.js';
 import { JobAnswers } from './job-answers.js';
 import { JobView } from './job-view.js';
+import { RequestedJob } from './requested-job.js';
 import { Reverts } from './reverts.js';
+import type { SyncJob } from './sync-job.entity.js';
 import { SyncJobs } from './sync-jobs.js';
 
-/** What somebody decides about a job. A decision in the wrong state is a 409. */
+/** Decisions about a job. A decision in the wrong state is a 409. */
 @ApiTags('sync jobs')
 @Controller('sync/jobs')
 export class JobDecisionsController {
@@ -21,7 +22,6 @@ export class JobDecisionsController {
     private readonly answers: JobAnswers,
     private readonly intake: SnapshotIntake,
     private readonly reverts: Reverts,
-    private readonly sources: Sources,
   ) {}
 
   @Post(':id/approve')
@@ -31,12 +31,11 @@ export class JobDecisionsController {
   @ApiOperation({ summary: 'Apply exactly the plan that was shown' })
   async approve(
     @CallerSource() source: string,
-    @Param('id') id: string,
+    @RequestedJob() job: SyncJob,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<JobView> {
-    const job = await this.jobs.approve(await this.sources.find(source), id);
-    return this.answers.current(request, response, job, source);
+    return this.answers.current(request, response, await this.jobs.approve(job), source);
   }
 
   @Post(':id/reject')
@@ -44,8 +43,8 @@ export class JobDecisionsController {
   @Audited('job.rejected', { subject: subjectOf('job') })
   @HttpCode(200)
   @ApiOperation({ summary: 'Drop the plan that was shown' })
-  async reject(@CallerSource() source: string, @Param('id') id: string): Promise<JobView> {
-    return this.jobs.view(await this.jobs.reject(await this.sources.find(source), id), source);
+  async reject(@CallerSource() source: string, @RequestedJob() job: SyncJob): Promise<JobView> {
+    return this.jobs.view(await this.jobs.reject(job), source);
   }
 
   @Post(':id/cancel')
@@ -53,8 +52,8 @@ export class JobDecisionsController {
   @Audited('job.cancelled', { subject: subjectOf('job') })
   @HttpCode(200)
   @ApiOperation({ summary: 'Stop a job that has not begun to change the mirror' })
-  async cancel(@CallerSource() source: string, @Param('id') id: string): Promise<JobView> {
-    return this.jobs.view(await this.jobs.cancel(await this.sources.find(source), id), source);
+  async cancel(@CallerSource() source: string, @RequestedJob() job: SyncJob): Promise<JobView> {
+    return this.jobs.view(await this.jobs.cancel(job), source);
   }
 
   @Post(':id/revert')
@@ -64,17 +63,16 @@ export class JobDecisionsController {
   @ApiOperation({ summary: 'A new job that puts back what this one changed' })
   @ApiResponse({ status: 202, type: JobView })
   @ApiResponse({ status: 409, description: 'it changed nothing, or later jobs have changed the same rows' })
-  @ApiResponse({ status: 410, description: 'what the rows were before is kept no longer' })
+  @ApiResponse({ status: 410, description: 'the earlier values of the rows are no longer kept' })
   async revert(
     @CallerSource() source: string,
-    @Param('id') id: string,
+    @RequestedJob() job: SyncJob,
     @Query() { deletes, dryRun }: ApplyQuery,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<JobView> {
-    const original = await this.jobs.get(await this.sources.find(source), id);
-    const job = await this.reverts.revert(original, { deletes, dryRun: dryRun === 'true' });
-    return this.answers.accepted(request, response, job, source);
+    const revert = await this.reverts.revert(job, { deletes, dryRun: dryRun === 'true' });
+    return this.answers.accepted(request, response, revert, source);
   }
 
   @Post(':id/replay')
@@ -84,11 +82,10 @@ export class JobDecisionsController {
   @ApiOperation({ summary: 'A new job from the kept bytes' })
   async replay(
     @CallerSource() source: string,
-    @Param('id') id: string,
+    @RequestedJob() job: SyncJob,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<JobView> {
-    const job = await this.intake.replay(await this.jobs.get(await this.sources.find(source), id));
-    return this.answers.accepted(request, response, job, source);
+    return this.answers.accepted(request, response, await this.intake.replay(job), source);
   }
 }

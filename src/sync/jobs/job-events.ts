@@ -33,7 +33,7 @@ export async function streamJobEvents(
       },
       () => end(),
     );
-    const keepAlive = setInterval(() => response.write(': still here\n\n'), KEEP_ALIVE_MS);
+    const keepAlive = setInterval(() => response.write(': keep-alive\n\n'), KEEP_ALIVE_MS);
     const limit = setTimeout(() => end(), MAX_STREAM_MS);
     const end = () => {
       stop();

@@ -21,7 +21,7 @@ export type Phase =
   /** Children that lose or find their parents. */
   | 'links'
   /** Records without a parent, and the report of late errors. */
-  | 'late errors'
+  | 'deferred errors'
   /** ANALYZE of what was filled. */
   | 'statistics'
   /** Drops the staging table, finishes the job's row, numbers the commit, and commits. */

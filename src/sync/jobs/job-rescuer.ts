@@ -3,19 +3,19 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import { CONFIG, type Config } from '../../platform/config.js';
 import { Rounds } from '../../platform/rounds.js';
 import { acrossSources, asLogin } from '../../platform/walls.js';
-import { IS_DUE, IS_SILENT, ITS_TURN } from './job-conditions.js';
-import { type HintedJob, JobQueue } from './job-queue.js';
+import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from './job-conditions.js';
+import { JobQueue, type NotifiedJob } from './job-queue.js';
 
-/** Rounds within the time after which silence counts as death. */
+/** How often jobs are looked for within the time after which a worker without heartbeats counts as dead. */
 const ROUNDS_PER_SILENCE = 6;
 
 /** Jobs looked at in one round. */
 const MAX_JOBS = 200;
 
 /**
- * Tells the queue again of jobs that the table calls unfinished and that nobody works on: the queue lost them, was
- * away when they were accepted, or their worker died. With a silence of six seconds and a round every second, work is
- * taken up again within ten.
+ * Notifies again of jobs that the table calls unfinished and that no worker works on: the queue lost them, was away when
+ * they were accepted, or their worker died. With a limit of six seconds without a heartbeat and a check every second,
+ * work is taken up again within ten.
  */
 @Injectable()
 export class JobRescuer implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -44,31 +44,31 @@ export class JobRescuer implements OnApplicationBootstrap, OnApplicationShutdown
 
   private async rescue(): Promise<void> {
     const silenceSeconds = this.config.WORKER_SILENCE_MS / 1000;
-    const jobs = await this.em.fork().execute<(HintedJob & { running: boolean })[]>(
-      `select job.id, job.hint, job.lane, job.status <> 'queued' as running from sync_job job
+    const jobs = await this.em.fork().execute<(NotifiedJob & { running: boolean })[]>(
+      `select job.id, job.hint as notification, job.lane as queue, job.status <> 'queued' as running from sync_job job
         where (job.status = 'queued' and ${ITS_TURN} and ${IS_DUE})
-           or (job.status in ('staging', 'reconciling') and ${IS_SILENT})
+           or (job.status in ('staging', 'reconciling') and ${HAS_NO_HEARTBEAT})
         order by job.id limit ?`,
       [silenceSeconds, MAX_JOBS],
     );
-    if (jobs.some(({ running }) => running)) await this.freeSilentJobs(silenceSeconds);
+    if (jobs.some(({ running }) => running)) await this.endStaleTransactions(silenceSeconds);
     await Promise.all(
       jobs.map(async (job) => {
-        if (!(await this.queue.isOnTheWay(job))) await this.queue.hintAnew(job.id);
+        if (!(await this.queue.isPending(job))) await this.queue.notifyAgain(job.id);
       }),
     );
   }
 
   /**
-   * Ends the transaction that has the row of a silent job locked: a worker that is paused in it would keep the job, and
-   * the mirror, locked for as long as it is paused. Whoever locked a row last stands in its `xmax`.
+   * Ends the transactions that have the rows of jobs without heartbeats locked: a worker that is paused in one would keep
+   * the job, and the mirror, locked for as long as it is paused. The transaction that locked a row last is its `xmax`.
    */
-  private async freeSilentJobs(silenceSeconds: number): Promise<void> {
+  private async endStaleTransactions(silenceSeconds: number): Promise<void> {
     const holders = await this.em.fork().execute<{ pid: number; transaction: string }[]>(
       `select holder.pid, holder.virtualtransaction as transaction from sync_job job
          join pg_locks holder on holder.locktype = 'transactionid' and holder.transactionid = job.xmax
           and holder.mode = 'ExclusiveLock' and holder.granted
-        where job.status in ('staging', 'reconciling') and ${IS_SILENT}`,
+        where job.status in ('staging', 'reconciling') and ${HAS_NO_HEARTBEAT}`,
       [silenceSeconds],
     );
     if (holders.length === 0) return;
@@ -78,7 +78,7 @@ export class JobRescuer implements OnApplicationBootstrap, OnApplicationShutdown
         `select pg_terminate_backend(holder.pid) from pg_locks holder
           where holder.locktype = 'virtualxid' and holder.virtualxid = holder.virtualtransaction
             and (holder.pid, holder.virtualtransaction) in (
-              select pid, transaction from json_to_recordset(?) as silent (pid int, transaction text))`,
+              select pid, transaction from json_to_recordset(?) as stale (pid int, transaction text))`,
         [JSON.stringify(holders)],
       ),
     );

@@ -10,24 +10,24 @@ import { Snapshot } from '../intake/snapshot.entity.js';
 import { SnapshotFault } from '../read/snapshot-fault.js';
 import { Stager } from '../read/stager.js';
 import { Reconciler } from '../reconcile/reconciler.js';
-import { type Claim, FenceLost, JobClaims } from './job-claims.js';
+import { type Lease, LeaseLost, JobLeases } from './job-leases.js';
 import { enterPhase, measurePhases } from './job-phases.js';
 import { JobQueue } from './job-queue.js';
 import { RunningJobs } from './running-jobs.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
 
-/** For how long, and how often, it is tried to write down what became of an attempt. */
-const CONCEDE_MS = 5_000;
-const CONCEDE_EVERY_MS = 200;
+/** For how long, and how often, the outcome of an attempt is tried to be written. */
+const WRITE_OUTCOME_MS = 5_000;
+const WRITE_OUTCOME_EVERY_MS = 200;
 
-/** Takes one job from its claim to its end: the order of the steps, and what becomes of a job when one of them fails. */
+/** Works on one job from its lease to its end: the order of the steps, and what becomes of a job when one of them fails. */
 @Injectable()
 export class JobRunner {
   private readonly logger = new Logger(JobRunner.name);
 
   constructor(
     private readonly em: EntityManager,
-    private readonly claims: JobClaims,
+    private readonly leases: JobLeases,
     private readonly running: RunningJobs,
     private readonly stager: Stager,
     private readonly reconciler: Reconciler,
@@ -36,84 +36,84 @@ export class JobRunner {
 
   /** Works on a job if it is its turn; any number of calls for the same job have the effect of one. */
   async run(jobId: string): Promise<'done' | 'not now'> {
-    atStep('hint received');
+    atStep('job notification received');
     if (this.running.isStopping) return 'not now';
-    const sourceId = await this.claims.sourceOf(jobId);
+    const sourceId = await this.leases.sourceOf(jobId);
     return sourceId === null ? 'not now' : withinSource(sourceId, () => this.runWithin(jobId));
   }
 
   private async runWithin(jobId: string): Promise<'done' | 'not now'> {
-    const claim = await this.claims.claim(jobId);
-    if (!claim) return 'not now';
-    atStep('job claimed');
-    const phases = await measurePhases(() => this.running.run(claim, () => this.work(claim)));
+    const lease = await this.leases.take(jobId);
+    if (!lease) return 'not now';
+    atStep('job taken');
+    const phases = await measurePhases(() => this.running.run(lease, () => this.work(lease)));
     const job = await this.em.fork().findOneOrFail(SyncJob, jobId);
     this.logger.log({ job: jobId, status: job.status, phases }, 'an attempt at a job has ended');
-    await this.queue.hintNext(job.sourceId, job.resource);
-    atStep('hint done');
+    await this.queue.notifyNext(job.sourceId, job.resource);
+    atStep('job notification handled');
     return 'done';
   }
 
-  private async work(claim: Claim): Promise<void> {
+  private async work(lease: Lease): Promise<void> {
     try {
-      await this.mirror(claim);
+      await this.mirror(lease);
     } catch (error) {
-      if (error instanceof FenceLost) return;
-      const verdict = verdictOn(error);
-      if (!verdict && !claim.isInterrupted) {
-        this.logger.error({ job: claim.jobId, err: safeError(error) }, 'a job did not get through');
+      if (error instanceof LeaseLost) return;
+      const permanent = permanentError(error);
+      if (!permanent && !lease.isInterrupted) {
+        this.logger.error({ job: lease.jobId, err: safeError(error) }, 'an attempt at a job failed');
       }
-      await this.untilWritten(() => (verdict ? this.claims.fail(claim, verdict) : this.putBack(claim, error)));
+      await this.writeOutcome(() => (permanent ? this.leases.fail(lease, permanent) : this.requeue(lease, error)));
     }
   }
 
   /**
-   * Where a connection was lost, a new one may be there at once: a job that is put back goes on sooner than one that falls
-   * silent. If nothing can be written down for longer, as while PostgreSQL is away, the silence will tell.
+   * Where a connection was lost, a new one may be there at once: a job that is requeued goes on sooner than one whose
+   * heartbeats end. If nothing can be written for longer, as while PostgreSQL is away, the rescuer finds the job by that.
    */
-  private async untilWritten(write: () => Promise<void>): Promise<void> {
-    const deadline = Date.now() + CONCEDE_MS;
+  private async writeOutcome(write: () => Promise<void>): Promise<void> {
+    const deadline = Date.now() + WRITE_OUTCOME_MS;
     for (;;) {
       try {
         return await write();
       } catch (error) {
-        if (error instanceof FenceLost) return;
+        if (error instanceof LeaseLost) return;
         if (!isOutage(error) || Date.now() > deadline) throw error;
-        await delay(CONCEDE_EVERY_MS);
+        await delay(WRITE_OUTCOME_EVERY_MS);
       }
     }
   }
 
-  private async mirror(claim: Claim): Promise<void> {
+  private async mirror(lease: Lease): Promise<void> {
     const em = this.em.fork();
-    const job = await em.findOneOrFail(SyncJob, claim.jobId);
+    const job = await em.findOneOrFail(SyncJob, lease.jobId);
     if (job.revertOf !== null) {
-      await this.reconciler.revert(claim);
+      await this.reconciler.revert(lease);
       return;
     }
     const snapshot = await em.findOneOrFail(Snapshot, { id: job.snapshotId });
     const rules = this.stager.rules();
     enterPhase('compare bytes');
-    if (await this.reconciler.finishIfIdentical(claim, snapshot, rules)) return;
+    if (await this.reconciler.finishIfIdentical(lease, snapshot, rules)) return;
     enterPhase('stage');
-    await this.stager.stage(claim, snapshot, rules);
+    await this.stager.stage(lease, snapshot, rules);
     atStep('all staged');
-    await this.reconciler.reconcile(claim, snapshot, rules);
+    await this.reconciler.reconcile(lease, snapshot, rules);
     atStep('effect committed');
   }
 
-  private async putBack(claim: Claim, error: unknown): Promise<void> {
-    if (claim.isInterrupted) {
-      await this.claims.giveBack(claim);
+  private async requeue(lease: Lease, error: unknown): Promise<void> {
+    if (lease.isInterrupted) {
+      await this.leases.release(lease);
       return;
     }
     const pace = isOutage(error) && !isDiskFull(error) ? 'soon' : 'later';
-    await this.claims.retry(claim, troubleOf(error), pace);
+    await this.leases.retry(lease, describeFailure(error), pace);
   }
 }
 
 /** Why no further attempt will change anything: the document is at fault, or what it takes is there no longer. */
-function verdictOn(error: unknown): JobError | null {
+function permanentError(error: unknown): JobError | null {
   if (error instanceof SnapshotFault) {
     const { code, detail, line, byteOffset, record } = error;
     return { code, detail, line, byteOffset, record };
@@ -125,11 +125,11 @@ function verdictOn(error: unknown): JobError | null {
   return null;
 }
 
-/** What went wrong, for whoever reads the job: never a driver's message, which may quote a row. */
-function troubleOf(error: unknown): string {
-  if (isDiskFull(error)) return 'the database had no room left';
-  if (isTooSlow(error)) return 'a statement took longer than it may';
-  if (isOutage(error)) return 'the database went away';
+/** What went wrong, for readers of the job: never a driver's message, which may quote a row. */
+function describeFailure(error: unknown): string {
+  if (isDiskFull(error)) return 'the database ran out of disk space';
+  if (isTooSlow(error)) return 'a statement exceeded its time limit';
+  if (isOutage(error)) return 'the database was unavailable';
   const state = sqlState(error);
-  return state === null ? 'something failed on our side' : `the database refused with ${state}`;
+  return state === null ? 'an internal error occurred' : `the database reported error ${state}`;
 }

@@ -4,16 +4,17 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { acrossSources } from '../../platform/walls.js';
 
 /** How often the table is asked, once for all who wait in this process. */
-const PERIOD_MS = 100;
+const POLL_MS = 100;
 
-/** What shows that a job has moved. */
-interface Glimpse {
+/** A job as a poll finds it. */
+interface JobState {
   id: string;
   status: string;
-  look: string;
+  /** Everything that callers wait for, as text: differs once the job has moved. */
+  progress: string;
 }
 
-type Watcher = (glimpse: Glimpse) => void;
+type Listener = (state: JobState) => void;
 
 /**
  * Watches jobs for callers who wait for them: one small query each tenth of a second as long as anybody does, whatever
@@ -21,40 +22,40 @@ type Watcher = (glimpse: Glimpse) => void;
  */
 @Injectable()
 export class JobWatcher implements BeforeApplicationShutdown {
-  private readonly watchers = new Map<string, Set<Watcher>>();
-  private readonly leavers = new Set<() => void>();
+  private readonly listeners = new Map<string, Set<Listener>>();
+  private readonly shutdownListeners = new Set<() => void>();
   private timer: NodeJS.Timeout | undefined;
   private isStopping = false;
 
   constructor(private readonly em: EntityManager) {}
 
   /**
-   * Calls `watcher` now and then again whenever the job has changed.
-   * @param leave called when the process is about to stop: nobody should be kept waiting then
+   * Calls `listener` now, and again whenever the job has changed.
+   * @param onShutdown called when the process is about to stop: nobody should be kept waiting then
    * @returns how to stop it
    */
-  watch(jobId: string, watcher: Watcher, leave: () => void): () => void {
+  watch(jobId: string, listener: Listener, onShutdown: () => void): () => void {
     if (this.isStopping) {
       // Not before the caller knows how to stop watching.
-      queueMicrotask(leave);
+      queueMicrotask(onShutdown);
       return () => undefined;
     }
     let seen = '';
-    // What it asks for is about its own source, whoever of those who wait began to look.
-    const tell = AsyncLocalStorage.bind(watcher);
-    const onGlimpse: Watcher = (glimpse) => {
-      if (glimpse.look === seen) return;
-      seen = glimpse.look;
-      tell(glimpse);
+    // The listener works within its caller's source, although one poll serves the callers of all sources.
+    const notify = AsyncLocalStorage.bind(listener);
+    const onState: Listener = (state) => {
+      if (state.progress === seen) return;
+      seen = state.progress;
+      notify(state);
     };
-    const watchers = this.watchers.get(jobId) ?? new Set();
-    this.watchers.set(jobId, watchers.add(onGlimpse));
-    this.leavers.add(leave);
-    this.timer ??= setTimeout(() => void this.look(), 0);
+    const listeners = this.listeners.get(jobId) ?? new Set();
+    this.listeners.set(jobId, listeners.add(onState));
+    this.shutdownListeners.add(onShutdown);
+    this.timer ??= setTimeout(() => void this.poll(), 0);
     return () => {
-      this.leavers.delete(leave);
-      watchers.delete(onGlimpse);
-      if (watchers.size === 0) this.watchers.delete(jobId);
+      this.shutdownListeners.delete(onShutdown);
+      listeners.delete(onState);
+      if (listeners.size === 0) this.listeners.delete(jobId);
     };
   }
 
@@ -77,22 +78,22 @@ export class JobWatcher implements BeforeApplicationShutdown {
 
   beforeApplicationShutdown(): void {
     this.isStopping = true;
-    for (const leave of this.leavers) leave();
-    this.watchers.clear();
+    for (const onShutdown of this.shutdownListeners) onShutdown();
+    this.listeners.clear();
     clearTimeout(this.timer);
   }
 
-  private async look(): Promise<void> {
-    const ids = [...this.watchers.keys()];
-    // One who waits asks for all. While the database is away there is nothing new to tell.
-    const glimpses = await acrossSources(() =>
-      this.em.fork().execute<Glimpse[]>(
-        `select id, status, status || ' ' || coalesce(phase, '') || ' ' || processed || ' ' || percent as look
+  private async poll(): Promise<void> {
+    const ids = [...this.listeners.keys()];
+    // One poll for the callers of all sources. While the database is away there is nothing new to report.
+    const states = await acrossSources(() =>
+      this.em.fork().execute<JobState[]>(
+        `select id, status, status || ' ' || coalesce(phase, '') || ' ' || processed || ' ' || percent as progress
            from sync_job where id = any(string_to_array(?, ',')::uuid[])`,
         [ids.join(',')],
       ),
     ).catch(() => []);
-    for (const glimpse of glimpses) this.watchers.get(glimpse.id)?.forEach((watcher) => watcher(glimpse));
-    this.timer = this.watchers.size > 0 ? setTimeout(() => void this.look(), PERIOD_MS) : undefined;
+    for (const state of states) this.listeners.get(state.id)?.forEach((listener) => listener(state));
+    this.timer = this.listeners.size > 0 ? setTimeout(() => void this.poll(), POLL_MS) : undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { CallerSource, maySee } from '../../platform/caller-source.js';
@@ -13,6 +13,7 @@ import { streamJobEvents } from './job-events.js';
 import { JobView } from './job-view.js';
 import { JobWatcher } from './job-watcher.js';
 import { ListJobs } from './list-jobs.dto.js';
+import { RequestedJob } from './requested-job.js';
 import type { SyncJob } from './sync-job.entity.js';
 import { SyncJobs } from './sync-jobs.js';
 
@@ -53,23 +54,18 @@ export class JobsController {
   @ApiResponse({ status: 200, type: JobView })
   async get(
     @CallerSource() source: string,
-    @Param('id') id: string,
+    @RequestedJob() job: SyncJob,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<JobView> {
-    return this.answers.current(request, response, await this.job(source, id), source);
+    return this.answers.current(request, response, job, source);
   }
 
   @Get(':id/events')
   @ApiOperation({ summary: 'A job as server-sent events, until it ends' })
   @ApiProduces('text/event-stream')
-  async events(@CallerSource() source: string, @Param('id') id: string, @Res() response: Response): Promise<void> {
-    const job = await this.job(source, id);
-    const view = async () => this.jobs.view(await this.jobs.get(job.sourceId, id), source);
-    await streamJobEvents(response, this.watcher, id, view);
-  }
-
-  private async job(source: string, id: string): Promise<SyncJob> {
-    return this.jobs.get(await this.sources.find(source), id);
+  async events(@CallerSource() source: string, @RequestedJob() job: SyncJob, @Res() response: Response): Promise<void> {
+    const view = async () => this.jobs.view(await this.jobs.get(job.sourceId, job.id), source);
+    await streamJobEvents(response, this.watcher, job.id, view);
   }
 }

@@ -37,7 +37,7 @@ export class RecordErrorLog {
     private readonly horizons: LogHorizons,
   ) {}
 
-  /** In the order of the snapshot. @throws Refusal 410 if they are kept no longer */
+  /** In the order of the snapshot. @throws Refusal 410 if they are no longer kept */
   async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<RecordErrorView>> {
     const after = readPosition(cursor, `errors of ${job.id}`) ?? -1;
     const rows = await this.rows(job, after, limit + 1);
@@ -62,7 +62,7 @@ export class RecordErrorLog {
     );
     // A job's errors are dropped together: where some are, all are.
     if (rows.length === 0 && hasErrors(job) && (await this.horizons.isGone('sync_error', job.submittedAt))) {
-      throw new Refusal(410, 'errors_gone', 'What this job said about single records is kept no longer.');
+      throw new Refusal(410, 'errors_gone', 'What this job reported about single records is no longer kept.');
     }
     return rows;
   }

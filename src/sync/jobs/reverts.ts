@@ -5,8 +5,8 @@ import { rowsChangedBy } from '../changes/number-commit.js';
 import { LogHorizons } from '../log-horizons.js';
 import { MirroredResources } from '../mirrored-resource.js';
 import { mirrorTable } from '../reconcile/mirror-table.js';
-import { refuseIfTouched } from '../reconcile/reversal-intent.js';
-import { countTouchedSince } from '../reconcile/reversal.js';
+import { refuseIfTouched } from '../reconcile/reverted-state.js';
+import { countTouchedSince } from '../reconcile/revert-difference.js';
 import { acceptJob } from './accept-job.js';
 import { JobQueue } from './job-queue.js';
 import type { DeletePolicy, SyncJob } from './sync-job.entity.js';
@@ -43,7 +43,7 @@ export class Reverts {
     const mirror = mirrorTable(this.resources.get(original.resource), this.resources, this.orm);
     refuseIfTouched(await countTouchedSince(this.em.fork(), original, mirror));
     if (await this.horizons.isGone('change', original.appliedAt)) {
-      throw new Refusal(410, 'changes_gone', 'What the rows were before this job is kept no longer.');
+      throw new Refusal(410, 'changes_gone', 'The values that the rows had before this job are no longer kept.');
     }
     const { sourceId, resource, id: revertOf } = original;
     const job = await this.em.fork().transactional((em) =>
@@ -54,12 +54,12 @@ export class Reverts {
         deletes,
         dryRun,
         snapshotId: null,
-        lane: rows > LONG_ROWS ? 'long' : 'short',
+        queue: rows > LONG_ROWS ? 'long' : 'short',
         replayOf: null,
         revertOf,
       }),
     );
-    await this.queue.hint(job);
+    await this.queue.notify(job);
     return job;
   }
 }

@@ -3,44 +3,47 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { acrossSources } from '../../platform/walls.js';
-import { type Claim, JobClaims } from './job-claims.js';
+import { type Lease, JobLeases } from './job-leases.js';
 
-/** Beats within the time after which silence counts as death: five may be missed. */
-const BEATS_PER_SILENCE = 6;
+/** Heartbeats within the time after which a worker without any counts as dead: five may be missed. */
+const HEARTBEATS_PER_SILENCE = 6;
 
-/** How often a job that has to stop is told so: what it runs may begin just after it was told. */
+/** How often a job that has to stop is interrupted: a statement may begin just after the last interrupt. */
 const INTERRUPT_EVERY_MS = 100;
 
-/** How long jobs that were told to stop may take to be given back. */
+/** How long interrupted jobs may take to be released. */
 const INTERRUPT_MS = 4_000;
 
 /**
- * The jobs that run in this process: tells by the database's clock that they are worked on, and sees to it that a stop
- * of the process leaves none of them half done. The heartbeats lie in a table of their own, since a reconciliation keeps
- * its job's row locked, and a lock lives on while its worker is paused.
+ * The jobs that run in this process: sends heartbeats for them, by the database's clock, and finishes or releases them
+ * when the process stops. The heartbeats lie in a table of their own, since a reconciliation keeps its job's row locked,
+ * and a lock lives on while its worker is paused.
  */
 @Injectable()
 export class RunningJobs implements BeforeApplicationShutdown {
-  private readonly running = new Map<Claim, Promise<void>>();
+  private readonly running = new Map<Lease, Promise<void>>();
   private timer: NodeJS.Timeout | undefined;
-  private isBeating = false;
+  private isSending = false;
   isStopping = false;
 
   constructor(
     private readonly em: EntityManager,
-    private readonly claims: JobClaims,
+    private readonly leases: JobLeases,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Does the work of a claim while telling that it is being done. */
-  async run(claim: Claim, work: () => Promise<void>): Promise<void> {
-    this.timer ??= setInterval(() => void this.beat(), this.config.WORKER_SILENCE_MS / BEATS_PER_SILENCE);
+  /** Does the work of a lease, and sends heartbeats for it meanwhile. */
+  async run(lease: Lease, work: () => Promise<void>): Promise<void> {
+    this.timer ??= setInterval(
+      () => void this.sendHeartbeats(),
+      this.config.WORKER_SILENCE_MS / HEARTBEATS_PER_SILENCE,
+    );
     const done = work();
-    this.running.set(claim, done);
+    this.running.set(lease, done);
     try {
       await done;
     } finally {
-      this.running.delete(claim);
+      this.running.delete(lease);
       if (this.running.size === 0) {
         clearInterval(this.timer);
         this.timer = undefined;
@@ -48,14 +51,14 @@ export class RunningJobs implements BeforeApplicationShutdown {
     }
   }
 
-  /** Lets what runs come to its end, within limits; what does not is given back for another worker. */
+  /** Lets the jobs that run come to their end, within limits; the rest is released for another worker. */
   async beforeApplicationShutdown(): Promise<void> {
     this.isStopping = true;
     if (await this.haveEnded(this.config.SHUTDOWN_TIMEOUT_SECONDS * 500)) return;
     const deadline = Date.now() + INTERRUPT_MS;
-    // What still runs then rolls back as the process ends, and the rescuer finds its jobs silent.
+    // What still runs then rolls back as the process ends, and the rescuer finds its jobs without heartbeats.
     while (Date.now() < deadline) {
-      await Promise.allSettled([...this.running.keys()].map((claim) => this.claims.interrupt(claim)));
+      await Promise.allSettled([...this.running.keys()].map((lease) => this.leases.interrupt(lease)));
       if (await this.haveEnded(INTERRUPT_EVERY_MS)) return;
     }
   }
@@ -69,9 +72,9 @@ export class RunningJobs implements BeforeApplicationShutdown {
   }
 
   /** One statement for all of them. */
-  private async beat(): Promise<void> {
-    if (this.isBeating) return;
-    this.isBeating = true;
+  private async sendHeartbeats(): Promise<void> {
+    if (this.isSending) return;
+    this.isSending = true;
     const held = JSON.stringify([...this.running.keys()].map(({ jobId, fence }) => ({ job_id: jobId, fence })));
     await acrossSources(() =>
       this.em.fork().execute(
@@ -81,8 +84,8 @@ export class RunningJobs implements BeforeApplicationShutdown {
         [held],
       ),
     )
-      // Silence is what a worker without its database has to offer.
+      // A worker that cannot reach the database sends no heartbeat.
       .catch(() => undefined);
-    this.isBeating = false;
+    this.isSending = false;
   }
 }

@@ -1,7 +1,7 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { WALL } from '../../platform/walls.js';
-import type { Lane } from './lanes.js';
+import type { SyncQueue } from './sync-queues.js';
 
 export const JOB_STATUSES = [
   'queued',
@@ -106,7 +106,7 @@ export class SyncJob {
     | 'warnings'
     | 'fence'
     | 'attempts'
-    | 'hint'
+    | 'notification'
     | 'submittedAt';
 
   /** UUIDv7: newer jobs sort later. */
@@ -170,28 +170,28 @@ export class SyncJob {
   @Property({ type: 'uuid', nullable: true })
   snapshotId!: string | null;
 
-  /** Which of the queues carries it. */
-  @Property({ columnType: 'text' })
-  lane!: Lane;
+  /** Which of the queues carries its notifications. */
+  @Property({ columnType: 'text', fieldName: 'lane' })
+  queue!: SyncQueue;
 
-  /** Moves on with every claim; whoever holds an older one may write no more. */
+  /** Rises whenever a worker takes the job; a worker with an older number can write no more. */
   @Property({ columnType: 'int' })
   fence: number = 0;
 
   @Property({ columnType: 'int' })
   attempts: number = 0;
 
-  /** How many times the queue was told of this job: part of the queue job's id. */
-  @Property({ columnType: 'int' })
-  hint: number = 0;
+  /** The number of the last notification, which is part of its id in the queue. */
+  @Property({ columnType: 'int', fieldName: 'hint' })
+  notification: number = 0;
 
   /** When it may be tried again after an attempt that failed. */
   @Property({ columnType: 'timestamptz', nullable: true })
   retryAt: Date | null = null;
 
   /** What ended the last attempt, in words that hold nothing of a record. */
-  @Property({ columnType: 'text', nullable: true })
-  trouble: string | null = null;
+  @Property({ columnType: 'text', nullable: true, fieldName: 'trouble' })
+  lastError: string | null = null;
 
   /** The digest of the plan that the guard held. */
   @Property({ columnType: 'text', nullable: true })

@@ -5,11 +5,11 @@ import { type Page, readCursor, toPage } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { Snapshot } from '../intake/snapshot.entity.js';
 import { clearAttempt } from '../read/clear-attempt.js';
-import { databaseNow } from './job-claims.js';
+import { databaseNow } from './job-leases.js';
 import { JobQueue } from './job-queue.js';
 import { type JobView, jobView } from './job-view.js';
 import { type JobStatus, SyncJob } from './sync-job.entity.js';
-import { whyTheyWait } from './waiting-jobs.js';
+import { reasonsToWait } from './waiting-jobs.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -42,7 +42,7 @@ export class SyncJobs {
   }
 
   async view(job: SyncJob, source: string): Promise<JobView> {
-    const waiting = (await whyTheyWait(this.em.fork(), [job])).get(job.id) ?? null;
+    const waiting = (await reasonsToWait(this.em.fork(), [job])).get(job.id) ?? null;
     return jobView(job, { source, snapshot: await this.snapshotOf(job), waiting });
   }
 
@@ -66,7 +66,7 @@ export class SyncJobs {
     const page = toPage(jobs, filter.limit, 'jobs', (job) => [job.id]);
     const ids = page.items.flatMap(({ snapshotId }) => (snapshotId === null ? [] : [snapshotId]));
     const snapshots = await em.find(Snapshot, { id: { $in: ids } });
-    const waiting = await whyTheyWait(em, page.items);
+    const waiting = await reasonsToWait(em, page.items);
     const byId = new Map(snapshots.map((snapshot) => [snapshot.id, snapshot]));
     return {
       ...page,
@@ -80,58 +80,57 @@ export class SyncJobs {
     };
   }
 
-  /** Lets the plan that was shown be applied. @throws Refusal 404, or 409 if the job does not wait for that */
-  async approve(sourceId: number, id: string): Promise<SyncJob> {
-    const job = await this.decide(sourceId, id, ['awaiting_approval'], (held, now) => {
+  /** Lets the plan that was shown be applied. @throws Refusal 409 if the job does not wait for that */
+  async approve(job: SyncJob): Promise<SyncJob> {
+    const approved = await this.decide(job, ['awaiting_approval'], (held, now) => {
       held.approvedPlan = held.heldPlan;
-      Object.assign(held, { attempts: 0, trouble: null });
+      Object.assign(held, { attempts: 0, lastError: null });
       held.moveTo('queued', now);
     });
-    await this.queue.hintAnew(id);
-    return job;
+    await this.queue.notifyAgain(job.id);
+    return approved;
   }
 
-  /** Drops the plan that was shown; the mirror stays as it is. @throws Refusal 404, 409 */
-  async reject(sourceId: number, id: string): Promise<SyncJob> {
-    return this.end(sourceId, id, ['awaiting_approval'], 'rejected');
+  /** Drops the plan that was shown; the mirror stays as it is. @throws Refusal 409 */
+  async reject(job: SyncJob): Promise<SyncJob> {
+    return this.end(job, ['awaiting_approval'], 'rejected');
   }
 
-  /** Stops a job that has not begun to change the mirror. @throws Refusal 404, 409 */
-  async cancel(sourceId: number, id: string): Promise<SyncJob> {
-    return this.end(sourceId, id, ['queued', 'staging', 'awaiting_approval'], 'cancelled');
+  /** Stops a job that has not begun to change the mirror. @throws Refusal 409 */
+  async cancel(job: SyncJob): Promise<SyncJob> {
+    return this.end(job, ['queued', 'staging', 'awaiting_approval'], 'cancelled');
   }
 
-  private async end(sourceId: number, id: string, from: JobStatus[], to: JobStatus): Promise<SyncJob> {
-    const job = await this.decide(sourceId, id, from, async (running, now, em) => {
-      // Whoever works on it finds that out at its next write.
+  private async end(job: SyncJob, from: JobStatus[], to: JobStatus): Promise<SyncJob> {
+    const ended = await this.decide(job, from, async (running, now, em) => {
+      // A worker that works on it finds that out at its next write.
       running.fence += 1;
       const isHalfRead = running.status === 'staging';
       running.moveTo(to, now);
       if (isHalfRead) await clearAttempt(em, running);
     });
-    await this.queue.hintNext(job.sourceId, job.resource);
-    return job;
+    await this.queue.notifyNext(ended.sourceId, ended.resource);
+    return ended;
   }
 
   private async decide(
-    sourceId: number,
-    id: string,
+    job: SyncJob,
     from: JobStatus[],
     change: (job: SyncJob, now: Date, em: EntityManager) => Promise<void> | void,
   ): Promise<SyncJob> {
     // Looked at without a lock first: a job that is being reconciled is locked until it is over.
-    refuseUnless(from, await this.get(sourceId, id));
+    refuseUnless(from, job);
     return this.em.fork().transactional(async (em) => {
-      const job = await em.findOneOrFail(SyncJob, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      refuseUnless(from, job);
-      await change(job, await databaseNow(em), em);
-      return job;
+      const locked = await em.findOneOrFail(SyncJob, job.id, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      refuseUnless(from, locked);
+      await change(locked, await databaseNow(em), em);
+      return locked;
     });
   }
 }
 
 function refuseUnless(from: JobStatus[], job: SyncJob): void {
   if (from.includes(job.status)) return;
-  const detail = `The job is ${job.status}; this can be done only while it is ${from.join(' or ')}.`;
+  const detail = `The job is ${job.status}; this is possible only while it is ${from.join(' or ')}.`;
   throw new Refusal(409, 'wrong_status', detail);
 }

@@ -4,15 +4,15 @@ import type { Job } from 'bullmq';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { WORKER_OPTIONS } from '../../platform/queue-worker.js';
 import { safeError } from '../../platform/safe-error.js';
-import type { SyncHint } from './job-queue.js';
+import type { JobNotification } from './job-queue.js';
 import { JobRunner } from './job-runner.js';
-import { type Lane, laneWidth, SYNC_QUEUES } from './lanes.js';
+import { concurrencyOf, SYNC_QUEUES, type SyncQueue } from './sync-queues.js';
 
-/** Where the queue's hints of long jobs arrive. Everything else is decided by the table of jobs. */
+/** Receives the notifications of long jobs. Everything else is decided by the table of jobs. */
 @Processor(SYNC_QUEUES.long, WORKER_OPTIONS)
 export class SyncProcessor extends WorkerHost implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(SyncProcessor.name);
-  protected readonly lane: Lane = 'long';
+  protected readonly queue: SyncQueue = 'long';
 
   constructor(
     private readonly runner: JobRunner,
@@ -22,28 +22,28 @@ export class SyncProcessor extends WorkerHost implements OnApplicationBootstrap,
   }
 
   onApplicationBootstrap(): void {
-    this.worker.concurrency = laneWidth(this.lane, this.config.WORKER_CONCURRENCY);
+    this.worker.concurrency = concurrencyOf(this.queue, this.config.WORKER_CONCURRENCY);
     this.worker.run().catch((error: unknown) => this.onError(error));
   }
 
-  /** Leaves further hints to the others at once, while what runs comes to its end. */
+  /** Leaves further notifications to other workers at once, while the jobs that run come to their end. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.worker.pause(true);
   }
 
-  async process(job: Job<SyncHint>): Promise<string> {
+  async process(job: Job<JobNotification>): Promise<string> {
     return this.runner.run(job.data.jobId);
   }
 
   /** The queue is away, or came back; BullMQ goes on by itself. */
   @OnWorkerEvent('error')
   onError(error: unknown): void {
-    this.logger.warn({ err: safeError(error) }, 'the queue has trouble');
+    this.logger.warn({ err: safeError(error) }, 'the queue reported an error');
   }
 }
 
 /** The same for short jobs. */
 @Processor(SYNC_QUEUES.short, WORKER_OPTIONS)
 export class ShortSyncProcessor extends SyncProcessor {
-  protected override readonly lane: Lane = 'short';
+  protected override readonly queue: SyncQueue = 'short';
 }

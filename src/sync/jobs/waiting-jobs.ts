@@ -7,11 +7,11 @@ export interface Waiting {
   /** The oldest job that has to end, or be decided, first. */
   behind: { id: string; status: JobStatus } | null;
   /** Attempts that failed, what ended the last one, and when the next one comes. */
-  retry: { attempts: number; trouble: string; at: Date } | null;
+  retry: { attempts: number; error: string; at: Date } | null;
 }
 
-/** What keeps each of these jobs waiting, by id; a job that nothing keeps back waits for a worker alone, and is not in it. */
-export async function whyTheyWait(em: EntityManager, jobs: SyncJob[]): Promise<Map<string, Waiting>> {
+/** What keeps each of these jobs waiting, by id. A job that is not in it waits for nothing but a worker. */
+export async function reasonsToWait(em: EntityManager, jobs: SyncJob[]): Promise<Map<string, Waiting>> {
   const queued = jobs.filter(({ status }) => status === 'queued');
   if (queued.length === 0) return new Map();
   const rows = await em.execute<{ id: string; older_id: string; older_status: JobStatus }[]>(
@@ -22,9 +22,9 @@ export async function whyTheyWait(em: EntityManager, jobs: SyncJob[]): Promise<M
     [queued.map(({ id }) => id).join(',')],
   );
   const older = new Map(rows.map((row) => [row.id, { id: row.older_id, status: row.older_status }]));
-  const reasons = queued.map(({ id, attempts, trouble, retryAt }): [string, Waiting] => {
+  const reasons = queued.map(({ id, attempts, lastError, retryAt }): [string, Waiting] => {
     const behind = older.get(id) ?? null;
-    return [id, { behind, retry: retryAt && trouble ? { attempts, trouble, at: retryAt } : null }];
+    return [id, { behind, retry: retryAt && lastError ? { attempts, error: lastError, at: retryAt } : null }];
   });
   return new Map(reasons.filter(([, { behind, retry }]) => behind ?? retry));
 }

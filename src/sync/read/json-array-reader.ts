@@ -44,7 +44,7 @@ class JsonArrayReader {
       yield* this.scan(true);
     }
     if (this.scanner.isBetweenRecords) {
-      const batch = this.leap();
+      const batch = this.parseOptimistically();
       if (batch === null) {
         yield* this.scan(false);
       } else {
@@ -61,9 +61,9 @@ class JsonArrayReader {
     }
   }
 
-  private leap(): RecordBatch | null {
+  private parseOptimistically(): RecordBatch | null {
     const { bytes, offset } = this.window;
-    const start = this.scanner.needsComma ? behindComma(bytes) : 0;
+    const start = this.scanner.needsComma ? afterComma(bytes) : 0;
     const cut = start === null ? -1 : findCut(bytes);
     // A text within the limit of one record holds no record beyond it.
     if (start === null || cut <= start || cut - start > this.limits.maxRecordBytes) {
@@ -74,7 +74,7 @@ class JsonArrayReader {
       return null;
     }
     const firstIndex = this.scanner.records;
-    this.scanner.leapTo(offset + cut, records.length);
+    this.scanner.skipTo(offset + cut, records.length);
     this.window.dropUntil(offset + cut);
     return { firstIndex, records, bytesRead: offset + cut };
   }
@@ -109,8 +109,8 @@ class JsonArrayReader {
   }
 }
 
-/** Index behind the comma that `bytes` must begin with, after white space; null if there is none. */
-function behindComma(bytes: Buffer): number | null {
+/** Index after the comma that `bytes` must begin with, after white space; null if there is none. */
+function afterComma(bytes: Buffer): number | null {
   let index = 0;
   while (WHITE_SPACE.includes(bytes[index] as number)) {
     index++;

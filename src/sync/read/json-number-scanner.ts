@@ -32,7 +32,7 @@ export class JsonNumberScanner implements TokenScanner {
     for (let i = from; i < bytes.length; i++) {
       const next = partAfter(this.part, bytes[i] as number);
       if (next === 'leading zero' || (next === null && !this.isComplete)) {
-        const detail = next === null ? 'A number lacks a digit.' : 'A number begins with a needless zero.';
+        const detail = next === null ? 'A number lacks a digit.' : 'A number has a leading zero.';
         this.fault = { code: 'malformed_json', detail, index: i };
         return i;
       }

@@ -55,7 +55,7 @@ export class JsonScanner {
   }
 
   /** Takes it as proven that `records` whole records lie between here and `position`; only allowed between records. */
-  leapTo(position: number, records: number): void {
+  skipTo(position: number, records: number): void {
     this.position = position;
     this.records += records;
     this.expects = 'comma or end';

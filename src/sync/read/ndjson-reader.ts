@@ -103,7 +103,7 @@ class NdjsonReader {
       if (line.length > this.limits.maxRecordBytes) {
         return true;
       }
-      start = behindLine(bytes, start);
+      start = afterLine(bytes, start);
     }
     return false;
   }
@@ -112,11 +112,11 @@ class NdjsonReader {
   private refuseLines(): never {
     const { bytes, offset } = this.window;
     let record = this.records;
-    for (let start = 0; start < bytes.length; start = behindLine(bytes, start)) {
+    for (let start = 0; start < bytes.length; start = afterLine(bytes, start)) {
       const line = lineAt(bytes, start);
       const isOver = line.length > this.limits.maxRecordBytes;
       const isBlank = !isOver && BLANK.test(line.toString('latin1'));
-      const fault = isBlank ? null : this.findFault(line, offset + start, behindLine(bytes, start) > bytes.length);
+      const fault = isBlank ? null : this.findFault(line, offset + start, afterLine(bytes, start) > bytes.length);
       if (fault !== null) {
         throw this.window.fault({ ...fault, record });
       }
@@ -157,12 +157,12 @@ class NdjsonReader {
 
 /** The line at `start` without its LF or CRLF. */
 function lineAt(bytes: Buffer, start: number): Buffer {
-  const end = behindLine(bytes, start) - 1;
+  const end = afterLine(bytes, start) - 1;
   return bytes.subarray(start, bytes[end - 1] === 0x0d && end > start ? end - 1 : end);
 }
 
 /** Where the line after the one at `start` begins; one more than the length if that one has no LF. */
-function behindLine(bytes: Buffer, start: number): number {
+function afterLine(bytes: Buffer, start: number): number {
   const end = bytes.indexOf(LF, start);
   return (end === -1 ? bytes.length : end) + 1;
 }

@@ -1,9 +1,9 @@
 import { readCsv } from './csv-reader.js';
 import { readJsonArray } from './json-array-reader.js';
 import { readNdjson } from './ndjson-reader.js';
-import { pieces } from './pieces.js';
 import { READ_LIMITS, type ReadLimits } from './read-limits.js';
 import type { RecordBatch } from './record-batch.js';
+import { rechunk } from './rechunk.js';
 import type { SnapshotFormat } from './snapshot-format.js';
 
 export type { RecordBatch, SnapshotFormat };
@@ -13,7 +13,7 @@ const READERS = { json: readJsonArray, ndjson: readNdjson, csv: readCsv };
 /**
  * Reads the inflated bytes of a snapshot as batches of parsed records, in order, in flat memory whatever its size.
  * Accepts exactly what JSON.parse would accept (or RFC 4180), rounds no number, and depends in no way on how the bytes
- * are cut into chunks. Batches come before a fault behind them is found: apply none before the generator has ended.
+ * are cut into chunks. Batches come before a fault after them is found: apply none before the generator has ended.
  *
  * @throws SnapshotFault if the snapshot as a whole is unreadable; what `chunks` throws passes through untouched
  */
@@ -23,5 +23,5 @@ export async function* readRecords(
   limits: Partial<ReadLimits> = {},
 ): AsyncGenerator<RecordBatch> {
   const all = { ...READ_LIMITS, ...limits };
-  yield* READERS[format](pieces(chunks, all.pieceBytes), all);
+  yield* READERS[format](rechunk(chunks, all.pieceBytes), all);
 }

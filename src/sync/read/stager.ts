@@ -5,7 +5,7 @@ import { copyField, copyInto } from '../../platform/database.js';
 import { atStep } from '../../platform/steps.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import { type Snapshot } from '../intake/snapshot.entity.js';
-import { type Claim, JobClaims } from '../jobs/job-claims.js';
+import { type Lease, JobLeases } from '../jobs/job-leases.js';
 import { type JobWarning, type SyncJob } from '../jobs/sync-job.entity.js';
 import { type MirroredResource, MirroredResources, type RecordRules } from '../mirrored-resource.js';
 import { mirrorTable } from '../reconcile/mirror-table.js';
@@ -32,7 +32,7 @@ const STAGED_PERCENT = 60;
 export class Stager {
   constructor(
     private readonly orm: MikroORM,
-    private readonly claims: JobClaims,
+    private readonly leases: JobLeases,
     private readonly store: SnapshotStore,
     private readonly resources: MirroredResources,
     @Inject(CONFIG) private readonly config: Config,
@@ -40,10 +40,10 @@ export class Stager {
 
   /**
    * @throws SnapshotFault if the snapshot is no well-formed document
-   * @throws FenceLost if the job was taken over or cancelled meanwhile
+   * @throws LeaseLost if the job was taken over or cancelled meanwhile
    */
-  async stage(claim: Claim, snapshot: Snapshot, rules: RecordRules): Promise<void> {
-    const resource = await this.claims.underFence(claim, (em, job) => this.begin(em, job));
+  async stage(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<void> {
+    const resource = await this.leases.underLease(lease, (em, job) => this.begin(em, job));
     atStep('staging begun');
     const check = new RecordCheck(resource, rules);
     const source = readRecords(snapshot.format as SnapshotFormat, this.store.read(snapshot), recordLimits(this.config));
@@ -51,7 +51,7 @@ export class Stager {
     try {
       let more = true;
       while (more) {
-        more = await this.claims.underFence(claim, async (em, job) => {
+        more = await this.leases.underLease(lease, async (em, job) => {
           const batch = new StagedBatch(batches, check);
           await copyInto(em, `copy ${stagingTable(job.id)} from stdin`, batch.rows());
           if (batch.errors.length > 0) await copyErrors(em, job, batch.errors);
@@ -143,7 +143,7 @@ class StagedBatch {
 }
 
 function tooManyRecords(most: number): SnapshotFault {
-  const detail = `A snapshot may have ${most} records at most.`;
+  const detail = `A snapshot may have at most ${most} records.`;
   return new SnapshotFault('too_many_records', detail, { line: null, byteOffset: null, record: most });
 }
 

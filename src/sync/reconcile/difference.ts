@@ -94,8 +94,8 @@ export async function hasDuplicates(
   return row?.twice ?? false;
 }
 
-/** The last valid record of an id wins: the earlier ones leave the staging table and are noted as late errors. */
-export async function setDuplicatesAside(em: EntityManager, job: SyncJob): Promise<number> {
+/** The last valid record of an id wins: the earlier ones leave the staging table and are noted as deferred errors. */
+export async function rejectDuplicates(em: EntityManager, job: SyncJob): Promise<number> {
   const table = stagingTable(job.id);
   const rows = await em.execute(`
     with last as (
@@ -106,7 +106,7 @@ export async function setDuplicatesAside(em: EntityManager, job: SyncJob): Promi
        where s.external_id = last.external_id and not s.rejected and s.ordinal < last.ordinal
       returning s.ordinal, s.external_id
     ), noted as (
-      insert into late_error select ordinal, external_id, 'duplicate_external_id' from earlier returning 1
+      insert into deferred_error select ordinal, external_id, 'duplicate_external_id' from earlier returning 1
     )
     select count(*)::int as rows from noted`);
   return (rows[0] as { rows: number }).rows;

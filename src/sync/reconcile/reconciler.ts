@@ -6,7 +6,7 @@ import { atStep } from '../../platform/steps.js';
 import { numberCommit } from '../changes/number-commit.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
-import { type Claim, databaseNow, JobClaims } from '../jobs/job-claims.js';
+import { type Lease, databaseNow, JobLeases } from '../jobs/job-leases.js';
 import { enterPhase } from '../jobs/job-phases.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
@@ -15,12 +15,12 @@ import { clearAttempt } from '../read/clear-attempt.js';
 import { applyDifference } from './apply-difference.js';
 import { contentDigest } from './content-digest.js';
 import { digestDifference } from './difference.js';
-import type { Intent } from './intent.js';
-import { hasUnresolved } from './late-errors.js';
+import type { DesiredState } from './desired-state.js';
+import { hasUnresolved } from './deferred-errors.js';
 import { type MirrorTable, mirrorTable } from './mirror-table.js';
 import { refreshStatistics } from './refresh-statistics.js';
-import { ReversalIntent } from './reversal-intent.js';
-import { SnapshotIntent } from './snapshot-intent.js';
+import { RevertedState } from './reverted-state.js';
+import { SnapshotState } from './snapshot-state.js';
 import { dropStagingTable, stagingTable } from './staging-table.js';
 
 /** Brings the mirror to what a job wants it to be: one transaction, all of it or nothing. */
@@ -28,7 +28,7 @@ import { dropStagingTable, stagingTable } from './staging-table.js';
 export class Reconciler {
   constructor(
     private readonly orm: MikroORM,
-    private readonly claims: JobClaims,
+    private readonly leases: JobLeases,
     private readonly store: SnapshotStore,
     private readonly resources: MirroredResources,
     @Inject(CONFIG) private readonly config: Config,
@@ -38,8 +38,8 @@ export class Reconciler {
    * If the mirror is the exact result of these very bytes already, finishes the job without reading them.
    * @returns whether it did; if not, nothing has happened
    */
-  async finishIfIdentical(claim: Claim, snapshot: Snapshot, rules: RecordRules): Promise<boolean> {
-    return this.claims.underFence(claim, async (em, job) => {
+  async finishIfIdentical(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<boolean> {
+    return this.leases.underLease(lease, async (em, job) => {
       if (job.mode !== 'full' || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return false;
       await this.lockMirror(em, job);
       const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
@@ -63,32 +63,35 @@ export class Reconciler {
   }
 
   /** Reconciles what was staged: to `completed`, `awaiting_approval` or `superseded`. */
-  async reconcile(claim: Claim, snapshot: Snapshot, rules: RecordRules): Promise<void> {
-    await this.bringAbout(claim, async (em, job) => {
+  async reconcile(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<void> {
+    await this.reconcileTo(lease, async (em, job) => {
       await em.execute(`analyze ${stagingTable(job.id)}`);
-      return new SnapshotIntent(this.resources.get(job.resource), snapshot, rules, this.store, this.config);
+      return new SnapshotState(this.resources.get(job.resource), snapshot, rules, this.store, this.config);
     });
   }
 
   /** Puts back what another job changed: to `completed` or `awaiting_approval`. @throws Refusal 409 */
-  async revert(claim: Claim): Promise<void> {
-    await this.bringAbout(claim, async (_em, job) => {
-      return new ReversalIntent(this.resources.get(job.resource), this.config);
+  async revert(lease: Lease): Promise<void> {
+    await this.reconcileTo(lease, async (_em, job) => {
+      return new RevertedState(this.resources.get(job.resource), this.config);
     });
   }
 
-  private async bringAbout(claim: Claim, prepare: (em: EntityManager, job: SyncJob) => Promise<Intent>): Promise<void> {
+  private async reconcileTo(
+    lease: Lease,
+    prepare: (em: EntityManager, job: SyncJob) => Promise<DesiredState>,
+  ): Promise<void> {
     enterPhase('lock');
-    const intent = await this.claims.underFence(claim, async (em, job) => {
+    const desired = await this.leases.underLease(lease, async (em, job) => {
       job.moveTo('reconciling', await databaseNow(em));
       job.phase = 'reconciling';
       return prepare(em, job);
     });
-    await this.claims.underFence(claim, async (em, job) => {
+    await this.leases.underLease(lease, async (em, job) => {
       await this.lockMirror(em, job);
       const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
       if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
-      else await this.apply(em, job, state, intent);
+      else await this.apply(em, job, state, desired);
       enterPhase('commit');
       await dropStagingTable(em, job.id);
       await numberCommit(em, job);
@@ -96,29 +99,29 @@ export class Reconciler {
     });
   }
 
-  private async apply(em: EntityManager, job: SyncJob, state: MirrorState, intent: Intent): Promise<void> {
+  private async apply(em: EntityManager, job: SyncJob, state: MirrorState, desired: DesiredState): Promise<void> {
     const mirror = this.mirrorOf(job);
-    const { counts, plan } = await intent.propose(em, job, mirror);
+    const { counts, plan } = await desired.compare(em, job, mirror);
     job.counts = counts;
     if (plan.held || job.dryRun || job.approvedPlan !== null) job.plan = plan;
     if (!job.dryRun && (plan.held || job.approvedPlan !== null)) {
       const digest = await digestDifference(em);
       if (digest !== job.approvedPlan) {
         // Whoever decides should see all that was rejected.
-        await intent.report(em, job);
+        await desired.reportErrors(em, job);
         return this.hold(em, job, digest);
       }
     }
     const at = await this.applicationTime(em, job);
     const touched = job.dryRun ? [] : await applyDifference(em, job, mirror, at);
     atStep('difference applied');
-    enterPhase('late errors');
-    counts.unresolved = await intent.noteUnresolved(em, job, mirror);
-    await intent.report(em, job);
+    enterPhase('deferred errors');
+    counts.unresolved = await desired.noteUnresolved(em, job, mirror);
+    await desired.reportErrors(em, job);
     job.counts = { ...counts };
     enterPhase('statistics');
     await refreshStatistics(em, touched, counts.created > plan.live);
-    await this.conclude(em, job, state, intent.content(job), at);
+    await this.conclude(em, job, state, desired.contentDigest(job), at);
   }
 
   /**

@@ -16,15 +16,15 @@ import {
   hasDuplicates,
   retainRejected,
   sampleDeletions,
-  setDuplicatesAside,
+  rejectDuplicates,
 } from './difference.js';
-import { type Intent, type Proposal, SAMPLE_SIZE } from './intent.js';
-import { createLateErrors, noteUnresolved, reportLateErrors } from './late-errors.js';
+import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
+import { createDeferredErrors, noteUnresolved, reportDeferredErrors } from './deferred-errors.js';
 import type { MirrorTable } from './mirror-table.js';
 import { stagingTable } from './staging-table.js';
 
 /** The mirror as a staged snapshot says. */
-export class SnapshotIntent implements Intent {
+export class SnapshotState implements DesiredState {
   constructor(
     private readonly resource: MirroredResource,
     private readonly snapshot: Snapshot,
@@ -33,17 +33,17 @@ export class SnapshotIntent implements Intent {
     private readonly config: Config,
   ) {}
 
-  async propose(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<Proposal> {
+  async compare(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<PlannedChanges> {
     enterPhase('count rows');
     let valid = await validRows(em, job);
     const live = await countLive(em, job, mirror);
-    await createLateErrors(em);
+    await createDeferredErrors(em);
     enterPhase('difference');
     await findDifference(em, job, mirror);
     enterPhase('duplicates');
     let duplicates = 0;
     if (await hasDuplicates(em, job, valid, live, await countDifference(em))) {
-      duplicates = await setDuplicatesAside(em, job);
+      duplicates = await rejectDuplicates(em, job);
       valid -= duplicates;
       await findDifference(em, job, mirror);
     }
@@ -82,14 +82,14 @@ export class SnapshotIntent implements Intent {
     return noteUnresolved(em, job, mirror, this.resource);
   }
 
-  report(em: EntityManager, job: SyncJob): Promise<void> {
-    return reportLateErrors(em, job, this.resource, () => {
+  reportErrors(em: EntityManager, job: SyncJob): Promise<void> {
+    return reportDeferredErrors(em, job, this.resource, () => {
       const bytes = this.store.read(this.snapshot);
       return readRecords(this.snapshot.format as SnapshotFormat, bytes, recordLimits(this.config));
     });
   }
 
-  content(job: SyncJob): string | null {
+  contentDigest(job: SyncJob): string | null {
     return job.mode === 'full' ? contentDigest(this.snapshot, this.rules, job.counts.rejected > 0) : null;
   }
 }

@@ -11,10 +11,12 @@ const WINDOW = 5_000;
 
 const DUPLICATE = { externalId: ['A later record of this snapshot has the same external id and takes its place'] };
 
-/** Late errors are those that no record shows by itself: they are noted by position until their records are fetched. */
-export async function createLateErrors(em: EntityManager): Promise<void> {
+/**
+ * Deferred errors are those that no record shows by itself: they are noted by position until their records are read again.
+ */
+export async function createDeferredErrors(em: EntityManager): Promise<void> {
   await em.execute(
-    'create temporary table late_error (ordinal int primary key, external_id text, code text not null) on commit drop',
+    'create temporary table deferred_error (ordinal int primary key, external_id text, code text not null) on commit drop',
   );
 }
 
@@ -34,7 +36,7 @@ export async function noteUnresolved(
   if (!job.dryRun && !(await hasUnresolved(em, job.sourceId, mirror))) return 0;
   const [row] = await em.execute<{ rows: number }[]>(
     `with noted as (
-       insert into late_error
+       insert into deferred_error
        select s.ordinal, s.external_id, ?
          from ${stagingTable(job.id)} s
          left join ${link.parentTable} p
@@ -47,7 +49,7 @@ export async function noteUnresolved(
   return row?.rows ?? 0;
 }
 
-/** Whether any live row of the source hangs in the air. */
+/** Whether any live row of the source is unresolved. */
 export async function hasUnresolved(em: EntityManager, sourceId: number, mirror: MirrorTable): Promise<boolean> {
   if (!mirror.link) return false;
   const rows = await em.execute(
@@ -61,7 +63,7 @@ export async function hasUnresolved(em: EntityManager, sourceId: number, mirror:
  * Reports the noted records as they were sent: reads the kept bytes again, and only as far as the last of them.
  * @param read begins to read the snapshot's records
  */
-export async function reportLateErrors(
+export async function reportDeferredErrors(
   em: EntityManager,
   job: SyncJob,
   resource: MirroredResource,
@@ -84,15 +86,15 @@ export async function reportLateErrors(
   }
 }
 
-interface LateError {
+interface DeferredError {
   ordinal: number;
   external_id: string;
   code: string;
 }
 
-async function nextWindow(em: EntityManager, after: number): Promise<LateError[]> {
-  return em.execute<LateError[]>(
-    'select ordinal, external_id, code from late_error where ordinal > ? order by ordinal limit ?',
+async function nextWindow(em: EntityManager, after: number): Promise<DeferredError[]> {
+  return em.execute<DeferredError[]>(
+    'select ordinal, external_id, code from deferred_error where ordinal > ? order by ordinal limit ?',
     [after, WINDOW],
   );
 }
@@ -104,7 +106,7 @@ class RecordsByIndex {
   constructor(private readonly batches: AsyncGenerator<RecordBatch>) {}
 
   async *errorsAt(
-    places: LateError[],
+    places: DeferredError[],
     messages: Record<string, Record<string, string[]>>,
   ): AsyncGenerator<RecordError> {
     for (const { ordinal: index, external_id: externalId, code } of places) {

@@ -45,7 +45,7 @@ export async function countTouchedSince(em: EntityManager, original: SyncJob, mi
  * Fills the temporary table `difference`, as `findDifference` does, with what undoes a job: what it created or restored
  * goes, what it updated or deleted is as it was.
  */
-export async function findReversal(em: EntityManager, original: SyncJob, mirror: MirrorTable): Promise<void> {
+export async function findRevertDifference(em: EntityManager, original: SyncJob, mirror: MirrorTable): Promise<void> {
   const { link } = mirror;
   const values = mirror.columns.map(({ field, column, type }) => {
     return `, (case when goes then null else before->>'${field}' end)::${type} as ${column}`;

@@ -1,19 +1,19 @@
-/** Chance by a seed: the same seed throws the same numbers. Mulberry32, which is plenty for choosing faults. */
-export class Dice {
+/** Pseudo-random numbers: the same seed yields the same ones. Mulberry32, which is good enough for choosing faults. */
+export class SeededRandom {
   private state: number;
 
   constructor(private readonly seed: number) {
     this.state = seed >>> 0;
   }
 
-  /** Other dice, the same for the same name: each actor throws its own, whatever the others do meanwhile. */
-  named(name: string): Dice {
+  /** A generator of its own for each name, so that an actor's numbers do not depend on what the others do meanwhile. */
+  named(name: string): SeededRandom {
     let hash = this.seed ^ 0x9e3779b9;
     for (const letter of name) hash = Math.imul(hash ^ (letter.codePointAt(0) ?? 0), 0x01000193);
-    return new Dice(hash);
+    return new SeededRandom(hash);
   }
 
-  /** From 0 up to but without 1. */
+  /** From 0 up to, not including, 1. */
   fraction(): number {
     this.state = (this.state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
@@ -26,7 +26,7 @@ export class Dice {
     return min + Math.floor(this.fraction() * (max - min + 1));
   }
 
-  isLucky(probability: number): boolean {
+  chance(probability: number): boolean {
     return this.fraction() < probability;
   }
 
@@ -37,7 +37,7 @@ export class Dice {
     return picked;
   }
 
-  /** One of the names, as often as their weights say. */
+  /** One of the names, with probabilities in proportion to their weights. */
   weigh<T extends string>(weights: Record<T, number>): T {
     const entries = Object.entries<number>(weights) as [T, number][];
     let left = this.fraction() * entries.reduce((sum, [, weight]) => sum + weight, 0);

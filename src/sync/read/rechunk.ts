@@ -7,7 +7,7 @@ const TURN_BYTES = 64 * 1024;
  * The same bytes in pieces of exactly `pieceBytes` (the last one may be shorter), however they arrive. A piece is only
  * valid until the next one is asked for if the source reuses its chunks. Errors of the source pass through untouched.
  */
-export async function* pieces(chunks: AsyncIterable<Buffer>, pieceBytes: number): AsyncGenerator<Buffer> {
+export async function* rechunk(chunks: AsyncIterable<Buffer>, pieceBytes: number): AsyncGenerator<Buffer> {
   let held: Buffer[] = [];
   let heldBytes = 0;
   let bytesThisTurn = 0;

@@ -6,25 +6,25 @@ import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import type { MirroredResource } from '../mirrored-resource.js';
 import { reasonToHold } from './deletion-guard.js';
 import { countDifference, countLive, sampleDeletions } from './difference.js';
-import { type Intent, type Proposal, SAMPLE_SIZE } from './intent.js';
+import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
 import type { MirrorTable } from './mirror-table.js';
-import { countTouchedSince, findReversal } from './reversal.js';
+import { countTouchedSince, findRevertDifference } from './revert-difference.js';
 
 /** The mirror as it was before another job, as far as that job changed it. */
-export class ReversalIntent implements Intent {
+export class RevertedState implements DesiredState {
   constructor(
     private readonly resource: MirroredResource,
     private readonly config: Config,
   ) {}
 
   /** @throws Refusal 409 if later jobs have touched the same rows meanwhile */
-  async propose(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<Proposal> {
+  async compare(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<PlannedChanges> {
     enterPhase('count rows');
     const original = await em.findOneOrFail(SyncJob, { id: job.revertOf });
     refuseIfTouched(await countTouchedSince(em, original, mirror));
     const live = await countLive(em, job, mirror);
     enterPhase('difference');
-    await findReversal(em, original, mirror);
+    await findRevertDifference(em, original, mirror);
     enterPhase('plan');
     const found = await countDifference(em);
     const reason = reasonToHold({ deletes: job.deletes, valid: null, live, deleted: found.delete }, this.config);
@@ -67,11 +67,11 @@ export class ReversalIntent implements Intent {
     return row?.rows ?? 0;
   }
 
-  async report(): Promise<void> {
+  async reportErrors(): Promise<void> {
     // Nothing but what was noted, which is reported already.
   }
 
-  content(): null {
+  contentDigest(): null {
     return null;
   }
 }

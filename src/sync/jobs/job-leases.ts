@@ -5,47 +5,47 @@ import { CONFIG, type Config } from '../../platform/config.js';
 import { INSTANCE } from '../../platform/instance.js';
 import { acrossSources, asLogin } from '../../platform/walls.js';
 import { clearAttempt } from '../read/clear-attempt.js';
-import { IS_DUE, IS_SILENT, ITS_TURN } from './job-conditions.js';
+import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from './job-conditions.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
 
 /** The wait after the first attempt that failed, or an outage; after each further one it is four times as long. */
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 300_000;
 
-/** A worker's right to write for a job, until somebody claims it anew. */
-export interface Claim {
+/** A worker's right to write for a job, until a worker takes the job again. */
+export interface Lease {
   jobId: string;
   fence: number;
-  /** The server process of the transaction that is open now: whom to tell to stop. */
-  session: number | null;
+  /** The PostgreSQL process that runs the open transaction, to be cancelled on an interrupt; null outside of one. */
+  backendPid: number | null;
   /** Whether to begin no further transaction. */
   isInterrupted: boolean;
 }
 
-/** The claim is no longer the newest one, or the job was cancelled: stop, without a trace. */
-export class FenceLost extends Error {
+/** Another worker has taken the job since, or it was cancelled: this one stops and writes nothing more. */
+export class LeaseLost extends Error {
   constructor() {
     super('the job was taken over or cancelled');
   }
 }
 
-/** The process is about to stop, and has to give its jobs back. */
+/** The process is about to stop and has to release its jobs. */
 class Interrupted extends Error {
   constructor() {
-    super('the process stops');
+    super('the process is stopping');
   }
 }
 
-/** Decides which worker may work on a job, and makes sure that no other one's writes get through. */
+/** Decides which worker may work on a job, and makes sure that no other worker can write for it. */
 @Injectable()
-export class JobClaims {
+export class JobLeases {
   constructor(
     private readonly em: EntityManager,
     @Inject(INSTANCE) private readonly instance: string,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Whose job it is, which a hint does not tell; null if there is no such job. */
+  /** The source of a job, which its notification does not name; null if there is no such job. */
   async sourceOf(jobId: string): Promise<number | null> {
     const [row] = await acrossSources(() =>
       this.em.fork().execute<{ source_id: number }[]>('select source_id from sync_job where id = ?', [jobId]),
@@ -54,18 +54,18 @@ export class JobClaims {
   }
 
   /**
-   * Takes a job that waits, or one whose worker has fallen silent, if it is its turn.
-   * @returns null if there is nothing to do: it runs elsewhere, is over, waits behind an older one, or is not there
+   * Takes a job that waits and whose turn it is, or one whose worker sends no heartbeats any more.
+   * @returns null if there is nothing to do: it runs elsewhere, is over, waits for an older one, or does not exist
    */
-  async claim(jobId: string): Promise<Claim | null> {
+  async take(jobId: string): Promise<Lease | null> {
     return this.em.fork().transactional(async (em) => {
       const job = await em.findOne(SyncJob, jobId, { lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE });
-      if (!job || !(await this.isClaimable(em, job))) return null;
+      if (!job || !(await this.mayBeTaken(em, job))) return null;
       const now = await databaseNow(em);
-      if (job.status !== 'queued') job.trouble = 'its worker fell silent';
+      if (job.status !== 'queued') job.lastError = 'its worker stopped sending heartbeats';
       job.fence += 1;
       if (job.attempts >= this.config.MAX_ATTEMPTS) {
-        await endAsFailed(em, job, tooManyAttempts(job));
+        await failJob(em, job, tooManyAttempts(job));
         return null;
       }
       job.attempts += 1;
@@ -78,86 +78,87 @@ export class JobClaims {
             set fence = excluded.fence, instance = excluded.instance, beat_at = excluded.beat_at`,
         [jobId, job.fence, this.instance],
       );
-      return { jobId, fence: job.fence, session: null, isInterrupted: false };
+      return { jobId, fence: job.fence, backendPid: null, isInterrupted: false };
     });
   }
 
-  private async isClaimable(em: EntityManager, job: SyncJob): Promise<boolean> {
+  private async mayBeTaken(em: EntityManager, job: SyncJob): Promise<boolean> {
     const isRunning = job.status === 'staging' || job.status === 'reconciling';
     if (!isRunning && job.status !== 'queued') return false;
     const [condition, values] = isRunning
-      ? [IS_SILENT, [this.config.WORKER_SILENCE_MS / 1000]]
+      ? [HAS_NO_HEARTBEAT, [this.config.WORKER_SILENCE_MS / 1000]]
       : [`${ITS_TURN} and ${IS_DUE}`, []];
     const rows = await em.execute(`select 1 from sync_job job where job.id = ? and ${condition}`, [job.id, ...values]);
     return rows.length > 0;
   }
 
   /**
-   * A unit of work of the claim's holder: the job is locked, and the work is done only while the claim is the newest.
+   * Runs `work` in a transaction that locks the job, and only if no other worker has taken the job since.
    * The entities that `work` changes, the job among them, are flushed in the same transaction.
-   * @throws FenceLost
+   * @throws LeaseLost
    */
-  async underFence<T>(claim: Claim, work: (em: EntityManager, job: SyncJob) => Promise<T>): Promise<T> {
+  async underLease<T>(lease: Lease, work: (em: EntityManager, job: SyncJob) => Promise<T>): Promise<T> {
     return this.em.fork().transactional(async (em) => {
-      if (claim.isInterrupted) throw new Interrupted();
-      claim.session = await openSession(em, this.config.JOB_STATEMENT_TIMEOUT_SECONDS);
+      if (lease.isInterrupted) throw new Interrupted();
+      lease.backendPid = await limitStatements(em, this.config.JOB_STATEMENT_TIMEOUT_SECONDS);
       try {
-        const job = await em.findOne(SyncJob, claim.jobId, { lockMode: LockMode.PESSIMISTIC_WRITE });
-        if (!job || job.fence !== claim.fence || job.isOver()) throw new FenceLost();
+        const job = await em.findOne(SyncJob, lease.jobId, { lockMode: LockMode.PESSIMISTIC_WRITE });
+        if (!job || job.fence !== lease.fence || job.isOver()) throw new LeaseLost();
         return await work(em, job);
       } finally {
-        claim.session = null;
+        lease.backendPid = null;
       }
     });
   }
 
-  /** Ends what runs under a claim, wherever it is: its statement is cancelled, and no further transaction begins. */
-  async interrupt(claim: Claim): Promise<void> {
-    claim.isInterrupted = true;
-    const { session } = claim;
-    if (session !== null) await asLogin(() => this.em.fork().execute('select pg_cancel_backend(?)', [session]));
+  /** Ends what runs under a lease, wherever it is: its statement is cancelled, and no further transaction begins. */
+  async interrupt(lease: Lease): Promise<void> {
+    lease.isInterrupted = true;
+    const { backendPid } = lease;
+    if (backendPid !== null) await asLogin(() => this.em.fork().execute('select pg_cancel_backend(?)', [backendPid]));
   }
 
   /** Puts back a job that this worker cannot finish because it stops: as if it had not been tried. */
-  async giveBack(claim: Claim): Promise<void> {
-    claim.isInterrupted = false;
-    await this.underFence(claim, async (em, job) => {
+  async release(lease: Lease): Promise<void> {
+    lease.isInterrupted = false;
+    await this.underLease(lease, async (em, job) => {
       job.attempts -= 1;
-      await putBack(em, job);
+      await requeue(em, job);
     });
   }
 
   /**
    * Puts back a job after an attempt that failed, to be tried again, or ends it if that was the last.
+   * @param reason what ended the attempt, without anything of a record
    * @param pace `soon` if what failed was a service that may be back by now; otherwise it waits longer each time
    */
-  async retry(claim: Claim, trouble: string, pace: 'soon' | 'later'): Promise<void> {
-    await this.underFence(claim, async (em, job) => {
-      job.trouble = trouble;
+  async retry(lease: Lease, reason: string, pace: 'soon' | 'later'): Promise<void> {
+    await this.underLease(lease, async (em, job) => {
+      job.lastError = reason;
       if (job.attempts >= this.config.MAX_ATTEMPTS) {
-        await endAsFailed(em, job, tooManyAttempts(job));
+        await failJob(em, job, tooManyAttempts(job));
         return;
       }
       const failures = pace === 'soon' ? 1 : job.attempts;
       const waitMs = Math.min(FIRST_RETRY_MS * 4 ** (failures - 1), LONGEST_RETRY_MS);
       job.retryAt = new Date((await databaseNow(em)).getTime() + waitMs);
-      await putBack(em, job);
+      await requeue(em, job);
     });
   }
 
   /** Ends a job that cannot be done. The mirror is as it was. */
-  async fail(claim: Claim, error: JobError): Promise<void> {
-    await this.underFence(claim, (em, job) => endAsFailed(em, job, error));
+  async fail(lease: Lease, error: JobError): Promise<void> {
+    await this.underLease(lease, (em, job) => failJob(em, job, error));
   }
 }
 
-async function endAsFailed(em: EntityManager, job: SyncJob, error: JobError): Promise<void> {
+async function failJob(em: EntityManager, job: SyncJob, error: JobError): Promise<void> {
   job.error = error;
   job.moveTo('failed', await databaseNow(em));
   await clearAttempt(em, job);
 }
 
-async function putBack(em: EntityManager, job: SyncJob): Promise<void> {
+async function requeue(em: EntityManager, job: SyncJob): Promise<void> {
   job.fence += 1;
   job.phase = null;
   job.percent = 0;
@@ -165,18 +166,18 @@ async function putBack(em: EntityManager, job: SyncJob): Promise<void> {
   await clearAttempt(em, job);
 }
 
-function tooManyAttempts({ attempts, trouble }: SyncJob): JobError {
-  const detail = `The job was given up after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}; at the last one, ${trouble ?? 'it was stopped'}. Nothing in the mirror has changed.`;
+function tooManyAttempts({ attempts, lastError }: SyncJob): JobError {
+  const detail = `The job was given up after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}; at the last one, ${lastError ?? 'it was stopped'}. Nothing in the mirror has changed.`;
   return { code: 'too_many_attempts', detail, line: null, byteOffset: null, record: null };
 }
 
-/** Bounds the statements of a job's transaction, which are long ones. @returns the server process that runs them */
-async function openSession(em: EntityManager, timeoutSeconds: number): Promise<number> {
+/** Bounds the statements of a job's transaction, which are long ones. @returns the PostgreSQL process that runs them */
+async function limitStatements(em: EntityManager, timeoutSeconds: number): Promise<number> {
   const [row] = await em.execute<{ pid: number }[]>(
     `select pg_backend_pid() as pid, set_config('statement_timeout', ?, true), set_config('lock_timeout', ?, true)`,
     [`${timeoutSeconds}s`, `${timeoutSeconds}s`],
   );
-  if (!row) throw new Error('a session without a process');
+  if (!row) throw new Error('PostgreSQL did not tell the id of its process');
   return row.pid;
 }
 
