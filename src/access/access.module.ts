@@ -2,8 +2,8 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { AccessKeys } from './access-keys.js';
-import { Doorkeeper } from './doorkeeper.js';
-import { FirstKeyHint } from './first-key-hint.js';
+import { Authenticator } from './authenticator.js';
+import { MissingKeyWarning } from './missing-key-warning.js';
 import { OPERATOR_KEY, OperatorKey } from './operator-key.js';
 import { Routes } from './routes.js';
 
@@ -18,11 +18,11 @@ export class AccessModule {
       providers: [
         { provide: AccessKeys, inject: [EntityManager], useFactory: (em: EntityManager) => new AccessKeys(em) },
         { provide: OPERATOR_KEY, useValue: new OperatorKey(operatorKey) },
-        Doorkeeper,
+        Authenticator,
         Routes,
-        FirstKeyHint,
+        MissingKeyWarning,
       ],
-      exports: [Doorkeeper, Routes],
+      exports: [Authenticator, Routes],
     };
   }
 }

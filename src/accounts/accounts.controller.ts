@@ -11,7 +11,7 @@ import { ChangesLedger, ReadsLedger } from './account-routes.js';
 import { Balance, OpenedAccount, StatementEntry } from './account-view.js';
 import { Accounts } from './accounts.js';
 import { Ledger } from './ledger.js';
-import { accountNumber, askedBy, orderPosting, readSum, settled } from './money-order.js';
+import { accountNumber, askedBy, orderPosting, readSum, settled } from './posting-request.js';
 import { CASH, type Posting } from './posting.js';
 import { SumGuard } from './sum-guard.js';
 

@@ -4,10 +4,10 @@ import { Counter, Histogram, Registry } from 'prom-client';
 import { CONFIG, type Config, poolSize } from '../platform/config.js';
 import { Refusal } from '../platform/refusal.js';
 import { withinSource } from '../platform/walls.js';
-import { Places } from './places.js';
+import { Semaphore } from './semaphore.js';
 import { postBatch } from './post-batch.js';
 import type { Decision, Posting } from './posting.js';
-import { type Post, PostingLanes } from './posting-lanes.js';
+import { type Post, PostingQueues } from './posting-queues.js';
 
 /** Postings that may wait in a process, about a second's worth. Beyond it callers are told to come back. */
 const MAX_WAITING = 2_000;
@@ -22,8 +22,8 @@ const PATIENT_SHARE = 1 / 4;
  */
 @Injectable()
 export class Ledger implements BeforeApplicationShutdown {
-  private readonly lanes = new Map<number, PostingLanes>();
-  private readonly places: Places;
+  private readonly lanes = new Map<number, PostingQueues>();
+  private readonly places: Semaphore;
   private readonly outcomes: Counter<'outcome'>;
   private readonly batches: Histogram;
   private waiting = 0;
@@ -33,7 +33,7 @@ export class Ledger implements BeforeApplicationShutdown {
     registry: Registry,
     @Inject(CONFIG) config: Config,
   ) {
-    this.places = new Places(Math.min(MAX_PATIENT, Math.floor(poolSize(config) * PATIENT_SHARE)));
+    this.places = new Semaphore(Math.min(MAX_PATIENT, Math.floor(poolSize(config) * PATIENT_SHARE)));
     this.outcomes = new Counter({
       name: 'counterpart_ledger_postings_total',
       help: 'Postings by what came of them; failed: answered with 503, or 500',
@@ -70,14 +70,14 @@ export class Ledger implements BeforeApplicationShutdown {
   }
 
   /** A source has lanes for as long as the process lives: they are some hundred bytes. */
-  private lanesOf(sourceId: number): PostingLanes {
+  private lanesOf(sourceId: number): PostingQueues {
     const known = this.lanes.get(sourceId);
     if (known) return known;
     const post: Post = (postings, waits, isRepeated) => {
       this.batches.observe(postings.length);
       return withinSource(sourceId, () => postBatch(this.em, { sourceId, postings, waits, isRepeated }));
     };
-    const lanes = new PostingLanes(post, this.places);
+    const lanes = new PostingQueues(post, this.places);
     this.lanes.set(sourceId, lanes);
     return lanes;
   }

@@ -8,7 +8,7 @@ import { TransferOrder } from './account.dto.js';
 import { ChangesLedger } from './account-routes.js';
 import { PostedTransfer } from './account-view.js';
 import { Ledger } from './ledger.js';
-import { accountNumber, orderPosting, readCents, settled } from './money-order.js';
+import { accountNumber, orderPosting, readCents, settled } from './posting-request.js';
 import { SumGuard } from './sum-guard.js';
 
 /** Moves money between accounts of the caller's source: both sides or neither. */

@@ -9,7 +9,7 @@ import { reviewRefusals } from '../platform/refusal-review.js';
 import { Refusal } from '../platform/refusal.js';
 import { addressGroup } from './address-group.js';
 import { LimitStore } from './limit-store.js';
-import { presentedKey } from './presented-key.js';
+import { presentedKey } from './counted-keys.js';
 import { type Count, SharedCounter } from './shared-counter.js';
 
 const WINDOW_SECONDS = 60;

@@ -3,7 +3,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
 import { callerAddress } from '../platform/caller-address.js';
 import { Refusal } from '../platform/refusal.js';
-import { Doorkeeper } from './doorkeeper.js';
+import { Authenticator } from './authenticator.js';
 import { isPage, PAGES } from './pages.js';
 import { Routes } from './routes.js';
 
@@ -12,8 +12,8 @@ import { Routes } from './routes.js';
  * a body. Whoever is let through here is known; what they may do is asked by each page here, and by the guard for each
  * route. To be called before anything else is mounted that answers.
  */
-export function mountGate(app: NestExpressApplication): void {
-  const doorkeeper = app.get(Doorkeeper);
+export function mountAuthentication(app: NestExpressApplication): void {
+  const authenticator = app.get(Authenticator);
   const logger = new Logger('Gate');
   const open = publicPaths(app.get(Routes));
   const rooms = new Set(
@@ -27,8 +27,8 @@ export function mountGate(app: NestExpressApplication): void {
     response.set('Cache-Control', isAsset(request.path) ? 'private, no-cache' : 'no-store');
     try {
       if (!open.has(request.path)) {
-        await doorkeeper.identify(request, request.path);
-        hangUpOnceRevoked(doorkeeper, request, response);
+        await authenticator.identify(request, request.path);
+        hangUpOnceRevoked(authenticator, request, response);
       }
     } catch (error) {
       // The requests that come further are logged there.
@@ -40,7 +40,7 @@ export function mountGate(app: NestExpressApplication): void {
   // By the mounting of Express rather than by our own comparison: what is guarded is what is served.
   for (const [path, want] of Object.entries(PAGES)) {
     app.use(path, (request: Request, _response: Response, next: NextFunction) => {
-      doorkeeper.admit(request, request.baseUrl + request.path, want);
+      authenticator.admit(request, request.baseUrl + request.path, want);
       next();
     });
   }
@@ -62,9 +62,9 @@ function roomOf(path: string): string {
 const RECHECK_MS = 5_000;
 
 /** Uploads, exports and streams of events go on for long: they end with their key. */
-function hangUpOnceRevoked(doorkeeper: Doorkeeper, request: Request, response: Response): void {
+function hangUpOnceRevoked(authenticator: Authenticator, request: Request, response: Response): void {
   const recheck = setInterval(() => {
-    doorkeeper.identify(request, request.path).catch((error: unknown) => {
+    authenticator.identify(request, request.path).catch((error: unknown) => {
       // While the database is away nobody knows.
       if (error instanceof Refusal) request.destroy();
     });

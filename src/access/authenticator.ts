@@ -12,7 +12,7 @@ import { changesSomething, comesFromElsewhere, comesFromOurselves, isCalledAs } 
 
 /** Decides who comes in, and who may do what: the one place for routes of the API and for operators' pages. */
 @Injectable()
-export class Doorkeeper {
+export class Authenticator {
   private readonly isOpen: boolean;
 
   constructor(

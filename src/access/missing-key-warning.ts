@@ -5,8 +5,8 @@ import { OPERATOR_KEY, type OperatorKey } from './operator-key.js';
 
 /** Tells whoever starts a server that nobody can use yet what to do. */
 @Injectable()
-export class FirstKeyHint implements OnApplicationBootstrap {
-  private readonly logger = new Logger(FirstKeyHint.name);
+export class MissingKeyWarning implements OnApplicationBootstrap {
+  private readonly logger = new Logger(MissingKeyWarning.name);
 
   constructor(
     private readonly keys: AccessKeys,

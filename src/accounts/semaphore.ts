@@ -1,5 +1,5 @@
 /** A few places for many, who get theirs in the order in which they came. */
-export class Places {
+export class Semaphore {
   private readonly waiting: (() => void)[] = [];
 
   constructor(private free: number) {}

@@ -1,6 +1,6 @@
 import { isTooSlow } from '../platform/outage.js';
 import { Refusal } from '../platform/refusal.js';
-import type { Places } from './places.js';
+import type { Semaphore } from './semaphore.js';
 import { OutcomeUnknown, type Verdict } from './post-batch.js';
 import { accountsOf, type Decision, type Posting } from './posting.js';
 
@@ -36,7 +36,7 @@ interface Waiting {
  * (group commit). That lane never waits for an account: postings whose account another process has for longer than a
  * moment stand in a line of their own before it, and hold up nobody else.
  */
-export class PostingLanes {
+export class PostingQueues {
   private quick: Waiting[] = [];
   private running: Promise<void> | null = null;
   /** By the accounts that are waited for. */
@@ -46,7 +46,7 @@ export class PostingLanes {
   /** @param places how many lines may wait in the database at once */
   constructor(
     private readonly post: Post,
-    private readonly places: Places,
+    private readonly places: Semaphore,
   ) {}
 
   decide(posting: Posting): Promise<Decision> {
