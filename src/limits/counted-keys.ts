@@ -1,22 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { presentedCredentials } from '../platform/presented-credentials.js';
 
 /** Enough of the hash to tell keys apart; never the key. */
 const HASH_CHARACTERS = 32;
 
 /**
- * A short hash of the key that a request shows, whether or not it is a right one; null if it shows none. The same key is
- * the same whichever way it is shown: `Authorization: Bearer`, `X-API-Key`, or as the password of HTTP Basic.
+ * Short hashes of the keys that a request presents, valid or not: none, one, or two if `Authorization` and `X-API-Key`
+ * hold different ones. A request counts under each of them, so under the one that access accepts, and a random key in the
+ * other header does not evade the limit.
  */
-export function presentedKey({ headers }: IncomingMessage): string | null {
-  const key = fromAuthorization(headers.authorization) ?? headers['x-api-key'];
-  if (typeof key !== 'string' || key === '') return null;
-  return createHash('sha256').update(key).digest('base64url').slice(0, HASH_CHARACTERS);
+export function countedKeys(request: IncomingMessage): string[] {
+  const { authorization, apiKey } = presentedCredentials(request);
+  const keys = [authorization?.key, apiKey].filter((key) => typeof key === 'string' && key !== '') as string[];
+  return [...new Set(keys)].map(hashOf);
 }
 
-function fromAuthorization(header: string | undefined): string | undefined {
-  const [, scheme = '', value = ''] = /^(\S+)\s+(.*)$/.exec(header ?? '') ?? [];
-  if (scheme.toLowerCase() !== 'basic') return header === undefined ? undefined : value || header;
-  const [, password] = /^[^:]*:(.*)$/s.exec(Buffer.from(value, 'base64').toString()) ?? [];
-  return password ?? value;
+function hashOf(key: string): string {
+  return createHash('sha256').update(key).digest('base64url').slice(0, HASH_CHARACTERS);
 }

@@ -10,6 +10,7 @@ import { RateLimits } from '../../src/limits/rate-limits.js';
 import { SharedCounter } from '../../src/limits/shared-counter.js';
 import { ProblemFilter } from '../../src/platform/problem.filter.js';
 import { Refusal } from '../../src/platform/refusal.js';
+import { basic, bearer, makeKey } from '../access/keys.js';
 import { TcpProxy } from '../http/tcp-proxy.js';
 import {
   BACKENDS,
@@ -131,6 +132,43 @@ describe('the limit of requests', () => {
     expect(statuses).toEqual([200, 200, 200, 200, 429, 200]);
     const kept = JSON.stringify(await server.query('select * from rate_limit'));
     expect(kept).not.toContain('secret');
+  });
+
+  describe('with a valid key', () => {
+    const random = () => randomUUID();
+
+    /** The statuses of five requests from an address each, where three a minute are allowed. */
+    async function statusesWith(headersOf: (key: string, n: number) => Record<string, string>, path = '/sync/jobs') {
+      const limits = { RATE_LIMIT_PER_MINUTE: 3, WRONG_KEYS_PER_MINUTE: 0 };
+      const server = await start({ AUTH: 'keys', TRUST_PROXY: 1, ...limits });
+      const key = await makeKey(server);
+      return statusesOf(5, (n) =>
+        server.fetch(path, { headers: { 'X-Forwarded-For': `192.0.2.${n}`, ...headersOf(key, n) } }),
+      );
+    }
+
+    it('cannot be evaded by a random Authorization beside X-API-Key', async () => {
+      const statuses = await statusesWith((key) => ({ 'X-API-Key': key, ...basic(random()) }));
+
+      expect(statuses).toEqual([200, 200, 200, 429, 429]);
+    });
+
+    it.each<[string, string, (key: string) => Record<string, string>]>([
+      ['X-API-Key beside a random Bearer', '/sync/jobs', (key) => ({ 'X-API-Key': key, ...bearer(random()) })],
+      ['X-API-Key beside a random scheme', '/sync/jobs', (key) => ({ 'X-API-Key': key, Authorization: random() })],
+      ['Bearer beside a random X-API-Key', '/sync/jobs', (key) => ({ ...bearer(key), 'X-API-Key': random() })],
+      ['Basic beside a random X-API-Key', '/docs', (key) => ({ ...basic(key), 'X-API-Key': random() })],
+      ['X-API-Key beside a random Basic', '/docs', (key) => ({ 'X-API-Key': key, ...basic(random()) })],
+    ])('counts what is refused because two keys differ: %s', async (_, path, headersOf) => {
+      expect(await statusesWith(headersOf, path)).toEqual([401, 401, 401, 429, 429]);
+    });
+
+    it.each<[string, (key: string, n: number) => Record<string, string>]>([
+      ['X-API-Key', (key, n) => ({ 'X-API-Key': key + '\u00a0'.repeat(n) })],
+      ['Bearer', (key, n) => bearer(key + '\u00a0'.repeat(n))],
+    ])('cannot be evaded by other blanks around it: %s', async (_, headersOf) => {
+      expect(await statusesWith(headersOf)).toEqual([200, 200, 200, 429, 429]);
+    });
   });
 
   it('is of an address as well, whatever keys are shown from it', async () => {
