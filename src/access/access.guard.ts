@@ -5,7 +5,7 @@ import { callerSource } from '../platform/caller-source.js';
 import { Authenticator } from './authenticator.js';
 import { Routes } from './routes.js';
 
-/** Asks for every route what it wants. One that does not say gets nobody in. */
+/** Checks for each route that the caller has the scope it requires. A route that declares none admits nobody. */
 @Injectable()
 export class AccessGuard implements CanActivate {
   constructor(
@@ -18,7 +18,7 @@ export class AccessGuard implements CanActivate {
     if (context.getType() !== 'http' || want === undefined) return false;
     const request = context.switchToHttp().getRequest<Request>();
     this.authenticator.admit(request, request.path, want);
-    // Also on routes that do not care for the source: for this key there is no other one.
+    // Also on routes that do not use the source: a key that is bound to one source must not name another.
     if (want !== 'public' && callerOf(request).source !== null) callerSource(request);
     return true;
   }

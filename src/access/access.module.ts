@@ -7,10 +7,10 @@ import { MissingKeyWarning } from './missing-key-warning.js';
 import { OPERATOR_KEY, OperatorKey } from './operator-key.js';
 import { Routes } from './routes.js';
 
-/** Who may do what. Every role has it. */
+/** Authentication and authorization, in processes of every role. */
 @Module({})
 export class AccessModule {
-  /** @param operatorKey a key that only this process knows, or null */
+  /** @param operatorKey a key that is known to this process only, or null */
   static withOperatorKey(operatorKey: string | null): DynamicModule {
     return {
       module: AccessModule,

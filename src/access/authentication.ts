@@ -8,19 +8,19 @@ import { isPage, PAGES } from './pages.js';
 import { Routes } from './routes.js';
 
 /**
- * Stands before everything else, so that a stranger learns nothing: neither which paths there are nor what is wrong with
- * a body. Whoever is let through here is known; what they may do is asked by each page here, and by the guard for each
- * route. To be called before anything else is mounted that answers.
+ * Mounts the middleware that identifies callers. It must be mounted before anything else that answers, so that a caller
+ * without a key learns nothing: neither which paths exist nor what is wrong with a body. Scopes are checked here for
+ * pages, and by the guard for routes.
  */
 export function mountAuthentication(app: NestExpressApplication): void {
   const authenticator = app.get(Authenticator);
-  const logger = new Logger('Gate');
+  const logger = new Logger('Authentication');
   const open = publicPaths(app.get(Routes));
-  const rooms = new Set(
+  const segments = new Set(
     app
       .get(Routes)
       .list()
-      .map(({ path }) => roomOf(path)),
+      .map(({ path }) => firstSegment(path)),
   );
 
   app.use(async (request: Request, response: Response, next: NextFunction) => {
@@ -28,16 +28,16 @@ export function mountAuthentication(app: NestExpressApplication): void {
     try {
       if (!open.has(request.path)) {
         await authenticator.identify(request, request.path);
-        hangUpOnceRevoked(authenticator, request, response);
+        disconnectOnceRevoked(authenticator, request, response);
       }
     } catch (error) {
-      // The requests that come further are logged there.
-      if (error instanceof Refusal) logger.log(noteOf(request, error, rooms), 'not let in');
+      // Requests that get past this are logged by the request logger.
+      if (error instanceof Refusal) logger.log(logFields(request, error, segments), 'not let in');
       throw error;
     }
     next();
   });
-  // By the mounting of Express rather than by our own comparison: what is guarded is what is served.
+  // Express matches the paths, not a comparison of our own, so exactly the pages that are served are protected.
   for (const [path, want] of Object.entries(PAGES)) {
     app.use(path, (request: Request, _response: Response, next: NextFunction) => {
       authenticator.admit(request, request.baseUrl + request.path, want);
@@ -46,33 +46,33 @@ export function mountAuthentication(app: NestExpressApplication): void {
   }
 }
 
-/** For the log: from where, and which part of the API. The rest of a path is whatever a stranger wrote. */
-function noteOf(request: Request, { code }: Refusal, rooms: Set<string>): object {
-  const room = roomOf(request.path);
-  const path = rooms.has(room) || isPage(request.path) ? room : 'none';
+/** For the log: the address, and which part of the API. The rest of a path may hold anything, so it is not logged. */
+function logFields(request: Request, { code }: Refusal, segments: Set<string>): object {
+  const segment = firstSegment(request.path);
+  const path = segments.has(segment) || isPage(request.path) ? segment : 'none';
   return { method: request.method, path, address: callerAddress(request), reqId: request.id, reason: code };
 }
 
-/** The first part of a path. */
-function roomOf(path: string): string {
+/** `/patients` of `/patients/11`. */
+function firstSegment(path: string): string {
   return `/${path.split('/')[1] ?? ''}`;
 }
 
-/** How often it is asked whether the key of a request that goes on is still a valid one. */
+/** How often the key of a running request is checked again. */
 const RECHECK_MS = 5_000;
 
-/** Uploads, exports and streams of events go on for long: they end with their key. */
-function hangUpOnceRevoked(authenticator: Authenticator, request: Request, response: Response): void {
+/** Uploads, exports and event streams run for long: the connection is closed once their key is no longer valid. */
+function disconnectOnceRevoked(authenticator: Authenticator, request: Request, response: Response): void {
   const recheck = setInterval(() => {
     authenticator.identify(request, request.path).catch((error: unknown) => {
-      // While the database is away nobody knows.
+      // While the database is away this is not known, so the request goes on.
       if (error instanceof Refusal) request.destroy();
     });
   }, RECHECK_MS).unref();
   response.once('close', () => clearInterval(recheck));
 }
 
-/** Paths that are open to all, to the letter: any other spelling of them wants a key. */
+/** Paths that need no key. They match exactly: any other spelling of them requires a key. */
 function publicPaths(routes: Routes): Set<string> {
   return new Set(
     routes
@@ -82,7 +82,10 @@ function publicPaths(routes: Routes): Set<string> {
   );
 }
 
-/** A file of a page's own, the same for all. It may be kept, and is asked after each time; answers hold personal data. */
+/**
+ * A static file of a page, the same for everybody: browsers may cache and revalidate it. Other answers hold personal
+ * data.
+ */
 function isAsset(path: string): boolean {
   return isPage(path) && /\.(css|js|png|svg|ico|webmanifest|woff2?)$/.test(path);
 }

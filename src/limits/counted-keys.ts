@@ -7,8 +7,8 @@ const HASH_CHARACTERS = 32;
 
 /**
  * Short hashes of the keys that a request presents, valid or not: none, one, or two if `Authorization` and `X-API-Key`
- * hold different ones. A request counts under each of them, so under the one that access accepts, and a random key in the
- * other header does not evade the limit.
+ * hold different ones. A request counts under each of them, so under the one that access accepts, and a random key in
+ * the other header does not evade the limit.
  */
 export function countedKeys(request: IncomingMessage): string[] {
   const { authorization, apiKey } = presentedCredentials(request);

@@ -104,7 +104,9 @@ export class RateLimits implements OnModuleInit, OnApplicationShutdown {
     return this.refuse(limit, tightest, `At most ${tightest.limit} requests a minute.`);
   }
 
-  /** Answers a wrong key beyond the limit with 429 instead of 401. A valid key from the same address is not affected. */
+  /**
+   * Answers a wrong key beyond the limit with 429 instead of 401. A valid key from the same address is not affected.
+   */
   private async review(refusal: Refusal, address: string, hasKey: boolean): Promise<Refusal> {
     if (refusal.status !== UNAUTHORIZED) return refusal;
     this.unauthorized.inc({ key: hasKey ? 'wrong' : 'none' });

@@ -11,10 +11,10 @@ import { RateLimits } from './rate-limits.js';
 import type { SharedCounter } from './shared-counter.js';
 
 /**
- * Counts the calls of routes that have a limit of their own (`@LimitedBy`), by caller: by key, or, where no key is required,
- * by address and source. Each call that passes authentication counts, whatever its result; calls that are refused with 429
- * do not, so waiting for the end of the window always helps. Runs after the guard that identifies the caller and before
- * anything that reads the request.
+ * Counts the calls of routes that have a limit of their own (`@LimitedBy`), by caller: by key, or, where no key is
+ * required, by address and source. Each call that passes authentication counts, whatever its result; calls that are
+ * refused with 429 do not, so waiting for the end of the window always helps. Runs after the guard that identifies the
+ * caller and before anything that reads the request.
  */
 @Injectable()
 export class RouteLimits implements CanActivate {
