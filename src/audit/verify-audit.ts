@@ -1,11 +1,11 @@
 import pg from 'pg';
 import type { AuditHead, AuditVerdict } from '../platform/audit-verdict.js';
-import { type Link, LINK_FIELDS, linkHash } from './audit-chain.js';
+import { type ChainedEntry, CHAINED_FIELDS, entryHash } from './audit-chain.js';
 
 /** Entries read at once. */
 const BATCH = 5_000;
 
-interface Entry extends Link {
+interface Entry extends ChainedEntry {
   previous_hash: Buffer;
   hash: Buffer;
 }
@@ -19,9 +19,9 @@ interface Chain {
 }
 
 /**
- * Goes through the audit log from its first entry to its last, in one snapshot of the database and with flat memory, and
- * tells the first that was changed, removed or put in. What was cut off at the end together with the database's own
- * account of the end is noticed only by whoever has kept a later head, and expects it.
+ * Checks the audit log from its first entry to its last, in one database snapshot and with constant memory, and reports
+ * the first entry that was changed, removed or inserted. If entries were cut off at the end and the stored end of the
+ * chain was changed to fit, only a later head that was kept elsewhere, given as `expected`, reveals it.
  */
 export async function verifyAudit(databaseUrl: string, expected: AuditHead | null): Promise<AuditVerdict> {
   const client = new pg.Client({ connectionString: databaseUrl, application_name: 'counterpart audit verify' });
@@ -71,7 +71,7 @@ async function* entriesOf(client: pg.Client): AsyncGenerator<Entry> {
   let after = '-1';
   for (;;) {
     const { rows } = await client.query<Entry>(
-      `select ${LINK_FIELDS}, previous_hash, hash from audit_entry where seq > $1 order by audit_entry.seq limit ${BATCH}`,
+      `select ${CHAINED_FIELDS}, previous_hash, hash from audit_entry where seq > $1 order by audit_entry.seq limit ${BATCH}`,
       [after],
     );
     yield* rows;
@@ -85,7 +85,7 @@ function fault(entry: Entry, seq: number, previous: Buffer): string | null {
   if (Number(entry.seq) > seq) return 'it is missing';
   if (Number(entry.seq) < seq) return 'entries were put in before it';
   if (!entry.previous_hash.equals(previous)) return 'it does not follow the one before';
-  return linkHash(previous, entry).equals(entry.hash) ? null : 'it was changed';
+  return entryHash(previous, entry).equals(entry.hash) ? null : 'it was changed';
 }
 
 function faultOfEnd(seq: number, hash: Buffer, chain: Chain): AuditVerdict['broken'] {
@@ -101,10 +101,10 @@ function faultOfExpected(seq: number, forgotten: number, expected: AuditHead | n
   return expected.seq < forgotten ? { seq: expected.seq, what } : null;
 }
 
-/** Entries of so many days are never dropped, whatever the retention is: `audit_forget` sees to it. */
+/** Entries of this many days are never deleted, whatever the retention is: `audit_forget` ensures it. */
 const KEPT_DAYS = 365;
 
-/** Of those that are old enough to be dropped one always stays, so the first that is left must be old. */
+/** One entry that is old enough to be deleted always stays, so the first remaining entry must be old. */
 function faultOfForgetting({ forgotten, first }: AuditVerdict, now: Date): AuditVerdict['broken'] {
   const isOld = first !== null && new Date(first.at).getTime() < now.getTime() - KEPT_DAYS * 86_400_000;
   return forgotten === 0 || isOld ? null : { seq: forgotten, what: 'it was dropped before its time' };

@@ -12,7 +12,7 @@ interface VerifyOptions {
   json?: boolean;
 }
 
-/** `audit verify`: whether the audit log is as it was written. Works on the database directly, which no server can colour. */
+/** `audit verify`: checks the audit log in the database directly, so that no server has to be trusted. */
 export function auditCommand(app: Application): Command {
   const verify = new Command('verify')
     .description('check the chain of the audit log in the database of DATABASE_URL, or the embedded one')

@@ -1,10 +1,10 @@
-import type { Link } from '../../src/audit/audit-chain.js';
+import type { ChainedEntry } from '../../src/audit/audit-chain.js';
 import { AuditLog } from '../../src/audit/audit-log.js';
 import { makeKey } from '../access/keys.js';
 import type { TestServer } from '../setup/test-server.js';
 
 /** A line of the audit log as the database has it. */
-export type Line = Link & { seq: string };
+export type Line = ChainedEntry & { seq: string };
 
 /** The lines behind `seq`, oldest first. */
 export async function linesAfter(server: TestServer, seq: number): Promise<Line[]> {
