@@ -37,7 +37,7 @@ export async function verifyAudit(databaseUrl: string, expected: AuditHead | nul
 async function verifyChain(client: pg.Client, expected: AuditHead | null): Promise<AuditVerdict> {
   const { rows } = await client.query<Chain>('select *, now() from audit_chain');
   const [chain] = rows;
-  if (!chain) throw new Error('the audit log has lost its account of its end');
+  if (!chain) throw new Error('the stored end of the audit log is missing');
   const verdict: AuditVerdict = {
     entries: 0,
     first: null,
@@ -65,7 +65,7 @@ async function verifyChain(client: pg.Client, expected: AuditHead | null): Promi
   return { ...verdict, broken };
 }
 
-const UNEXPECTED = 'it is not the one that was expected: the log was written anew';
+const UNEXPECTED = 'it is not the one that was expected: the log was rewritten';
 
 async function* entriesOf(client: pg.Client): AsyncGenerator<Entry> {
   let after = '-1';
@@ -83,21 +83,22 @@ async function* entriesOf(client: pg.Client): AsyncGenerator<Entry> {
 
 function fault(entry: Entry, seq: number, previous: Buffer): string | null {
   if (Number(entry.seq) > seq) return 'it is missing';
-  if (Number(entry.seq) < seq) return 'entries were put in before it';
+  if (Number(entry.seq) < seq) return 'entries were inserted before it';
   if (!entry.previous_hash.equals(previous)) return 'it does not follow the one before';
   return entryHash(previous, entry).equals(entry.hash) ? null : 'it was changed';
 }
 
 function faultOfEnd(seq: number, hash: Buffer, chain: Chain): AuditVerdict['broken'] {
-  if (seq < Number(chain.seq)) return { seq: seq + 1, what: 'it is missing, with all behind it' };
-  if (seq > Number(chain.seq)) return { seq: Number(chain.seq) + 1, what: 'it was put in behind the end' };
+  if (seq < Number(chain.seq)) return { seq: seq + 1, what: 'it is missing, with all entries after it' };
+  if (seq > Number(chain.seq)) return { seq: Number(chain.seq) + 1, what: 'it was inserted after the end' };
   return hash.equals(chain.hash) ? null : { seq, what: 'it is not the end that was written' };
 }
 
 function faultOfExpected(seq: number, forgotten: number, expected: AuditHead | null): AuditVerdict['broken'] {
   if (expected === null) return null;
-  if (expected.seq > seq) return { seq: seq + 1, what: `it is missing, with all up to ${expected.seq} at least` };
-  const what = 'it is kept no longer, so nothing can be said of it';
+  if (expected.seq > seq)
+    return { seq: seq + 1, what: `it is missing, with all entries up to ${expected.seq} at least` };
+  const what = 'it is no longer kept, so it cannot be checked';
   return expected.seq < forgotten ? { seq: expected.seq, what } : null;
 }
 

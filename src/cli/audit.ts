@@ -43,6 +43,6 @@ function report(terminal: Terminal, { broken, entries, first, last, head, forgot
   }
   terminal.line(`${terminal.style('green', '✓')} ${entries} entries are as they were written.`);
   if (first && last) terminal.line(`  ${first.seq} of ${first.at} to ${last.seq} of ${last.at}`);
-  if (forgotten > 0) terminal.line(`  up to ${forgotten} they are kept no longer`);
+  if (forgotten > 0) terminal.line(`  Entries up to ${forgotten} are no longer kept.`);
   terminal.line(`  head ${head}`);
 }
