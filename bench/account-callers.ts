@@ -1,29 +1,32 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** What the callers of the benchmark are told: a line of JSON on standard input, and answer with one. */
+/** The instructions for the callers, as JSON on standard input. They print a {@link CallerReport} as JSON. */
 export interface CallerOrder {
   url: string;
   callers: number;
   seconds: number;
   accounts: string[];
-  /** Whether all of it is about the first account. */
+  /** Whether every request uses the first account. */
   hot: boolean;
-  /** Their postings in turn. */
+  /** The kinds of postings, sent in turn. */
   kinds: ('deposit' | 'withdraw' | 'transfer')[];
 }
 
-/** What came of it. */
+/** The results of one run. */
 export interface CallerReport {
   answered: number;
   perSecond: number;
   p50: number;
   p95: number;
-  /** Answers by status. */
+  /** The number of answers by status; `lost`: the connection was closed. */
   statuses: Record<string, number>;
 }
 
-/** One connection that asks, waits for the answer, and asks again. The answers are short, so one read brings all of one. */
+/**
+ * One connection that sends a request, waits for the answer, and sends the next. The parser expects one answer at a
+ * time.
+ */
 class Caller {
   private text = '';
   private answered: ((status: string) => void) | undefined;

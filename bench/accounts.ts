@@ -10,13 +10,13 @@ import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedde
 import { ServerProcess } from '../test/setup/server-process.js';
 import type { CallerOrder, CallerReport } from './account-callers.js';
 
-/** Who asks at once over HTTP, each on a connection of its own. pgbench has as many as the first. */
+/** How many callers post at once over HTTP, each on its own connection. pgbench has as many as the first. */
 const CALLERS = [16, 64, 128];
 
 const ACCOUNTS = 1_000;
 const OVERDRAFT_CENTS = 1_000_000_000;
 
-/** What is asked of the ledger. On the hot account two thirds are deposits and withdrawals, one third goes to others. */
+/** What the callers post. On the hot account two thirds are deposits and withdrawals, one third transfers to others. */
 const LOADS: { name: string; hot: boolean; kinds: CallerOrder['kinds'] }[] = [
   { name: 'one hot account', hot: true, kinds: ['deposit', 'withdraw', 'transfer'] },
   { name: `transfers among ${ACCOUNTS}`, hot: false, kinds: ['transfer'] },
@@ -26,7 +26,7 @@ const { values } = parseArgs({ options: { seconds: { type: 'string', default: '2
 const seconds = Number(values.seconds);
 const pgbench = findPgbench();
 if (pgbench === null) {
-  console.error('pgbench is neither on the PATH nor below /usr/lib/postgresql: the yardstick is missing.');
+  console.error('pgbench is neither on the PATH nor below /usr/lib/postgresql, so there is nothing to compare with.');
   process.exit(1);
 }
 
@@ -34,8 +34,8 @@ const folder = mkdtempSync(join(tmpdir(), 'counterpart-accounts-'));
 const postgres = await startEmbeddedPostgres({ dataDir: join(folder, 'data') });
 let server: ServerProcess | undefined;
 try {
-  const yardstick = await createDatabase('pgbench');
-  execFileSync(pgbench, ['-i', '-q', '-s', '10', yardstick], { stdio: 'pipe' });
+  const pgbenchUrl = await createDatabase('pgbench');
+  execFileSync(pgbench, ['-i', '-q', '-s', '10', pgbenchUrl], { stdio: 'pipe' });
   server = await ServerProcess.start({
     DATABASE_URL: postgres.url,
     PORT: '0',
@@ -45,11 +45,11 @@ try {
   const { url } = server;
   const accounts = await openAccounts(url);
   const rows: unknown[][] = [];
-  // Both orders, as whoever comes second finds other caches and a fuller disk.
+  // In both orders, as the second program finds other caches and a fuller disk.
   for (const round of [1, 2]) {
-    const first = round === 1 ? runPgbench(pgbench, yardstick) : null;
+    const first = round === 1 ? runPgbench(pgbench, pgbenchUrl) : null;
     const measured = await measure(url, accounts);
-    const tps = first ?? runPgbench(pgbench, yardstick);
+    const tps = first ?? runPgbench(pgbench, pgbenchUrl);
     rows.push([round, 'pgbench, TPC-B-like, scale 10', 16, tps.toFixed(0), '1', '', '', '']);
     for (const { name, callers, report } of measured) rows.push([round, name, callers, ...figures(report, tps)]);
   }
@@ -107,7 +107,7 @@ async function createDatabase(name: string): Promise<string> {
   return Object.assign(new URL(postgres.url), { pathname: `/${name}` }).href;
 }
 
-/** Transactions per second, without the time that the connections take. */
+/** Transactions per second, without the time to connect. */
 function runPgbench(program: string, database: string): number {
   const options = ['-c', '16', '-j', '2', '-T', String(seconds), '-n', database];
   const output = execFileSync(program, options, { encoding: 'utf8', stdio: 'pipe' });
@@ -126,7 +126,7 @@ async function openAccounts(url: string): Promise<string[]> {
   return numbers;
 }
 
-/** The callers have a process of their own: their share of the CPU is theirs. */
+/** Runs the callers in a process of their own, so that they do not take CPU time from this one. */
 async function call(order: CallerOrder): Promise<CallerReport> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'account-callers.js')], {
     stdio: ['pipe', 'pipe', 'inherit'],

@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import helmet from 'helmet';
 import { Logger } from 'nestjs-pino';
-import { mountGate } from './access/gate.js';
+import { mountAuthentication } from './access/authentication.js';
 import { Routes } from './access/routes.js';
 import { AppModule, migrationOptions } from './app.module.js';
 import { documentApi } from './api-docs.js';
@@ -62,7 +62,7 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     app.use(requestLimits(config.MAX_URL_BYTES));
     // Before anybody looks at a key, so that wrong ones are counted too.
     if (answersCallers(config.ROLE)) app.use(app.get(RateLimits).check);
-    mountGate(app);
+    mountAuthentication(app);
     if (answersCallers(config.ROLE)) mountPages(app, config);
     const close = async () => {
       await app.close();

@@ -9,17 +9,17 @@ import { digestOf, newKey } from './key-text.js';
 /** https://www.postgresql.org/docs/18/errcodes-appendix.html */
 const UNIQUE_VIOLATION = '23505';
 
-/** A key to be made. */
-export interface KeyOrder {
+/** What a new key is to be. */
+export interface NewAccessKey {
   name: string;
-  /** The source that it is bound to; null: any, for operators. */
+  /** The source that it is bound to; null: any source, for operators. */
   source: string | null;
   scopes: readonly Scope[];
-  /** When it ends to be valid; null: never. */
+  /** When it stops being valid; null: never. */
   expiresAt: Date | null;
 }
 
-/** A key as it is listed. The key itself is not known to anybody but its holder. */
+/** A key as it is listed. The secret itself is known to its holder only. */
 export interface ListedKey {
   name: string;
   source: string | null;
@@ -29,14 +29,14 @@ export interface ListedKey {
   state: 'active' | 'expired' | 'revoked';
 }
 
-/** Refusal: a key that is not revoked has the name already. */
+/** A key of that name exists already and is not revoked. */
 export class NameTakenError extends Error {}
 
-/** The keys of all callers. Nothing is remembered between requests, so that whatever changes takes effect at once. */
+/** The keys of all callers. Nothing is cached between requests, so that every change takes effect at once. */
 export class AccessKeys {
   constructor(private readonly em: EntityManager) {}
 
-  /** Whose key that is, as long as it is valid by the database's clock; null for any other. */
+  /** The holder of a key that is valid by the database's clock; null for any other key. */
   async findCaller(key: string): Promise<Caller | null> {
     const [row] = await this.execute<{ id: string; name: string; source: string | null; scopes: Scope[] }>(
       `select k.id, k.name, s.name as source, k.scopes
@@ -48,11 +48,11 @@ export class AccessKeys {
   }
 
   /**
-   * Makes a key, and its source if that is new. @returns the key, which cannot be had again
+   * Makes a key, and its source if that is new. @returns the key, which cannot be read again later
    * @param by who makes it, for the audit log
    * @throws NameTakenError
    */
-  async create({ name, source, scopes, expiresAt }: KeyOrder, by: string): Promise<string> {
+  async create({ name, source, scopes, expiresAt }: NewAccessKey, by: string): Promise<string> {
     const key = newKey();
     try {
       const sourceId = source === null ? null : await this.ensureSource(source);
@@ -70,7 +70,7 @@ export class AccessKeys {
     return key;
   }
 
-  /** All keys that there ever were, the newest first. */
+  /** All keys, expired and revoked ones too, newest first. */
   async list(): Promise<ListedKey[]> {
     return this.execute<ListedKey>(
       `select k.name, s.name as source, k.scopes, k.created, k.expires_at as "expiresAt",
@@ -81,8 +81,8 @@ export class AccessKeys {
   }
 
   /**
-   * Ends a key for good. @returns false if there is none of that name, or it is revoked already
-   * @param by who does it, for the audit log
+   * Revokes a key for good. @returns false if there is no key of that name, or it is revoked already
+   * @param by who revokes it, for the audit log
    */
   async revoke(name: string, by: string): Promise<boolean> {
     const [key] = await this.execute<{ id: string; source: string | null }>(
@@ -100,7 +100,7 @@ export class AccessKeys {
     });
   }
 
-  /** Whether anybody at all can get in. */
+  /** Whether there is any valid key. */
   async isAnyValid(): Promise<boolean> {
     const [row] = await this.execute<{ any: boolean }>(
       `select exists (select from access_key where revoked_at is null
@@ -109,7 +109,7 @@ export class AccessKeys {
     return row?.any ?? false;
   }
 
-  /** Keys belong to no source's rows: whoever looks one up does not stand within walls yet. */
+  /** Keys are not rows of a source: they are looked up before the source of the request is known. */
   private execute<Row>(sql: string, values: unknown[] = []): Promise<Row[]> {
     return acrossSources(() => this.em.fork().execute<Row[]>(sql, values));
   }
@@ -120,7 +120,7 @@ export class AccessKeys {
     return row?.id ?? null;
   }
 
-  /** Only an owner of the database may make and end keys; a server's own user need not be one. */
+  /** Only the owner of the database may make and revoke keys; the user of a server need not be the owner. */
   private asOwner<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
     return asLogin(() => this.em.fork().transactional(work));
   }

@@ -2,14 +2,14 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import type { Request } from 'express';
 import { callerOf } from '../platform/caller.js';
 import { callerSource } from '../platform/caller-source.js';
-import { Doorkeeper } from './doorkeeper.js';
+import { Authenticator } from './authenticator.js';
 import { Routes } from './routes.js';
 
-/** Asks for every route what it wants. One that does not say gets nobody in. */
+/** Checks for each route that the caller has the scope it requires. A route that declares none admits nobody. */
 @Injectable()
 export class AccessGuard implements CanActivate {
   constructor(
-    private readonly doorkeeper: Doorkeeper,
+    private readonly authenticator: Authenticator,
     private readonly routes: Routes,
   ) {}
 
@@ -17,8 +17,8 @@ export class AccessGuard implements CanActivate {
     const want = this.routes.wantOf(context.getClass(), context.getHandler());
     if (context.getType() !== 'http' || want === undefined) return false;
     const request = context.switchToHttp().getRequest<Request>();
-    this.doorkeeper.admit(request, request.path, want);
-    // Also on routes that do not care for the source: for this key there is no other one.
+    this.authenticator.admit(request, request.path, want);
+    // Also on routes that do not use the source: a key that is bound to one source must not name another.
     if (want !== 'public' && callerOf(request).source !== null) callerSource(request);
     return true;
   }

@@ -2,15 +2,15 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { AccessKeys } from './access-keys.js';
-import { Doorkeeper } from './doorkeeper.js';
-import { FirstKeyHint } from './first-key-hint.js';
+import { Authenticator } from './authenticator.js';
+import { MissingKeyWarning } from './missing-key-warning.js';
 import { OPERATOR_KEY, OperatorKey } from './operator-key.js';
 import { Routes } from './routes.js';
 
-/** Who may do what. Every role has it. */
+/** Authentication and authorization, in processes of every role. */
 @Module({})
 export class AccessModule {
-  /** @param operatorKey a key that only this process knows, or null */
+  /** @param operatorKey a key that is known to this process only, or null */
   static withOperatorKey(operatorKey: string | null): DynamicModule {
     return {
       module: AccessModule,
@@ -18,11 +18,11 @@ export class AccessModule {
       providers: [
         { provide: AccessKeys, inject: [EntityManager], useFactory: (em: EntityManager) => new AccessKeys(em) },
         { provide: OPERATOR_KEY, useValue: new OperatorKey(operatorKey) },
-        Doorkeeper,
+        Authenticator,
         Routes,
-        FirstKeyHint,
+        MissingKeyWarning,
       ],
-      exports: [Doorkeeper, Routes],
+      exports: [Authenticator, Routes],
     };
   }
 }

@@ -7,13 +7,13 @@ import { digestOf } from './key-text.js';
 export const OPERATOR_KEY = Symbol('OPERATOR_KEY');
 
 /**
- * A key that only the process knows in which the server runs: the command line's own server is not open to other users
- * of the machine. It is nowhere stored and ends with the process.
+ * A key that is known only to the process in which the server runs, so that a server which the command line starts for
+ * itself is not open to other users of the machine. It is stored nowhere and ends with the process.
  */
 export class OperatorKey {
   private readonly digest: Buffer | null;
 
-  /** @param key null for a server that has none, which is the usual case */
+  /** @param key null for a server without such a key, which is the usual case */
   constructor(key: string | null) {
     this.digest = key === null ? null : digestOf(key);
   }
@@ -22,7 +22,7 @@ export class OperatorKey {
     return this.digest !== null;
   }
 
-  /** Whom this key makes out of its holder; null if it is another one. */
+  /** The caller that this key identifies, with all scopes; null if it is another key. */
   holder(key: string): Caller | null {
     if (this.digest === null || !timingSafeEqual(this.digest, digestOf(key))) return null;
     return { name: `cli:${userName()}`, keyId: null, source: null, scopes: SCOPES };

@@ -1,8 +1,8 @@
 import type { Want } from '../platform/wants.js';
 
 /**
- * What is looked at in a browser, and what it wants. A browser logs in by HTTP Basic, which is taken here alone: it sends
- * such a login along with every request to us, whichever site made it ask.
+ * Pages that are opened in a browser, and what each requires. A browser signs in by HTTP Basic, which is accepted on
+ * pages only: it sends these credentials with every request to us, whichever site caused the request.
  */
 export const PAGES: Record<string, Want> = {
   '/admin/queues': 'ops',
@@ -11,7 +11,7 @@ export const PAGES: Record<string, Want> = {
   '/openapi.json': 'any',
 };
 
-/** Whether a path is one of a page or below it, by the rules of Express: letters of either case. */
+/** Whether a path is that of a page or below it, ignoring case as Express does. */
 export function isPage(path: string): boolean {
   const lower = path.toLowerCase();
   return Object.keys(PAGES).some((page) => lower === page || lower.startsWith(`${page}/`));

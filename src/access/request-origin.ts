@@ -8,15 +8,15 @@ export function changesSomething(request: IncomingMessage): boolean {
   return !SAFE.includes(request.method ?? '');
 }
 
-/** Whether a browser says that another site made it send this. Programs say nothing of the kind. */
+/** Whether a browser says that another site made it send this. Other programs send no such headers. */
 export function comesFromElsewhere(request: IncomingMessage): boolean {
   const site = fetchSite(request);
   return (site !== undefined && !isOwn(site)) || (request.headers.origin !== undefined && !isOwnOrigin(request));
 }
 
 /**
- * Whether a browser says that a page of ours, or its user, made it send this. `Sec-Fetch-Site` is believed first: behind
- * a proxy the `Host` may be another than the browser's.
+ * Whether a browser says that a page of ours, or its user, made it send this. `Sec-Fetch-Site` is preferred to
+ * `Origin`: behind a proxy the `Host` may differ from the one that the browser used.
  */
 export function comesFromOurselves(request: IncomingMessage): boolean {
   const site = fetchSite(request);
@@ -24,8 +24,8 @@ export function comesFromOurselves(request: IncomingMessage): boolean {
 }
 
 /**
- * Whether the `Host` of a request is one by which a server is called that listens on `host` of this machine alone. A
- * stranger's name that was made to point here (DNS rebinding) would let its pages read our answers.
+ * Whether the `Host` of a request fits a server that listens on `host` of this machine only. Otherwise another site
+ * could point its own name here (DNS rebinding), and its pages could read our answers.
  */
 export function isCalledAs(request: IncomingMessage, host: string): boolean {
   const name = hostOf(request, 'http')?.hostname.replace(/^\[|\]$/g, '');
@@ -48,7 +48,7 @@ function isOwnOrigin(request: IncomingMessage): boolean {
   return hostOf(request, protocol.slice(0, -1))?.host === host;
 }
 
-/** The `Host` header, in the spelling of URLs: lower case, without the port that the scheme has anyway. */
+/** The `Host` header, normalised as in URLs: lower case, without the default port of the scheme. */
 function hostOf(request: IncomingMessage, scheme: string): URL | undefined {
   const { host = '' } = request.headers;
   const url = `${scheme}://${host}`;

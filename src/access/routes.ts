@@ -8,14 +8,14 @@ export interface Route {
   method: string;
   /** With `:parameters`. */
   path: string;
-  /** Undefined if nobody has thought of it. */
+  /** Undefined if the route declares nothing. */
   want: Want | undefined;
 }
 
-/** As Nest has it. */
+/** Nest's type of a handler, which it does not export. */
 type Handler = ReturnType<ExecutionContext['getHandler']>;
 
-/** All routes of the process, and what each wants of its callers. */
+/** All routes of the process, and what each requires of its callers. */
 @Injectable()
 export class Routes implements OnModuleInit {
   constructor(
@@ -24,19 +24,19 @@ export class Routes implements OnModuleInit {
     private readonly reflector: Reflector,
   ) {}
 
-  /** @throws Error naming the routes that declare nothing: such a process does not start */
+  /** @throws Error that names the routes which declare nothing: such a process does not start */
   onModuleInit(): void {
-    const silent = this.list().filter(({ want }) => want === undefined);
-    if (silent.length === 0) return;
-    const names = silent.map(({ method, path }) => `${method} ${path}`).join(', ');
-    throw new Error(`Routes that do not say with @Wants what they want of their callers: ${names}`);
+    const undeclared = this.list().filter(({ want }) => want === undefined);
+    if (undeclared.length === 0) return;
+    const names = undeclared.map(({ method, path }) => `${method} ${path}`).join(', ');
+    throw new Error(`Routes that do not declare with @Wants what they require of their callers: ${names}`);
   }
 
   list(): Route[] {
     return this.discovery.getControllers().flatMap(({ metatype }) => routesOf(metatype as Type, this.scanner, this));
   }
 
-  /** What a handler, or else its controller, wants. */
+  /** What a handler, or else its controller, requires. */
   wantOf(controller: Type, handler: Handler): Want | undefined {
     return this.reflector.getAllAndOverride<Want | undefined>(WANTS, [handler, controller]);
   }
@@ -49,14 +49,14 @@ function routesOf(controller: Type, scanner: MetadataScanner, routes: Routes): R
     if (!handler || !Reflect.hasMetadata(METHOD_METADATA, handler)) return [];
     const method = RequestMethod[Reflect.getMetadata(METHOD_METADATA, handler) as RequestMethod];
     const want = routes.wantOf(controller, handler);
-    return pathsOf(controller).flatMap((above) =>
-      pathsOf(handler).map((below) => ({ method, path: join(above, below), want })),
+    return pathsOf(controller).flatMap((prefix) =>
+      pathsOf(handler).map((path) => ({ method, path: join(prefix, path), want })),
     );
   });
 }
 
-function pathsOf(declaring: object): string[] {
-  return [Reflect.getMetadata(PATH_METADATA, declaring) as string | string[]].flat();
+function pathsOf(decorated: object): string[] {
+  return [Reflect.getMetadata(PATH_METADATA, decorated) as string | string[]].flat();
 }
 
 function join(...parts: string[]): string {

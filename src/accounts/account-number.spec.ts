@@ -5,14 +5,14 @@ import { isAccountNumber, newAccountNumber } from './account-number.js';
 const number = fc.noShrink(fc.constant(null).map(newAccountNumber));
 
 describe('an account number', () => {
-  it('has sixteen digits and is never made twice', () => {
+  it('has sixteen digits and is never generated twice', () => {
     const numbers = Array.from({ length: 1_000 }, newAccountNumber);
 
     expect(numbers.filter((one) => !/^[1-9]\d{15}$/.test(one) || !isAccountNumber(one))).toEqual([]);
     expect(new Set(numbers).size).toBe(1_000);
   });
 
-  it('is none any more with one digit wrong', () => {
+  it('is invalid with one wrong digit', () => {
     fc.assert(
       fc.property(number, fc.nat(15), fc.integer({ min: 1, max: 9 }), (right, place, shift) => {
         const wrong = String((Number(right[place]) + shift) % 10);

@@ -7,22 +7,22 @@ import { AccountProblem } from './account-view.js';
 const IDEMPOTENCY_KEY = {
   name: 'Idempotency-Key',
   required: false,
-  description: 'the same request again under it has no second effect and gets the first answer',
+  description: 'sending the same request again with it has no second effect and returns the first answer',
   schema: { type: 'string', minLength: 1, maxLength: MAX_KEY_CHARACTERS },
 };
 
-/** What can be wrong, as the API's description tells it. */
+/** What can be wrong, for the OpenAPI document. */
 const PROBLEMS = {
-  400: 'something in the request cannot be taken; of a sum `error` is `transaction sum is invalid`',
+  400: 'something in the request is invalid; for a sum `error` is `transaction sum is invalid`',
   404: '`error` is `account does not exist`',
   409: '`error` is `insufficient funds`',
   422: 'the Idempotency-Key was used for another request',
-  503: 'nothing was done, or with the code `outcome_unknown` nobody knows yet',
+  503: 'nothing was done; or, with the code `outcome_unknown`, it is not known whether it was',
 };
 
 type Problem = keyof typeof PROBLEMS;
 
-/** A route that changes the ledger: what it wants, and how the API's description tells of it. */
+/** A route that changes the ledger: its scope and its description in the OpenAPI document. */
 export function ChangesLedger(summary: string, answer: { status: number; type: Type; problems: readonly Problem[] }) {
   const { status, type, problems } = answer;
   return applyDecorators(
@@ -35,7 +35,7 @@ export function ChangesLedger(summary: string, answer: { status: number; type: T
   );
 }
 
-/** A route that tells what is in the ledger. */
+/** A route that reads the ledger. */
 export function ReadsLedger(summary: string) {
   const problems: Problem[] = [400, 404, 503];
   return applyDecorators(

@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { TransferKind } from './posting.js';
 
-/** What is told of a request that is refused (RFC 9457). */
+/** The problem of a refused request (RFC 9457). */
 export class AccountProblem {
   @ApiProperty({ example: 'about:blank' })
   type!: string;
@@ -12,7 +12,7 @@ export class AccountProblem {
   @ApiProperty({ type: 'integer', example: 409 })
   status!: number;
 
-  @ApiProperty({ example: 'The account has not enough money for that.' })
+  @ApiProperty({ example: 'The account does not have enough money for that.' })
   detail!: string;
 
   @ApiProperty({ example: 'insufficient_funds' })
@@ -20,15 +20,15 @@ export class AccountProblem {
 
   @ApiPropertyOptional({
     enum: ['transaction sum is invalid', 'account does not exist', 'insufficient funds'],
-    description: 'of these three alone',
+    description: 'for these three problems only',
   })
   error?: string;
 
-  @ApiPropertyOptional({ type: 'array', items: { type: 'object' }, description: 'where it is, if it is a field' })
+  @ApiPropertyOptional({ type: 'array', items: { type: 'object' }, description: 'the fields that are wrong, if any' })
   errors?: object[];
 }
 
-/** An account that was opened. */
+/** A new account. */
 export class OpenedAccount {
   @ApiProperty({ example: '4929281630274857' })
   account_number!: string;
@@ -43,7 +43,7 @@ export class Balance {
   balance!: number;
 }
 
-/** A transfer that was posted. */
+/** A posted transfer. */
 export class PostedTransfer {
   @ApiProperty({ format: 'uuid' })
   id!: string;
@@ -57,13 +57,13 @@ export class PostedTransfer {
   @ApiProperty({ type: 'integer', description: 'cents' })
   sum!: number;
 
-  @ApiProperty({ type: 'integer', description: 'of the account that paid, after it' })
+  @ApiProperty({ type: 'integer', description: 'of the paying account, after the transfer' })
   balance!: number;
 }
 
 /** A line of a statement. */
 export class StatementEntry {
-  @ApiProperty({ format: 'uuid', description: 'of the transfer: the same on both sides' })
+  @ApiProperty({ format: 'uuid', description: 'of the transfer, the same on both sides' })
   id!: string;
 
   @ApiProperty({ format: 'date-time' })
@@ -75,6 +75,6 @@ export class StatementEntry {
   @ApiProperty({ type: 'integer', example: -5, description: 'cents' })
   amount!: number;
 
-  @ApiProperty({ type: 'integer', example: 245, description: 'cents, after it' })
+  @ApiProperty({ type: 'integer', example: 245, description: 'cents, after this entry' })
   balance!: number;
 }

@@ -2,13 +2,13 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Allow, IsInt, IsISO8601, Matches, Max, Min, ValidateIf } from 'class-validator';
 import { MOST_CENTS } from './posting.js';
 
-/** Unlike `IsOptional` this takes null for a value, and a wrong one. */
+/** Unlike `IsOptional` this validates null too, as a value that is given. */
 const IfGiven = () => ValidateIf((_, value: unknown) => value !== undefined);
 
 const INSTANT = /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 const AN_INSTANT = { message: 'must be an instant such as 2026-11-21T10:00:00.000Z' };
 
-/** How an account is to be opened. */
+/** The settings of a new account. */
 export class OpenAccount {
   @ApiPropertyOptional({ type: 'integer', minimum: 0, maximum: MOST_CENTS, default: 0, description: 'cents' })
   @IfGiven()
@@ -18,14 +18,14 @@ export class OpenAccount {
   overdraftLimit?: number;
 }
 
-/** What is to be paid in or out. Whatever is wrong with it is told in one way, so it is looked at where it is used. */
+/** The sum to deposit or withdraw. All its faults get one problem, so it is validated where it is used. */
 export class SumQuery {
   @ApiProperty({ type: 'integer', minimum: 1, maximum: MOST_CENTS, description: 'cents' })
   @Allow()
   sum?: unknown;
 }
 
-/** What is to be moved between two accounts of the caller's source. */
+/** A transfer between two accounts of the caller's source. */
 export class TransferOrder {
   @ApiProperty({ type: 'string', example: '4929281630274857' })
   @Allow()
@@ -40,11 +40,11 @@ export class TransferOrder {
   sum?: unknown;
 }
 
-/** When. */
+/** The instant of a balance. */
 export class BalanceQuery {
   @ApiPropertyOptional({
     example: '2026-11-21T10:00:00.000Z',
-    description: 'the balance after all that was posted up to this instant, itself included',
+    description: 'the balance after everything that was posted up to and including this instant',
   })
   @IfGiven()
   @Matches(INSTANT, AN_INSTANT)

@@ -11,14 +11,14 @@ import { ChangesLedger, ReadsLedger } from './account-routes.js';
 import { Balance, OpenedAccount, StatementEntry } from './account-view.js';
 import { Accounts } from './accounts.js';
 import { Ledger } from './ledger.js';
-import { accountNumber, askedBy, orderPosting, readSum, settled } from './money-order.js';
+import { newPosting, readAccountNumber, readSum, requesterOf, resultOf } from './posting-request.js';
 import { CASH, type Posting } from './posting.js';
 import { SumGuard } from './sum-guard.js';
 
-const PAYS_IN = { status: 200, type: Balance, problems: [400, 404, 422, 503] } as const;
-const PAYS_OUT = { status: 200, type: Balance, problems: [400, 404, 409, 422, 503] } as const;
+const DEPOSITS = { status: 200, type: Balance, problems: [400, 404, 422, 503] } as const;
+const WITHDRAWS = { status: 200, type: Balance, problems: [400, 404, 409, 422, 503] } as const;
 
-const sumFirst = new SumGuard(({ query }) => readSum(query['sum']));
+const checksSum = new SumGuard(({ query }) => readSum(query['sum']));
 
 /** Accounts of the caller's source, in whole cents. */
 @ApiTags('accounts')
@@ -38,15 +38,15 @@ export class AccountsController {
     @Body() order: OpenAccount,
     @Req() request: Request,
   ): Promise<OpenedAccount> {
-    const asked = { overdraftLimitCents: order.overdraftLimit ?? 0, ...askedBy(request) };
+    const account = { overdraftLimitCents: order.overdraftLimit ?? 0, ...requesterOf(request) };
     const sourceId = await this.sources.ensure(source);
-    const number = await withinSource(sourceId, () => this.accounts.open({ sourceId, ...asked }));
+    const number = await withinSource(sourceId, () => this.accounts.open({ sourceId, ...account }));
     return { account_number: number, balance: 0 };
   }
 
   @Post(':number/deposit')
-  @ChangesLedger('Pay in', PAYS_IN)
-  @UseGuards(sumFirst)
+  @ChangesLedger('Pay in', DEPOSITS)
+  @UseGuards(checksSum)
   @HttpCode(200)
   deposit(
     @CallerSource() source: string,
@@ -54,24 +54,24 @@ export class AccountsController {
     @Query() { sum }: SumQuery,
     @Req() request: Request,
   ): Promise<Balance> {
-    return this.post(source, payIn(request, sum, number));
+    return this.post(source, newDeposit(request, sum, number));
   }
 
   @Put(':number/deposit')
-  @ChangesLedger('Pay in', PAYS_IN)
-  @UseGuards(sumFirst)
+  @ChangesLedger('Pay in', DEPOSITS)
+  @UseGuards(checksSum)
   putDeposit(
     @CallerSource() source: string,
     @Param('number') number: string,
     @Query() { sum }: SumQuery,
     @Req() request: Request,
   ): Promise<Balance> {
-    return this.post(source, payIn(request, sum, number));
+    return this.post(source, newDeposit(request, sum, number));
   }
 
   @Post(':number/withdraw')
-  @ChangesLedger('Pay out', PAYS_OUT)
-  @UseGuards(sumFirst)
+  @ChangesLedger('Pay out', WITHDRAWS)
+  @UseGuards(checksSum)
   @HttpCode(200)
   withdraw(
     @CallerSource() source: string,
@@ -79,19 +79,19 @@ export class AccountsController {
     @Query() { sum }: SumQuery,
     @Req() request: Request,
   ): Promise<Balance> {
-    return this.post(source, payOut(request, sum, number));
+    return this.post(source, newWithdrawal(request, sum, number));
   }
 
   @Put(':number/withdraw')
-  @ChangesLedger('Pay out', PAYS_OUT)
-  @UseGuards(sumFirst)
+  @ChangesLedger('Pay out', WITHDRAWS)
+  @UseGuards(checksSum)
   putWithdraw(
     @CallerSource() source: string,
     @Param('number') number: string,
     @Query() { sum }: SumQuery,
     @Req() request: Request,
   ): Promise<Balance> {
-    return this.post(source, payOut(request, sum, number));
+    return this.post(source, newWithdrawal(request, sum, number));
   }
 
   @Get(':number/balance')
@@ -121,18 +121,18 @@ export class AccountsController {
   }
 
   private async post(source: string, posting: Posting): Promise<Balance> {
-    const { balance } = settled(await this.ledger.post(await this.sources.find(source), posting));
+    const { balance } = resultOf(await this.ledger.post(await this.sources.find(source), posting));
     return { balance };
   }
 }
 
-/** The sum is looked at before the account. */
-function payIn(request: Request, sum: unknown, number: string): Posting {
+/** The sum is checked before the account. */
+function newDeposit(request: Request, sum: unknown, number: string): Posting {
   const sumCents = readSum(sum);
-  return orderPosting(request, { kind: 'deposit', payer: CASH, payee: accountNumber(number), sumCents });
+  return newPosting(request, { kind: 'deposit', payer: CASH, payee: readAccountNumber(number), sumCents });
 }
 
-function payOut(request: Request, sum: unknown, number: string): Posting {
+function newWithdrawal(request: Request, sum: unknown, number: string): Posting {
   const sumCents = readSum(sum);
-  return orderPosting(request, { kind: 'withdrawal', payer: accountNumber(number), payee: CASH, sumCents });
+  return newPosting(request, { kind: 'withdrawal', payer: readAccountNumber(number), payee: CASH, sumCents });
 }

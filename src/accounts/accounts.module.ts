@@ -15,7 +15,7 @@ import { Ledger } from './ledger.js';
 import { RequestCleaner } from './request-cleaner.js';
 import { TransfersController } from './transfers.controller.js';
 
-/** Accounts in whole cents, on a ledger with two sides. */
+/** Accounts in whole cents, on a double-entry ledger. */
 @Module({})
 export class AccountsModule implements NestModule {
   constructor(@Inject(CONFIG) private readonly config: Config) {}

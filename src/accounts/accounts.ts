@@ -4,21 +4,21 @@ import { sqlState } from '../platform/outage.js';
 import { type Page, type PageQuery, readCursor, toPage } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import { isAccountNumber, newAccountNumber } from './account-number.js';
-import { keyUsedOtherwise, unknownAccount } from './account-refusal.js';
+import { idempotencyKeyReused, unknownAccount } from './account-refusal.js';
 import type { StatementEntry } from './account-view.js';
 import type { TransferKind } from './posting.js';
 
-/** A number is taken once in a trillion; a key twice at the same moment by whoever is impatient. */
+/** A new number is taken once in a trillion; a key is in use if a caller sends it twice at the same moment. */
 const MAX_ATTEMPTS = 5;
 
 const UNIQUE_VIOLATION = '23505';
 
-/** What somebody wants who opens an account. */
-export interface AccountOrder {
+/** What a new account is to be. */
+export interface NewAccount {
   sourceId: number;
   overdraftLimitCents: number;
   idempotencyKey: string | null;
-  /** The name of the key with which it was asked for. */
+  /** The name of the key of the request. */
   by: string;
 }
 
@@ -31,18 +31,18 @@ interface EntryRow {
   balance: string;
 }
 
-/** Opens accounts, and tells what is on them. Those of other sources are as if they did not exist. */
+/** Opens accounts and reads their balances and entries. Accounts of other sources do not exist for a caller. */
 @Injectable()
 export class Accounts {
   constructor(private readonly em: EntityManager) {}
 
-  /** @returns its number; under a known key that of the account that was opened first @throws Refusal 422 */
-  async open(order: AccountOrder): Promise<string> {
+  /** @returns the number of the new account; for a known key that of the first one @throws Refusal 422 */
+  async open(account: NewAccount): Promise<string> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.tryToOpen(order);
+        return await this.tryToOpen(account);
       } catch (error) {
-        // The number is taken, or somebody else came first with the same key.
+        // The number is taken, or a concurrent request with the same key was first.
         if (sqlState(error) !== UNIQUE_VIOLATION || attempt === MAX_ATTEMPTS) throw error;
       }
     }
@@ -54,23 +54,23 @@ export class Accounts {
    */
   async balance(sourceId: number, number: string, asOf: string | undefined): Promise<number> {
     if (!isAccountNumber(number)) throw unknownAccount();
-    const [row] = await this.em.fork().execute<{ balance: string; then: string | null }[]>(
+    const [row] = await this.em.fork().execute<{ balance: string; at_instant: string | null }[]>(
       `select a.balance,
               (select e.balance from ledger_entry e
                 where e.source_id = a.source_id and e.account = a.number and e.at <= ?::timestamptz
-                order by e.at desc, e.seq desc limit 1) as then
+                order by e.at desc, e.seq desc limit 1) as at_instant
          from ledger_account a where a.source_id = ? and a.number = ?::bigint`,
       [asOf ?? null, sourceId, number],
     );
     if (!row) throw unknownAccount();
-    return Number(asOf === undefined ? row.balance : (row.then ?? 0));
+    return Number(asOf === undefined ? row.balance : (row.at_instant ?? 0));
   }
 
   /** Newest first. @throws Refusal 400, 404 */
   async statement(sourceId: number, number: string, { limit, cursor }: PageQuery): Promise<Page<StatementEntry>> {
     if (!isAccountNumber(number)) throw unknownAccount();
     const scope = `entries ${number}`;
-    const [at, seq] = readPlace(cursor, scope);
+    const [at, seq] = readEntryCursor(cursor, scope);
     const em = this.em.fork();
     const rows = await em.execute<EntryRow[]>(
       `select t.id, to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at, e.seq, t.kind, e.amount, e.balance
@@ -84,8 +84,8 @@ export class Accounts {
     return { ...page, items: page.items.map(toEntry) };
   }
 
-  /** One statement: the account and what is remembered of the request are there together, or neither is. */
-  private async tryToOpen({ sourceId, overdraftLimitCents, idempotencyKey, by }: AccountOrder): Promise<string> {
+  /** One statement: the account and the stored request both exist afterwards, or neither does. */
+  private async tryToOpen({ sourceId, overdraftLimitCents, idempotencyKey, by }: NewAccount): Promise<string> {
     const request = `create ${overdraftLimitCents}`;
     const [row] = await this.em.fork().execute<{ request: string; account: string }[]>(
       `with given (source_id, key, request, number, overdraft_limit, created_by) as (
@@ -105,13 +105,13 @@ export class Accounts {
       [sourceId, idempotencyKey, request, newAccountNumber(), overdraftLimitCents, by],
     );
     if (!row) throw new Error('an account was neither opened nor known');
-    if (row.request !== request) throw keyUsedOtherwise();
+    if (row.request !== request) throw idempotencyKeyReused();
     return row.account;
   }
 }
 
-/** The place behind which a page begins; without a cursor, that before all entries. */
-function readPlace(cursor: string | undefined, scope: string): [at: string, seq: string] {
+/** The last entry before the page; without a cursor, a position newer than all entries. */
+function readEntryCursor(cursor: string | undefined, scope: string): [at: string, seq: string] {
   const key = readCursor(cursor, scope, 2);
   if (key === null) return ['infinity', '0'];
   const [at = '', seq = ''] = key;

@@ -4,26 +4,26 @@ import { Counter, Histogram, Registry } from 'prom-client';
 import { CONFIG, type Config, poolSize } from '../platform/config.js';
 import { Refusal } from '../platform/refusal.js';
 import { withinSource } from '../platform/walls.js';
-import { Places } from './places.js';
+import { Semaphore } from './semaphore.js';
 import { postBatch } from './post-batch.js';
 import type { Decision, Posting } from './posting.js';
-import { type Post, PostingLanes } from './posting-lanes.js';
+import { type Post, PostingQueues } from './posting-queues.js';
 
-/** Postings that may wait in a process, about a second's worth. Beyond it callers are told to come back. */
+/** Postings that may wait in a process: about what it posts in a second. Beyond it callers are told to retry. */
 const MAX_WAITING = 2_000;
 
-/** Connections of a process that may wait for accounts which others have, and their share of the pool. */
-const MAX_PATIENT = 4;
-const PATIENT_SHARE = 1 / 4;
+/** Connections of a process that may wait for locked accounts, and the share of the pool that they may take. */
+const MAX_LOCK_WAITERS = 4;
+const LOCK_WAITERS_SHARE = 1 / 4;
 
 /**
- * Takes postings and tells what came of each once it is durable. All rules are kept by the database, under the locks of the
- * accounts (`ledger_post`): any number of processes may post to the same accounts.
+ * Takes postings and returns the decision on each once it is durable. The database enforces all rules, under the locks
+ * of the accounts (`ledger_post`), so any number of processes may post to the same accounts.
  */
 @Injectable()
 export class Ledger implements BeforeApplicationShutdown {
-  private readonly lanes = new Map<number, PostingLanes>();
-  private readonly places: Places;
+  private readonly queues = new Map<number, PostingQueues>();
+  private readonly lockWaiters: Semaphore;
   private readonly outcomes: Counter<'outcome'>;
   private readonly batches: Histogram;
   private waiting = 0;
@@ -33,16 +33,16 @@ export class Ledger implements BeforeApplicationShutdown {
     registry: Registry,
     @Inject(CONFIG) config: Config,
   ) {
-    this.places = new Places(Math.min(MAX_PATIENT, Math.floor(poolSize(config) * PATIENT_SHARE)));
+    this.lockWaiters = new Semaphore(Math.min(MAX_LOCK_WAITERS, Math.floor(poolSize(config) * LOCK_WAITERS_SHARE)));
     this.outcomes = new Counter({
       name: 'counterpart_ledger_postings_total',
-      help: 'Postings by what came of them; failed: answered with 503, or 500',
+      help: 'Postings by outcome; failed: answered with 503 or 500',
       labelNames: ['outcome'] as const,
       registers: [registry],
     });
     this.batches = new Histogram({
       name: 'counterpart_ledger_batch_postings',
-      help: 'Postings of one transaction',
+      help: 'Postings in one transaction',
       buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
       registers: [registry],
     });
@@ -53,7 +53,7 @@ export class Ledger implements BeforeApplicationShutdown {
     if (this.waiting >= MAX_WAITING) throw tooMany();
     this.waiting += 1;
     try {
-      const decision = await this.lanesOf(sourceId).decide(posting);
+      const decision = await this.queuesOf(sourceId).decide(posting);
       this.outcomes.inc({ outcome: decision.outcome });
       return decision;
     } catch (error) {
@@ -64,26 +64,26 @@ export class Ledger implements BeforeApplicationShutdown {
     }
   }
 
-  /** What was taken is decided first. */
+  /** Postings that were accepted are decided before the shutdown. */
   async beforeApplicationShutdown(): Promise<void> {
-    await Promise.all([...this.lanes.values()].map((lanes) => lanes.idle()));
+    await Promise.all([...this.queues.values()].map((queues) => queues.idle()));
   }
 
-  /** A source has lanes for as long as the process lives: they are some hundred bytes. */
-  private lanesOf(sourceId: number): PostingLanes {
-    const known = this.lanes.get(sourceId);
+  /** The queues of a source are kept as long as the process lives: they take some hundred bytes. */
+  private queuesOf(sourceId: number): PostingQueues {
+    const known = this.queues.get(sourceId);
     if (known) return known;
     const post: Post = (postings, waits, isRepeated) => {
       this.batches.observe(postings.length);
       return withinSource(sourceId, () => postBatch(this.em, { sourceId, postings, waits, isRepeated }));
     };
-    const lanes = new PostingLanes(post, this.places);
-    this.lanes.set(sourceId, lanes);
-    return lanes;
+    const queues = new PostingQueues(post, this.lockWaiters);
+    this.queues.set(sourceId, queues);
+    return queues;
   }
 }
 
 function tooMany(): Refusal {
-  const detail = 'More is to be posted than can be at the moment. Nothing was posted; try again.';
+  const detail = 'The ledger is too busy at the moment. Nothing was posted; try again.';
   return new Refusal(503, 'ledger_busy', detail, { headers: { 'Retry-After': '1' } });
 }

@@ -4,37 +4,41 @@ import { isDiskFull, isOutage, sqlState } from '../platform/outage.js';
 import { Refusal } from '../platform/refusal.js';
 import { type Decision, type Posting, requestOf } from './posting.js';
 
-/** How long a batch waits for the account that it waits for; then others get their turn. */
-const PATIENCE_MS = 1_000;
+/** How long a batch waits for a locked account; then other batches get their turn. */
+const LOCK_TIMEOUT_MS = 1_000;
 
-/** How long it waits for one of two: it may have the other one meanwhile, which others want. */
-const PATIENCE_FOR_TWO_MS = 100;
+/** How long it waits for each of two: it may hold the lock of the other one meanwhile, which others need. */
+const LOCK_TIMEOUT_FOR_TWO_MS = 100;
 
-/** How long a batch is tried again while the database is away: callers wait meanwhile. */
-const OUTAGE_MS = 5_000;
+/** How long a batch is retried while the database is away; callers wait meanwhile. */
+const RETRY_FOR_MS = 5_000;
 
-const PAUSE_MS = 200;
+const RETRY_PAUSE_MS = 200;
 
-/** How often a batch may meet another one with the same keys, or a deadlock that should not be. */
+/**
+ * How often a batch may collide with another one that has the same keys, or meet a deadlock, which should not occur.
+ */
 const MAX_COLLISIONS = 10;
 
-/** Rolled back for certain, and well if it is sent again: a key under two requests at once, or two in each other's way. */
+/**
+ * Certainly rolled back, and worth another try: one key in two concurrent requests, or a conflict of two transactions.
+ */
 const COLLISIONS = ['23505', '40001', '40P01'];
 
-/** The connection never came about, so nothing was sent over it. */
+/** No connection was made, so nothing was sent over it. */
 const NEVER_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|57P03|53300)$/;
 
-/** A batch at the door of the database. */
+/** Postings of one source for one transaction. */
 export interface Batch {
   sourceId: number;
   postings: Posting[];
-  /** The accounts that it waits for; it takes the others only if nobody has them. */
+  /** The accounts whose locks it waits for; it takes the others only if they are not locked. */
   waits: string[];
-  /** Whether some of it may have been posted before, by an attempt whose end nobody knows. */
+  /** Whether some of it may have been posted by an earlier attempt whose outcome is unknown. */
   isRepeated: boolean;
 }
 
-/** A decision, or the account that somebody else has. */
+/** A decision, or the account that another transaction has locked. */
 export type Verdict = Decision | { outcome: 'busy'; busy: string };
 
 interface Row {
@@ -45,26 +49,26 @@ interface Row {
   busy: string | null;
 }
 
-/** It is not known whether a batch was posted. */
+/** It is not known whether a posting took effect. */
 export class OutcomeUnknown extends Refusal {
   constructor() {
     const detail =
-      'The database went away, and nobody knows yet whether this took effect. Under its Idempotency-Key it can be sent again.';
+      'The connection to the database was lost, and it is not known whether this took effect. With its Idempotency-Key it can be sent again.';
     super(503, 'outcome_unknown', detail, { headers: { 'Retry-After': '2' } });
   }
 }
 
 /**
- * Posts a batch in one transaction of one message: it is committed as a whole, on disk, or nothing of it is. While the
- * database is away it is tried again, which posts nothing twice.
- * @returns the verdicts in the order of the postings, and whether what is busy may have been posted before
- * @throws OutcomeUnknown; whatever else it throws, nothing was posted
+ * Posts a batch in one transaction of one message: all of it is committed, on disk, or nothing. While the database is
+ * away it retries, which posts nothing twice.
+ * @returns the verdicts in the order of the postings, and whether busy ones may have been posted before
+ * @throws OutcomeUnknown; after any other error nothing was posted
  */
 export async function postBatch(
   em: EntityManager,
   batch: Batch,
 ): Promise<{ verdicts: Verdict[]; isRepeated: boolean }> {
-  const deadline = Date.now() + OUTAGE_MS;
+  const deadline = Date.now() + RETRY_FOR_MS;
   let { isRepeated } = batch;
   for (let collisions = 0; ;) {
     try {
@@ -78,7 +82,7 @@ export async function postBatch(
       if (isDiskFull(error) || !isOutage(error)) throw error;
       isRepeated ||= mayHaveBeenSent(error);
       if (Date.now() > deadline) throw isRepeated ? new OutcomeUnknown() : error;
-      await delay(PAUSE_MS);
+      await delay(RETRY_PAUSE_MS);
     }
   }
 }
@@ -101,7 +105,7 @@ async function post(em: EntityManager, { sourceId, postings, waits, isRepeated }
       sourceId,
       JSON.stringify(sent),
       `{${waits.join(',')}}`,
-      waits.length > 1 ? PATIENCE_FOR_TWO_MS : PATIENCE_MS,
+      waits.length > 1 ? LOCK_TIMEOUT_FOR_TWO_MS : LOCK_TIMEOUT_MS,
       isRepeated,
     ]);
   return rows.map(toVerdict);

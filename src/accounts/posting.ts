@@ -1,38 +1,38 @@
-/** The number of a source's cash, the other side of deposits and withdrawals. No route takes it. */
+/** The account number of a source's cash, the other side of deposits and withdrawals. No route accepts it. */
 export const CASH = '0';
 
-/** The most cents that a sum or a balance may have: every reader of JSON takes them exactly. */
+/** The most cents of a sum or a balance: every JSON reader takes numbers up to this exactly. */
 export const MOST_CENTS = Number.MAX_SAFE_INTEGER;
 
 export type TransferKind = 'deposit' | 'withdrawal' | 'transfer';
 
-/** What is to be moved from one account to another, and who wants it. */
+/** An order to move a sum from one account to another. */
 export interface Posting {
-  /** UUIDv7, made by whoever takes the order: the same order never has two. */
+  /** UUIDv7, made once when the request is taken, so that a retry has the same id. */
   id: string;
   kind: TransferKind;
   payer: string;
   payee: string;
   sumCents: number;
   idempotencyKey: string | null;
-  /** The name of the key with which it was asked for. */
+  /** The name of the key of the request. */
   by: string;
 }
 
-/** What a posting has come to. Of what was refused nothing is done. */
+/** The decision on a posting. A refused posting has no effect. */
 export interface Decision {
   outcome: 'posted' | 'unknown_account' | 'sum_beyond' | 'insufficient_funds' | 'key_used_otherwise';
-  /** Of the payer, or of the payee of a deposit, right after it was posted. */
+  /** The balance of the payer, or of the payee of a deposit, right after it was posted. */
   balanceCents: number | null;
   transferId: string | null;
 }
 
-/** The accounts of a source that a posting needs. */
+/** The accounts that a posting locks: both, without cash. */
 export function accountsOf({ payer, payee }: Posting): string[] {
   return [payer, payee].filter((number) => number !== CASH);
 }
 
-/** What makes two requests under one key the same. */
+/** Two requests with one key are the same if these texts are equal. */
 export function requestOf({ kind, payer, payee, sumCents }: Posting): string {
   return `${kind} ${payer} ${payee} ${sumCents}`;
 }

@@ -5,16 +5,16 @@ import { acrossSources } from '../platform/walls.js';
 
 const PAUSE_MS = 10 * 60 * 1000;
 
-/** How long a caller may repeat a request under its `Idempotency-Key`: the same as with snapshots. */
+/** How long a caller may repeat a request with its `Idempotency-Key`: the same as for snapshots. */
 const KEY_DAYS = 7;
 
-/** Keys of one source and statement: locks are held for a moment only. */
+/** Keys of one source per statement: its locks are held for a moment only. */
 const BATCH = 5_000;
 
 /** Batches of one round; the next one goes on where it ended. */
 const MAX_BATCHES = 1_000;
 
-/** Forgets what was answered under idempotency keys long ago. */
+/** Deletes idempotency keys and their answers once they are old. */
 @Injectable()
 export class RequestCleaner implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly rounds = new Rounds({

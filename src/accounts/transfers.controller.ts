@@ -8,10 +8,10 @@ import { TransferOrder } from './account.dto.js';
 import { ChangesLedger } from './account-routes.js';
 import { PostedTransfer } from './account-view.js';
 import { Ledger } from './ledger.js';
-import { accountNumber, orderPosting, readCents, settled } from './money-order.js';
+import { newPosting, readAccountNumber, readCents, resultOf } from './posting-request.js';
 import { SumGuard } from './sum-guard.js';
 
-/** Moves money between accounts of the caller's source: both sides or neither. */
+/** Moves money between accounts of the caller's source: both sides are posted or neither is. */
 @ApiTags('accounts')
 @Controller('api/transfers')
 export class TransfersController {
@@ -35,14 +35,14 @@ export class TransfersController {
     const sumCents = readCents(order.sum);
     const [from, to] = [textOf('from', order.from), textOf('to', order.to)];
     if (from === to) throw new Refusal(400, 'same_account', 'A transfer goes from one account to another.');
-    const sides = { payer: accountNumber(from), payee: accountNumber(to) };
-    const posting = orderPosting(request, { kind: 'transfer', ...sides, sumCents });
-    const { balance, transferId } = settled(await this.ledger.post(await this.sources.find(source), posting));
+    const sides = { payer: readAccountNumber(from), payee: readAccountNumber(to) };
+    const posting = newPosting(request, { kind: 'transfer', ...sides, sumCents });
+    const { balance, transferId } = resultOf(await this.ledger.post(await this.sources.find(source), posting));
     return { id: transferId, from, to, sum: sumCents, balance };
   }
 }
 
-/** Of no body at all there is no sum either. */
+/** A request without a body has no sum. */
 function sumOf(body: unknown): unknown {
   return (body as TransferOrder | undefined)?.sum;
 }

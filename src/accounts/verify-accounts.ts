@@ -2,10 +2,10 @@ import pg from 'pg';
 import type { AccountsVerdict, LedgerFault } from '../platform/accounts-verdict.js';
 import { SYSTEM_ROLE } from '../platform/walls.js';
 
-/** Faults of one kind that are told. */
+/** How many faults of one kind are reported. */
 const MAX_FAULTS = 20;
 
-/** What must hold of the ledger. Each query gives what does not: `source_id`, `subject`. */
+/** The invariants of the ledger. Each query returns the breaches of one: `source_id`, `subject`. */
 const RULES: { what: string; sql: string }[] = [
   {
     what: 'its entries are not two that sum to zero and move its amount',
@@ -64,8 +64,8 @@ const RULES: { what: string; sql: string }[] = [
 ];
 
 /**
- * Adds the whole ledger up again, of all sources, in one snapshot of the database, and tells what does not agree. Servers
- * may post meanwhile.
+ * Recomputes the whole ledger of all sources in one database snapshot and reports what does not agree. Servers may post
+ * meanwhile.
  */
 export async function verifyAccounts(databaseUrl: string): Promise<AccountsVerdict> {
   const client = new pg.Client({ connectionString: databaseUrl, application_name: 'counterpart accounts verify' });

@@ -6,13 +6,16 @@ import { acrossSources } from '../platform/walls.js';
 
 const PAUSE_MS = 60 * 60 * 1000;
 
-/** Entries of one statement. Nobody can append meanwhile, so it has to be short: some 20 ms. */
+/** Entries per statement. No entry can be appended while it runs, so it has to be short: some 20 ms. */
 const BATCH = 2_000;
 
 /** Batches of one round; the next one goes on where it ended. */
 const MAX_BATCHES = 500;
 
-/** Drops audit entries that are past their retention, the oldest first. The database itself keeps those of a year. */
+/**
+ * Deletes audit entries past their retention, oldest first. The database itself refuses to delete those of the last
+ * year.
+ */
 @Injectable()
 export class AuditCleaner implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly rounds = new Rounds({ what: 'cleaning the audit', pauseMs: PAUSE_MS, round: () => this.clean() });

@@ -5,19 +5,20 @@ import { appendAudit, type AuditEntry } from '../platform/append-audit.js';
 import { safeError } from '../platform/safe-error.js';
 import { Refusal } from '../platform/refusal.js';
 
-/** Entries of one statement: it holds the end of the chain for some 20 ms then, and other instances wait. */
+/** Entries per statement: it locks the end of the chain for some 20 ms, while other instances wait. */
 const MAX_BATCH = 500;
 
-/** Entries that may wait, some seconds' worth. Beyond it callers are told to come back rather than kept waiting. */
+/** Entries that may wait: what is written in some seconds. Beyond it callers get a 503 instead of waiting. */
 const MAX_WAITING = 5_000;
 
 /**
- * How long an entry that nobody waits for may wait for others. Written at once, there were two in a transaction, and the p95
- * of pages of patients for four callers at once was 11.6 and 14.6 ms; it was 9.6 and 10.0 ms with this.
+ * How long an entry that no request waits for may wait for further ones. When they were written at once there were two
+ * in a transaction, and the p95 of pages of patients for four concurrent callers was 11.6 and 14.6 ms; with this delay
+ * it was 9.6 and 10.0 ms.
  */
-const GATHERING_MS = 25;
+const BATCHING_DELAY_MS = 25;
 
-/** An entry and whoever waits for it to be durable. */
+/** An entry and the request that waits until it is durable. */
 interface Waiting {
   entry: AuditEntry;
   resolve: () => void;
@@ -25,8 +26,8 @@ interface Waiting {
 }
 
 /**
- * Writes entries to the audit log. All that come while a batch is being written form the next one: so a lone caller waits
- * for one statement, and a thousand callers do not wait for a thousand.
+ * Writes entries to the audit log. Entries that arrive while a batch is being written form the next batch: a single
+ * caller waits for one statement, and a thousand callers do not wait for a thousand.
  */
 @Injectable()
 export class AuditLog implements BeforeApplicationShutdown {
@@ -34,7 +35,7 @@ export class AuditLog implements BeforeApplicationShutdown {
   private readonly unwritten: Counter;
   private waiting: Waiting[] = [];
   private writing: Promise<void> | null = null;
-  private gathering: NodeJS.Timeout | undefined;
+  private timer: NodeJS.Timeout | undefined;
   private isHealthy = true;
   private isStopping = false;
 
@@ -51,29 +52,29 @@ export class AuditLog implements BeforeApplicationShutdown {
 
   /** Returns once the entry is committed. @throws Refusal 503 if it cannot be */
   write(entry: AuditEntry): Promise<void> {
-    const written = this.admit(entry);
+    const written = this.enqueue(entry);
     this.startWriting();
     return written;
   }
 
   /**
-   * Takes an entry that nobody waits for: it is written with the next ones, some milliseconds later. Once one could not
-   * be written everybody waits again, and so does everybody at a stop.
+   * Takes an entry that no request waits for: it is written some milliseconds later, together with others. After a
+   * failed write, and during a shutdown, it waits as `write` does.
    */
   async writeSoon(entry: AuditEntry): Promise<void> {
     if (!this.isHealthy || this.isStopping) return this.write(entry);
-    this.admit(entry).catch(() => undefined);
-    this.gathering ??= setTimeout(() => this.startWriting(), GATHERING_MS);
+    this.enqueue(entry).catch(() => undefined);
+    this.timer ??= setTimeout(() => this.startWriting(), BATCHING_DELAY_MS);
   }
 
-  /** Entries for which nobody waits are written all the same. */
+  /** Writes the entries that no request waits for. */
   async beforeApplicationShutdown(): Promise<void> {
     this.isStopping = true;
     this.startWriting();
     await this.writing;
   }
 
-  private admit(entry: AuditEntry): Promise<void> {
+  private enqueue(entry: AuditEntry): Promise<void> {
     if (this.waiting.length >= MAX_WAITING) {
       this.unwritten.inc();
       return Promise.reject(Refusal.unavailable());
@@ -82,9 +83,9 @@ export class AuditLog implements BeforeApplicationShutdown {
   }
 
   private startWriting(): void {
-    clearTimeout(this.gathering);
-    this.gathering = undefined;
-    // Without an entry it would be over before it could be remembered.
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    // Without entries `writeAll` would end before `writing` is assigned, which would then never be cleared.
     if (this.waiting.length > 0) this.writing ??= this.writeAll();
   }
 
@@ -109,7 +110,7 @@ export class AuditLog implements BeforeApplicationShutdown {
     } catch (error) {
       this.isHealthy = false;
       this.unwritten.inc(batch.length);
-      // What was done already leaves its trace here at least; there is nothing in it that may not be logged.
+      // What was already done is at least logged here; an entry holds nothing that may not be logged.
       const lost = batch.map(({ entry }) => entry).filter(({ outcome }) => outcome === 'allowed');
       this.logger.error({ err: safeError(error), entries: lost }, 'the audit log cannot be written');
       for (const { reject } of batch) reject(Refusal.unavailable());

@@ -4,7 +4,7 @@ import { type Page, readPosition, toPage } from '../platform/paging.js';
 import type { AuditView } from './audit.dto.js';
 import { acrossSources } from '../platform/walls.js';
 
-/** Which entries to look for; what is undefined does not matter. */
+/** Which entries to list; undefined fields match all. */
 export interface AuditFilter {
   actor?: string;
   action?: string;
@@ -41,7 +41,7 @@ export class AuditQueries {
     return toPage(rows, limit, 'audit', ({ seq }) => [String(seq)]);
   }
 
-  /** All that there are as it begins; entries that are dropped meanwhile are the last ones, which it may then not reach. */
+  /** All entries that exist when it starts. The oldest ones come last and may be deleted before it reaches them. */
   async *all(filter: AuditFilter): AsyncGenerator<AuditView> {
     let rows = await this.before(null, filter, EXPORT_PAGE);
     for (let last = rows.at(-1); last; last = rows.at(-1)) {

@@ -6,8 +6,8 @@ import { AuditLog } from './audit-log.js';
 import { entryOf } from './audited-request.js';
 
 /**
- * Stands before the dashboard of the queues, which is no route of ours: whoever touches a queue touches the work of all
- * sources, so it takes a key of no single one, and is written down before it is done.
+ * Middleware before the queue dashboard, which is not a route of ours. An action on a queue affects the work of all
+ * sources, so it requires a key that is bound to no source, and is audited before it is done.
  */
 export function auditQueueActions(log: AuditLog): RequestHandler {
   return async (request: Request, response: Response, next: NextFunction) => {
@@ -16,7 +16,14 @@ export function auditQueueActions(log: AuditLog): RequestHandler {
       return;
     }
     if (callerOf(request).source !== null) {
-      sendProblem(response, new Refusal(403, 'operators_only', 'The queues are those of all sources.'));
+      sendProblem(
+        response,
+        new Refusal(
+          403,
+          'operators_only',
+          'The queues belong to all sources, so this needs a key that is bound to none.',
+        ),
+      );
       return;
     }
     const subject = `queues:${request.path.replace(/^\/api\/queues\//, '')}`;

@@ -25,7 +25,7 @@ const CSV_COLUMNS: (keyof AuditView)[] = [
   'hash',
 ];
 
-/** The audit log for those who look after it. A key of one source sees what was done in its name. */
+/** The audit log. A key of one source sees the entries of that source only. */
 @ApiTags('audit')
 @Controller('audit')
 export class AuditController {

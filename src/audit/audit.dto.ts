@@ -8,7 +8,7 @@ const TEXT = /^[^\0]+$/;
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?Z$/;
 const AN_INSTANT = { message: 'must be an instant such as 2026-11-21T10:00:00.000Z' };
 
-/** Which entries to list. All that is given must fit. */
+/** Which entries to list: those that match every parameter given. */
 export class ListAudit extends PageQuery {
   @ApiPropertyOptional({ example: 'nightly-export', description: 'the name of the key' })
   @IsOptional()
@@ -48,9 +48,9 @@ export class ListAudit extends PageQuery {
   to?: string;
 }
 
-/** A line of the audit log. */
+/** An entry of the audit log. */
 export class AuditView {
-  @ApiProperty({ description: 'without gaps', type: 'integer' })
+  @ApiProperty({ description: 'consecutive, without gaps', type: 'integer' })
   seq!: number;
   @ApiProperty({ example: '2026-11-21T10:00:00.000Z' })
   at!: string;
@@ -74,6 +74,6 @@ export class AuditView {
   outcome!: string;
   @ApiProperty({ type: 'integer', nullable: true, description: 'of the HTTP answer' })
   status!: number | null;
-  @ApiProperty({ description: 'SHA-256 over this entry and the hash of the one before, in hexadecimal' })
+  @ApiProperty({ description: 'SHA-256 over this entry and the hash of the previous one, in hexadecimal' })
   hash!: string;
 }

@@ -5,12 +5,13 @@ import { AUDITED, type AuditRule } from '../platform/audited.js';
 import { AuditLog } from './audit-log.js';
 import { entryOf } from './audited-request.js';
 
-/** The key is known but may not do that. */
+/** The key is valid but lacks the scope. */
 const FORBIDDEN = 403;
 
 /**
- * Sees what guards refuse, which never reaches an interceptor; so it must be the first guard. Refuses nothing itself. Only
- * known keys leave an entry: strangers (401) could fill the disk.
+ * Audits what other guards refuse, as those requests never reach an interceptor; so it must be the first guard. It
+ * refuses nothing itself. Only requests with a valid key are audited: anybody can send requests without one (401), and
+ * their entries could fill the disk.
  */
 @Injectable()
 export class AuditGuard implements CanActivate {
@@ -26,7 +27,7 @@ export class AuditGuard implements CanActivate {
     const response = context.switchToHttp().getResponse<Response>();
     response.once('finish', () => {
       if (response.statusCode !== FORBIDDEN) return;
-      // Nothing was handed out, so the answer did not wait; what cannot be written is logged and counted.
+      // The answer held no data, so it did not wait for this; an entry that cannot be written is logged and counted.
       this.log.write(entryOf(request, rule, FORBIDDEN)).catch(() => undefined);
     });
     return true;

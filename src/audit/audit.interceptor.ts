@@ -9,8 +9,8 @@ import { AuditLog } from './audit-log.js';
 import { entryOf } from './audited-request.js';
 
 /**
- * Writes down what audited routes do, once for each request: what was done or read before the first byte of the answer,
- * what was refused or failed before the caller learns of it.
+ * Writes one audit entry for each request of an audited route: what was done or read, before the first byte of the
+ * answer is sent; a refusal or failure, before the caller is told.
  */
 @Injectable()
 export class AuditInterceptor implements NestInterceptor {
@@ -37,7 +37,7 @@ export class AuditInterceptor implements NestInterceptor {
         return answer;
       }),
       catchError(async (error: unknown) => {
-        if (written === null && !hasHungUp(request)) await this.writeRefusal(request, rule, error);
+        if (written === null && !hasDisconnected(request)) await this.writeRefusal(request, rule, error);
         throw error;
       }),
     );
@@ -47,16 +47,16 @@ export class AuditInterceptor implements NestInterceptor {
     return rule.soon === true ? this.log.writeSoon(entry) : this.log.write(entry);
   }
 
-  /** @throws Refusal 503 if that cannot be written, as it was refused for a reason that the caller is not told then */
+  /** @throws Refusal 503 if the entry of a refusal cannot be written: then the caller is not told the reason either */
   private async writeRefusal(request: Request, rule: AuditRule, error: unknown): Promise<void> {
     const { status } = refusalFor(error, request);
     const written = this.log.write(entryOf(request, rule, status));
-    // What failed tells no more than a 503 does.
+    // A failure tells the caller no more than a 503 does, so it need not be replaced by one.
     await (status >= 500 ? written.catch(() => undefined) : written);
   }
 }
 
-/** What an answer says by its shape: a page of items, or something with an id. */
+/** Derives the result from the shape of an answer: a page of items, or an object with an id. */
 function doneBy(answer: unknown): Done {
   if (typeof answer !== 'object' || answer === null) return {};
   const { items, id } = answer as { items?: unknown; id?: unknown };
@@ -64,7 +64,7 @@ function doneBy(answer: unknown): Done {
   return typeof id === 'string' ? { made: id } : {};
 }
 
-/** A sender that went away in the middle of its body has done nothing and learns nothing. */
-function hasHungUp(request: Request): boolean {
+/** A sender that disconnected in the middle of its body has done nothing and gets no answer. */
+function hasDisconnected(request: Request): boolean {
   return request.destroyed && !request.complete;
 }

@@ -10,7 +10,7 @@ import { AuditInterceptor } from './audit.interceptor.js';
 
 const API = [AuditLog, AuditQueries, { provide: APP_INTERCEPTOR, useClass: AuditInterceptor }];
 
-/** Who did what, and who read about whom, in a log that can only grow. */
+/** The audit log: who did what, and who read which data. Append-only. */
 @Module({})
 export class AuditModule {
   static forRole(role: Config['ROLE']): DynamicModule {

@@ -5,7 +5,7 @@ import { callerAddress } from '../platform/caller-address.js';
 import { callerOf } from '../platform/caller.js';
 import { callerSource } from '../platform/caller-source.js';
 
-/** The entry for a request that came to `done` and is answered with `status`. */
+/** The entry for a request with the result `done` that is answered with `status`. */
 export function entryOf(request: Request, rule: AuditRule, status: number, done: Done = {}): AuditEntry {
   const { name, keyId } = callerOf(request);
   const { exported = rule.action } = rule;
@@ -28,7 +28,7 @@ function outcomeOf(status: number): AuditOutcome {
   return status < 500 ? 'refused' : 'failed';
 }
 
-/** Null where the name of the source is what was refused. */
+/** Null if the request was refused because of the source that it names. */
 function sourceOf(request: Request): string | null {
   try {
     return callerSource(request);

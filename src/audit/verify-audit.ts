@@ -1,11 +1,11 @@
 import pg from 'pg';
 import type { AuditHead, AuditVerdict } from '../platform/audit-verdict.js';
-import { type Link, LINK_FIELDS, linkHash } from './audit-chain.js';
+import { type ChainedEntry, CHAINED_FIELDS, entryHash } from './audit-chain.js';
 
 /** Entries read at once. */
 const BATCH = 5_000;
 
-interface Entry extends Link {
+interface Entry extends ChainedEntry {
   previous_hash: Buffer;
   hash: Buffer;
 }
@@ -19,9 +19,9 @@ interface Chain {
 }
 
 /**
- * Goes through the audit log from its first entry to its last, in one snapshot of the database and with flat memory, and
- * tells the first that was changed, removed or put in. What was cut off at the end together with the database's own
- * account of the end is noticed only by whoever has kept a later head, and expects it.
+ * Checks the audit log from its first entry to its last, in one database snapshot and with constant memory, and reports
+ * the first entry that was changed, removed or inserted. If entries were cut off at the end and the stored end of the
+ * chain was changed to fit, only a later head that was kept elsewhere, given as `expected`, reveals it.
  */
 export async function verifyAudit(databaseUrl: string, expected: AuditHead | null): Promise<AuditVerdict> {
   const client = new pg.Client({ connectionString: databaseUrl, application_name: 'counterpart audit verify' });
@@ -37,7 +37,7 @@ export async function verifyAudit(databaseUrl: string, expected: AuditHead | nul
 async function verifyChain(client: pg.Client, expected: AuditHead | null): Promise<AuditVerdict> {
   const { rows } = await client.query<Chain>('select *, now() from audit_chain');
   const [chain] = rows;
-  if (!chain) throw new Error('the audit log has lost its account of its end');
+  if (!chain) throw new Error('the stored end of the audit log is missing');
   const verdict: AuditVerdict = {
     entries: 0,
     first: null,
@@ -65,13 +65,13 @@ async function verifyChain(client: pg.Client, expected: AuditHead | null): Promi
   return { ...verdict, broken };
 }
 
-const UNEXPECTED = 'it is not the one that was expected: the log was written anew';
+const UNEXPECTED = 'it is not the one that was expected: the log was rewritten';
 
 async function* entriesOf(client: pg.Client): AsyncGenerator<Entry> {
   let after = '-1';
   for (;;) {
     const { rows } = await client.query<Entry>(
-      `select ${LINK_FIELDS}, previous_hash, hash from audit_entry where seq > $1 order by audit_entry.seq limit ${BATCH}`,
+      `select ${CHAINED_FIELDS}, previous_hash, hash from audit_entry where seq > $1 order by audit_entry.seq limit ${BATCH}`,
       [after],
     );
     yield* rows;
@@ -83,28 +83,29 @@ async function* entriesOf(client: pg.Client): AsyncGenerator<Entry> {
 
 function fault(entry: Entry, seq: number, previous: Buffer): string | null {
   if (Number(entry.seq) > seq) return 'it is missing';
-  if (Number(entry.seq) < seq) return 'entries were put in before it';
+  if (Number(entry.seq) < seq) return 'entries were inserted before it';
   if (!entry.previous_hash.equals(previous)) return 'it does not follow the one before';
-  return linkHash(previous, entry).equals(entry.hash) ? null : 'it was changed';
+  return entryHash(previous, entry).equals(entry.hash) ? null : 'it was changed';
 }
 
 function faultOfEnd(seq: number, hash: Buffer, chain: Chain): AuditVerdict['broken'] {
-  if (seq < Number(chain.seq)) return { seq: seq + 1, what: 'it is missing, with all behind it' };
-  if (seq > Number(chain.seq)) return { seq: Number(chain.seq) + 1, what: 'it was put in behind the end' };
+  if (seq < Number(chain.seq)) return { seq: seq + 1, what: 'it is missing, with all entries after it' };
+  if (seq > Number(chain.seq)) return { seq: Number(chain.seq) + 1, what: 'it was inserted after the end' };
   return hash.equals(chain.hash) ? null : { seq, what: 'it is not the end that was written' };
 }
 
 function faultOfExpected(seq: number, forgotten: number, expected: AuditHead | null): AuditVerdict['broken'] {
   if (expected === null) return null;
-  if (expected.seq > seq) return { seq: seq + 1, what: `it is missing, with all up to ${expected.seq} at least` };
-  const what = 'it is kept no longer, so nothing can be said of it';
+  if (expected.seq > seq)
+    return { seq: seq + 1, what: `it is missing, with all entries up to ${expected.seq} at least` };
+  const what = 'it is no longer kept, so it cannot be checked';
   return expected.seq < forgotten ? { seq: expected.seq, what } : null;
 }
 
-/** Entries of so many days are never dropped, whatever the retention is: `audit_forget` sees to it. */
+/** Entries of this many days are never deleted, whatever the retention is: `audit_forget` ensures it. */
 const KEPT_DAYS = 365;
 
-/** Of those that are old enough to be dropped one always stays, so the first that is left must be old. */
+/** One entry that is old enough to be deleted always stays, so the first remaining entry must be old. */
 function faultOfForgetting({ forgotten, first }: AuditVerdict, now: Date): AuditVerdict['broken'] {
   const isOld = first !== null && new Date(first.at).getTime() < now.getTime() - KEPT_DAYS * 86_400_000;
   return forgotten === 0 || isOld ? null : { seq: forgotten, what: 'it was dropped before its time' };

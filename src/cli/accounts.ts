@@ -7,7 +7,7 @@ import { EXIT } from './exit-codes.js';
 import { runCommand } from './run-command.js';
 import type { Terminal } from './terminal.js';
 
-/** `accounts verify`: whether the ledger adds up. Works on the database directly, beside servers that post. */
+/** `accounts verify`: checks the ledger in the database directly, while servers may post. */
 export function accountsCommand(app: Application): Command {
   const verify = new Command('verify')
     .description('add up the ledger in the database of DATABASE_URL, or the embedded one')
@@ -27,7 +27,7 @@ function report(terminal: Terminal, { accounts, transfers, entries, faults }: Ac
   for (const { source, subject, what } of faults) {
     terminal.line(`${terminal.style('red', '✗')} ${source} ${subject}: ${what}.`);
   }
-  const looked = `${accounts} accounts, ${transfers} transfers and ${entries} entries`;
-  if (faults.length > 0) terminal.line(`  Of ${looked} these do not agree; of each kind 20 at most are shown.`);
-  else terminal.line(`${terminal.style('green', '✓')} ${looked} agree.`);
+  const checked = `${accounts} accounts, ${transfers} transfers and ${entries} entries`;
+  if (faults.length > 0) terminal.line(`  Of ${checked} these do not agree; of each kind 20 at most are shown.`);
+  else terminal.line(`${terminal.style('green', '✓')} ${checked} agree.`);
 }

@@ -12,7 +12,7 @@ interface VerifyOptions {
   json?: boolean;
 }
 
-/** `audit verify`: whether the audit log is as it was written. Works on the database directly, which no server can colour. */
+/** `audit verify`: checks the audit log in the database directly, so that no server has to be trusted. */
 export function auditCommand(app: Application): Command {
   const verify = new Command('verify')
     .description('check the chain of the audit log in the database of DATABASE_URL, or the embedded one')
@@ -43,6 +43,6 @@ function report(terminal: Terminal, { broken, entries, first, last, head, forgot
   }
   terminal.line(`${terminal.style('green', '✓')} ${entries} entries are as they were written.`);
   if (first && last) terminal.line(`  ${first.seq} of ${first.at} to ${last.seq} of ${last.at}`);
-  if (forgotten > 0) terminal.line(`  up to ${forgotten} they are kept no longer`);
+  if (forgotten > 0) terminal.line(`  Entries up to ${forgotten} are no longer kept.`);
   terminal.line(`  head ${head}`);
 }

@@ -1,7 +1,7 @@
 import type { ListedKey } from '../access/access-keys.js';
 import type { Cell } from './tables.js';
 
-/** How a key is written that is bound to no source. */
+/** How the source of a key is shown that is bound to none. */
 export const ANY_SOURCE = '*';
 
 export const KEY_COLUMNS = ['name', 'source', 'scopes', 'created', 'expires', 'state'].map((heading) => ({ heading }));
@@ -17,7 +17,7 @@ export function keyView({ name, source, scopes, created, expiresAt, state }: Lis
   return { name, source: source ?? ANY_SOURCE, scopes, created: new Date(created).toISOString(), expires, state };
 }
 
-/** The last day, in UTC, on which a key is valid that ends at this instant. */
+/** The last day, in UTC, on which a key that expires at this instant is valid. */
 export function lastDayOf(end: Date): string {
   return new Date(new Date(end).getTime() - 1).toISOString().slice(0, 10);
 }

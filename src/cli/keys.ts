@@ -20,7 +20,7 @@ interface CreateOptions {
   expires?: Date;
 }
 
-/** `keys`: who may call. Works on the database and not on a server, so that there can be a first key. */
+/** `keys`: manages the keys of callers. It uses the database and not a server, so that the first key can be made. */
 export function keysCommand(app: Application): Command {
   return new Command('keys')
     .description('make, list and revoke the keys of callers, on the database directly')
@@ -30,11 +30,15 @@ export function keysCommand(app: Application): Command {
 }
 
 function createCommand(app: Application): Command {
-  const command = new Command('create').description('make a key, which is shown this once, on the last line');
+  const command = new Command('create').description('make a key, which is shown only once, on the last line');
   return command
-    .requiredOption('--name <name>', 'what it is called, in lists and logs', nameOf)
-    .requiredOption('--source <source>', "the source that it belongs to; '*' for operators: any", sourceOf)
-    .requiredOption('--scope <scopes>', `what it may do: ${SCOPES.join(', ')}, or several with commas`, scopesOf)
+    .requiredOption('--name <name>', 'its name in lists and logs', nameOf)
+    .requiredOption('--source <source>', "the source that it belongs to; '*' for any, for operators", sourceOf)
+    .requiredOption(
+      '--scope <scopes>',
+      `what it may do: one or more of ${SCOPES.join(', ')}, separated by commas`,
+      scopesOf,
+    )
     .option('--expires <date>', 'the last day, in UTC, on which it is valid, such as 2027-01-31', endOfDay)
     .action(() => runCommand({}, (terminal) => create(app, terminal, command.opts<CreateOptions>())));
 }
@@ -49,7 +53,7 @@ function listCommand(app: Application): Command {
 
 function revokeCommand(app: Application): Command {
   return new Command('revoke')
-    .description('end a key for good, at once and on all servers')
+    .description('revoke a key for good, at once and on all servers')
     .argument('<name>')
     .action((name: string) => runCommand({}, (terminal) => revoke(app, terminal, name)));
 }
@@ -61,14 +65,14 @@ async function create(app: Application, terminal: Terminal, options: CreateOptio
     keys.create({ name, source, scopes, expiresAt }, `cli:${userName()}`),
   ).catch((error: unknown) => {
     if (!(error instanceof NameTakenError)) throw error;
-    throw new Failure(`There is a key "${name}" already: take another name, or revoke it first.`, { cause: error });
+    throw new Failure(`There is a key "${name}" already: choose another name, or revoke it first.`, { cause: error });
   });
   const until = expiresAt === null ? '' : `, through ${lastDayOf(expiresAt)} (UTC)`;
   terminal.remark(`The key "${name}" of source ${options.source} may ${scopes.join(', ')}${until}.`);
   if (source !== null && scopes.includes('ops')) {
-    terminal.remark('Mind that ops shows the numbers and queues of all sources.');
+    terminal.remark('Note that ops shows the numbers and queues of all sources.');
   }
-  terminal.remark('It is shown this once:');
+  terminal.remark('It is shown only once:');
   terminal.line(key);
   return EXIT.ok;
 }
@@ -83,16 +87,16 @@ async function list(app: Application, terminal: Terminal, asJson: boolean): Prom
 
 async function revoke(app: Application, terminal: Terminal, name: string): Promise<number> {
   const isRevoked = await withKeys(app, (keys) => keys.revoke(name, `cli:${userName()}`));
-  if (!isRevoked) throw new Failure(`There is no key "${name}" that could be revoked: keys list shows all.`);
+  if (!isRevoked) throw new Failure(`There is no key "${name}" that could be revoked: keys list shows all keys.`);
   terminal.line(`${terminal.style('green', '✓')} The key "${name}" is revoked.`);
   return EXIT.ok;
 }
 
-/** The keys in the database, which is brought up to date before. */
+/** Works on the keys in the database, which is migrated first. */
 async function withKeys<T>(app: Application, work: (keys: AccessKeys) => Promise<T>): Promise<T> {
   return withDatabase(loadConfig(), async (databaseUrl) => {
     const options = await app.migrationOptions(databaseUrl);
-    // Loaded here, as they bring the whole ORM along.
+    // Imported here, as they load the whole ORM.
     const [{ MikroORM }, { migrate }] = await Promise.all([
       import('@mikro-orm/postgresql'),
       import('../platform/migrate.js'),

@@ -1,11 +1,11 @@
 import { isIPv6 } from 'node:net';
 
-/** What is no address is told by a proxy that is trusted; it is counted as it is, as far as that is short. */
+/** A trusted proxy may send something that is no address: it is counted as it is, cut off at this length. */
 const MAX_CHARACTERS = 64;
 
 /**
- * What counts as one caller's address: an IPv4 address, or the first 64 bits of an IPv6 address, as that is the least that
- * a network is given (RFC 6177) and whoever has it may use each address in it.
+ * What counts as the address of one caller: an IPv4 address, or the first 64 bits of an IPv6 address. A network gets 64
+ * bits at least (RFC 6177), and its owner may use every address in it.
  */
 export function addressGroup(address: string): string {
   const plain = address.split('%')[0] ?? '';
@@ -20,7 +20,7 @@ export function addressGroup(address: string): string {
     .join(':')}::/64`;
 }
 
-/** An IPv4 address at the end takes the place of two groups, which are none of the first four. */
+/** An IPv4 address at the end stands for two groups; these are never among the first four. */
 function groupsOf(text: string): string[] {
   return text === '' ? [] : text.split(':').flatMap((group) => (group.includes('.') ? ['0', '0'] : [group]));
 }

@@ -5,7 +5,7 @@ import { Rounds } from '../platform/rounds.js';
 
 const PAUSE_MS = 5 * 60 * 1000;
 
-/** Clears away counts whose window is long over. */
+/** Deletes counts whose window has ended. */
 @Injectable()
 export class LimitCleaner implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly rounds = new Rounds({
@@ -24,7 +24,7 @@ export class LimitCleaner implements OnApplicationBootstrap, OnApplicationShutdo
     return this.rounds.stop();
   }
 
-  /** One round. A minute of grace, as the windows end by the clocks of the processes. */
+  /** Runs once. Waits one minute longer than the window, as windows end by the clocks of the processes. */
   private async clean(): Promise<void> {
     await this.em
       .fork()

@@ -11,20 +11,20 @@ import {
 import type { Config } from '../platform/config.js';
 import { redisClient } from '../platform/queue.js';
 
-/** A store that needs longer than this to say anything is taken for away. */
-const PATIENCE_MS = 2_000;
+/** A store that takes longer than this to answer counts as away. */
+const ANSWER_TIMEOUT_MS = 2_000;
 
-/** A database that was away is left alone for so long; each process counts by itself meanwhile. */
-const AWAY_MS = 5_000;
+/** How long a database that was away is not asked again; meanwhile each process counts by itself. */
+const RETRY_AFTER_MS = 5_000;
 
-/** What is counted: how many within a window of so many seconds. */
+/** At most `points` within a window of `windowSeconds`. */
 export interface Limit {
   name: string;
   points: number;
   windowSeconds: number;
 }
 
-/** Where counts are kept for all instances: in Redis if there is one, else in PostgreSQL. While it is away, in memory. */
+/** Keeps counts for all instances: in Redis if there is one, otherwise in PostgreSQL; in memory while that is away. */
 export class LimitStore {
   private readonly redis: Redis | Cluster | null;
 
@@ -38,19 +38,19 @@ export class LimitStore {
         : redisClient(config.REDIS_URL, {
             lazyConnect: true,
             enableOfflineQueue: false,
-            connectTimeout: PATIENCE_MS,
-            commandTimeout: PATIENCE_MS,
+            connectTimeout: ANSWER_TIMEOUT_MS,
+            commandTimeout: ANSWER_TIMEOUT_MS,
             maxRetriesPerRequest: 0,
-            // Nothing is under way then that anybody waits for; ioredis keeps the process for so long.
+            // At that time no caller waits for an answer. ioredis keeps the process alive for this long.
             disconnectTimeout: 100,
           });
     this.redis?.on('error', () => undefined);
   }
 
-  /** Tries to be there for the first request; if that fails, it goes on trying. */
+  /** Tries to connect before the first request; if that fails, ioredis keeps trying. */
   async connect(): Promise<void> {
     const connected = this.redis?.connect().catch(() => undefined);
-    await Promise.race([connected, delay(PATIENCE_MS, undefined, { ref: false })]);
+    await Promise.race([connected, delay(ANSWER_TIMEOUT_MS, undefined, { ref: false })]);
   }
 
   close(): void {
@@ -79,7 +79,7 @@ export class LimitStore {
       duration,
       insuranceLimiter,
       tableName: 'rate_limit',
-      // By a migration; and a cleaner of ours, which ends with the process.
+      // A migration creates the table, and LimitCleaner, which stops with the process, clears it.
       tableCreated: true,
       clearExpiredByTimeout: false,
     });
@@ -92,7 +92,7 @@ interface Statement {
   values: unknown[];
 }
 
-/** The ORM's pool in the shape of a client. The statements lose their names: prepared ones do not pass a pooler. */
+/** Wraps the ORM's pool as a `pg` client. Statements lose their names, as prepared statements fail behind a pooler. */
 function databaseClient(em: EntityManager) {
   let awayUntil = 0;
   return {
@@ -106,11 +106,11 @@ function databaseClient(em: EntityManager) {
       const answer = acrossSources(() => em.fork().execute<unknown[]>(sql, used));
       answer.catch(() => undefined);
       try {
-        const rows = await Promise.race([answer, delay(PATIENCE_MS, null, { ref: false })]);
+        const rows = await Promise.race([answer, delay(ANSWER_TIMEOUT_MS, null, { ref: false })]);
         if (rows === null) throw new Error('the database does not answer in time');
         return { rows, rowCount: rows.length };
       } catch (error) {
-        awayUntil = Date.now() + AWAY_MS;
+        awayUntil = Date.now() + RETRY_AFTER_MS;
         throw error;
       }
     },

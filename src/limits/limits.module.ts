@@ -4,7 +4,7 @@ import { answersCallers } from '../platform/duties.js';
 import { LimitCleaner } from './limit-cleaner.js';
 import { RateLimits } from './rate-limits.js';
 
-/** How much one caller may ask of whoever answers callers. */
+/** Rate limits, in processes that answer callers. */
 @Module({})
 export class LimitsModule {
   static forRole(role: Config['ROLE']): DynamicModule {

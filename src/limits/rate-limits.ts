@@ -8,20 +8,20 @@ import { sendProblem } from '../platform/problem.filter.js';
 import { reviewRefusals } from '../platform/refusal-review.js';
 import { Refusal } from '../platform/refusal.js';
 import { addressGroup } from './address-group.js';
+import { countedKeys } from './counted-keys.js';
 import { LimitStore } from './limit-store.js';
-import { presentedKey } from './presented-key.js';
 import { type Count, SharedCounter } from './shared-counter.js';
 
 const WINDOW_SECONDS = 60;
 
 const UNAUTHORIZED = 401;
 
-/** Whoever asks whether the process lives gets an answer, however busy somebody keeps it from the same address. */
+/** Health checks are answered even if somebody at the same address has used up its limit. */
 const EXEMPT = /^\/health(\/|$)/;
 
 /**
- * How much one caller may ask: so many requests a minute under one key and from one address, and so many wrong keys from
- * one address. Over all instances.
+ * Limits the requests per minute of one key and of one address, and the wrong keys per minute of one address, over all
+ * instances together.
  */
 @Injectable()
 export class RateLimits implements OnModuleInit, OnApplicationShutdown {
@@ -45,7 +45,7 @@ export class RateLimits implements OnModuleInit, OnApplicationShutdown {
     });
     this.unauthorized = new Counter({
       name: 'counterpart_unauthorized_total',
-      help: 'Requests with a wrong key, or with none where one is wanted',
+      help: 'Requests with a wrong key, or without one where one is required',
       labelNames: ['key'],
       registers: [registry],
     });
@@ -59,57 +59,64 @@ export class RateLimits implements OnModuleInit, OnApplicationShutdown {
     this.store.close();
   }
 
-  /** The middleware: to come before all that costs something. */
+  /** The middleware. It must come before anything that costs something. */
   readonly check = async (request: Request, response: Response, next: NextFunction): Promise<void> => {
     if (EXEMPT.test(request.path)) {
       next();
       return;
     }
-    const [address, key] = [addressGroup(callerAddress(request)), presentedKey(request)];
-    reviewRefusals(response, (refusal) => this.review(refusal, address, key));
-    const refusal = await this.judge(response, address, key);
+    const [address, keys] = [addressGroup(callerAddress(request)), countedKeys(request)];
+    reviewRefusals(response, (refusal) => this.review(refusal, address, keys.length > 0));
+    const refusal = await this.count(response, address, keys);
     if (refusal) sendProblem(response, refusal);
     else next();
   };
 
-  /** A count of up to so many a minute, over all instances, under a name of its own. */
+  /** A counter of up to `perMinute` a minute, over all instances, under a name of its own. */
   counter(name: string, perMinute: number): SharedCounter {
     return new SharedCounter(this.store.counter({ name, points: perMinute, windowSeconds: WINDOW_SECONDS }), perMinute);
   }
 
-  /** Says in an answer's headers how many more there may be. */
-  tell(response: Response, { limit, remaining, resetSeconds }: Count): void {
+  /** Sets the headers that say how many more requests there may be. */
+  setHeaders(response: Response, { limit, remaining, resetSeconds }: Count): void {
     response.setHeader('RateLimit-Limit', limit);
     response.setHeader('RateLimit-Remaining', remaining);
     response.setHeader('RateLimit-Reset', resetSeconds);
   }
 
-  /** How one too many is refused, and counted in the metrics under the limit's kind. */
+  /** The refusal of a request beyond a limit, which it also counts in the metrics under the kind of the limit. */
   refuse(limit: 'address' | 'key' | 'wrong_keys' | 'route', { resetSeconds }: Count, detail: string): Refusal {
     this.limited.inc({ limit });
     return new Refusal(429, 'rate_limited', detail, { headers: { 'Retry-After': String(resetSeconds) } });
   }
 
-  /** Counts a request, and says in its answer's headers how many more there may be. @returns how it is refused, if so */
-  private async judge(response: Response, address: string, key: string | null): Promise<Refusal | null> {
+  /** Counts a request and sets the headers of its answer. @returns a refusal if a limit is exceeded */
+  private async count(response: Response, address: string, keys: string[]): Promise<Refusal | null> {
     if (!this.requests) return null;
-    const ofAddress = await this.requests.address.take(address);
-    // Of an address that may ask no more, keys are not counted: it could make up new ones each time.
-    const ofKey = key === null || ofAddress.isExceeded ? null : await this.requests.key.take(key);
-    const isKeyTighter = ofKey !== null && (ofKey.isExceeded || ofKey.remaining < ofAddress.remaining);
-    const tighter = isKeyTighter ? ofKey : ofAddress;
-    this.tell(response, tighter);
-    if (!tighter.isExceeded) return null;
-    return this.refuse(isKeyTighter ? 'key' : 'address', tighter, `At most ${tighter.limit} requests a minute.`);
+    const { key: byKey, address: byAddress } = this.requests;
+    const ofAddress = await byAddress.take(address);
+    // No keys are counted from an address that has reached its limit: it could make up new ones with each request.
+    const ofKeys = ofAddress.isExceeded ? [] : await Promise.all(keys.map((key) => byKey.take(key)));
+    const tightest = ofKeys.reduce((one, other) => (isTighter(other, one) ? other : one), ofAddress);
+    this.setHeaders(response, tightest);
+    if (!tightest.isExceeded) return null;
+    const limit = tightest === ofAddress ? 'address' : 'key';
+    return this.refuse(limit, tightest, `At most ${tightest.limit} requests a minute.`);
   }
 
-  /** A wrong key too many is a 429 instead of a 401. A right one from the same address is none the worse for it. */
-  private async review(refusal: Refusal, address: string, key: string | null): Promise<Refusal> {
+  /**
+   * Answers a wrong key beyond the limit with 429 instead of 401. A valid key from the same address is not affected.
+   */
+  private async review(refusal: Refusal, address: string, hasKey: boolean): Promise<Refusal> {
     if (refusal.status !== UNAUTHORIZED) return refusal;
-    this.unauthorized.inc({ key: key === null ? 'none' : 'wrong' });
-    if (!this.wrongKeys || key === null) return refusal;
+    this.unauthorized.inc({ key: hasKey ? 'wrong' : 'none' });
+    if (!this.wrongKeys || !hasKey) return refusal;
     const count = await this.wrongKeys.take(address);
     if (!count.isExceeded) return refusal;
     return this.refuse('wrong_keys', count, 'Too many wrong keys from this address.');
   }
+}
+
+function isTighter(one: Count, other: Count): boolean {
+  return one.isExceeded === other.isExceeded ? one.remaining < other.remaining : one.isExceeded;
 }

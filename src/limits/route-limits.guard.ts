@@ -11,10 +11,10 @@ import { RateLimits } from './rate-limits.js';
 import type { SharedCounter } from './shared-counter.js';
 
 /**
- * Counts the calls of routes that have a limit of their own (`@LimitedBy`), by caller: a key, or, where nobody is asked for
- * one, an address and the source that it speaks for. Each call that is let in counts, whatever comes of it; those that are
- * refused with 429 do not, so waiting for the end of the window always helps. Stands behind the guard that knows the
- * caller and before all that looks at the request.
+ * Counts the calls of routes that have a limit of their own (`@LimitedBy`), by caller: by key, or, where no key is
+ * required, by address and source. Each call that passes authentication counts, whatever its result; calls that are
+ * refused with 429 do not, so waiting for the end of the window always helps. Runs after the guard that identifies the
+ * caller and before anything that reads the request.
  */
 @Injectable()
 export class RouteLimits implements CanActivate {
@@ -31,7 +31,7 @@ export class RouteLimits implements CanActivate {
     const setting = this.reflector.get<RouteLimit | undefined>(ROUTE_LIMIT, context.getHandler());
     if (setting === undefined) return true;
     const count = await this.counterOf(setting).take(callerKey(context.switchToHttp().getRequest<Request>()));
-    this.limits.tell(context.switchToHttp().getResponse<Response>(), count);
+    this.limits.setHeaders(context.switchToHttp().getResponse<Response>(), count);
     if (count.isExceeded) throw this.limits.refuse('route', count, `At most ${count.limit} calls of this a minute.`);
     return true;
   }

@@ -1,35 +1,35 @@
 import { type RateLimiterAbstract, RateLimiterRes } from 'rate-limiter-flexible';
 
-/** Where a key stands after one more was counted. */
+/** The state of a key after one more was counted. */
 export interface Count {
   limit: number;
   remaining: number;
-  /** Whole seconds until the window is over, at least 1. */
+  /** Whole seconds until the window ends, at least 1. */
   resetSeconds: number;
   isExceeded: boolean;
 }
 
-/** What this process may hand out under a key without asking again. */
+/** What this process may count under a key without asking the store. */
 interface Portion {
   left: number;
-  /** What others may still draw. */
+  /** What all processes may still draw from the store. */
   remaining: number;
   until: number;
-  /** The store has no more: once these are used up the limit is reached. */
+  /** The store has nothing left: once this portion is used up the limit is reached. */
   isLast: boolean;
 }
 
 /**
- * A process draws a hundredth of the limit at a time. At 6000 a minute that is one round trip for 60 requests; and what a
- * process has drawn and does not use is a hundredth, which a caller of several instances may miss. Limits below 200 are
- * counted one by one.
+ * A process draws a hundredth of the limit at a time. At 6000 a minute that is one round trip for 60 requests. What a
+ * process has drawn and does not use, at most a hundredth, is lost to a caller that uses several instances. Limits
+ * below 200 are counted one by one.
  */
 const PORTIONS = 100;
 
-/** Keys remembered per process. Beyond it all portions are dropped, which costs their callers a hundredth each. */
-const MAX_REMEMBERED = 20_000;
+/** Keys that a process keeps. Beyond it all portions are dropped, which costs each caller a hundredth of its limit. */
+const MAX_KEYS = 20_000;
 
-/** Counts under keys in fixed windows, over all processes that share a store. */
+/** Counts by key in fixed windows, over all processes that share a store. */
 export class SharedCounter {
   private readonly portions = new Map<string, Portion>();
   private readonly draws = new Map<string, Promise<Portion>>();
@@ -45,7 +45,7 @@ export class SharedCounter {
   /** Counts one. */
   async take(key: string): Promise<Count> {
     let portion = this.usable(key);
-    // Others may have used up what was drawn while we waited for it; each draw serves one of us at least.
+    // Concurrent calls may use up a portion while this one waits for it; each draw serves at least one call.
     while (portion === null) {
       await this.draw(key);
       portion = this.usable(key);
@@ -62,21 +62,21 @@ export class SharedCounter {
     return portion.left > 0 || portion.isLast ? portion : null;
   }
 
-  /** One at a time for each key: whoever comes meanwhile shares in it. */
+  /** One draw at a time for each key; concurrent calls share it. */
   private draw(key: string): Promise<Portion> {
     const running = this.draws.get(key);
     if (running) return running;
-    const draw = this.drawAnew(key).finally(() => this.draws.delete(key));
+    const draw = this.drawFromStore(key).finally(() => this.draws.delete(key));
     this.draws.set(key, draw);
     return draw;
   }
 
-  private async drawAnew(key: string): Promise<Portion> {
+  private async drawFromStore(key: string): Promise<Portion> {
     const [answer, isGranted] = await this.store.consume(key, this.portion).then(
       (granted) => [granted, true] as const,
       (refused: unknown) => [refused, false] as const,
     );
-    // The store is insured by the memory, which always answers.
+    // While the store is away its memory fallback answers, so anything else is a bug.
     if (!(answer instanceof RateLimiterRes)) throw answer;
     const before = answer.consumedPoints - this.portion;
     const portion = {
@@ -85,13 +85,13 @@ export class SharedCounter {
       until: Date.now() + Math.max(1, answer.msBeforeNext),
       isLast: !isGranted,
     };
-    if (this.portions.size >= MAX_REMEMBERED) this.forget();
+    if (this.portions.size >= MAX_KEYS) this.dropPortions();
     this.portions.set(key, portion);
     return portion;
   }
 
-  private forget(): void {
+  private dropPortions(): void {
     for (const [key, { until }] of this.portions) if (until <= Date.now()) this.portions.delete(key);
-    if (this.portions.size >= MAX_REMEMBERED) this.portions.clear();
+    if (this.portions.size >= MAX_KEYS) this.portions.clear();
   }
 }

@@ -16,7 +16,7 @@ async function send(server: TestServer, method: string, path: string, headers: H
   };
 }
 
-describe('a server that wants no keys', () => {
+describe('a server that requires no keys', () => {
   let server: TestServer;
   let origin: string;
 
@@ -37,13 +37,13 @@ describe('a server that wants no keys', () => {
     { Origin: 'null' },
     { Origin: 'http://127.0.0.1:1' },
     { Origin: 'http://127.0.0.1.evil.example' },
-  ])('changes nothing for a browser on behalf of another site: %j', async (headers) => {
+  ])('refuses changes that another site makes a browser send: %j', async (headers) => {
     expect(await cancel(headers)).toEqual({ status: 403, code: 'cross_site' });
     expect(await send(server, 'PUT', PAUSE, headers)).toEqual({ status: 403, code: 'cross_site' });
     expect((await send(server, 'GET', '/patients', headers)).status).toBe(200);
   });
 
-  it('does what programs and its own pages ask for', async () => {
+  it('accepts changes from programs and from its own pages', async () => {
     expect(await cancel({})).toMatchObject({ code: 'not_found' });
     expect(await cancel({ Origin: origin, 'Sec-Fetch-Site': 'same-origin' })).toMatchObject({ code: 'not_found' });
     expect(await cancel({ 'Sec-Fetch-Site': 'none' })).toMatchObject({ code: 'not_found' });
@@ -52,7 +52,7 @@ describe('a server that wants no keys', () => {
   });
 
   it.each(['evil.example', 'localhost.evil.example', '10.0.0.1', '[::2]:3000', 'a@localhost', 'localhost/x'])(
-    'is not there under the name "%s"',
+    'does not answer to the host name "%s"',
     async (Host) => {
       for (const path of ['/patients', '/admin/queues', '/docs', '/nothing']) {
         expect(await send(server, 'GET', path, { Host })).toEqual({ status: 403, code: 'unknown_host' });
@@ -62,19 +62,19 @@ describe('a server that wants no keys', () => {
   );
 
   it.each(['localhost', 'LOCALHOST:80', '127.0.0.1', '127.1.2.3:9', '[::1]', '[::1]:3000'])(
-    'is there as %s',
+    'answers to the host name %s',
     async (Host) => {
       expect((await send(server, 'GET', '/patients', { Host })).status).toBe(200);
     },
   );
 
-  it('asks for no keys, and does not look at those that are shown', async () => {
+  it('requires no key, and ignores keys that are presented', async () => {
     expect((await send(server, 'GET', '/patients', bearer('whatever'))).status).toBe(200);
     expect((await send(server, 'GET', '/metrics', basic('whatever'))).status).toBe(200);
   });
 });
 
-describe('a browser that has logged in', () => {
+describe('a browser that is signed in with HTTP Basic', () => {
   let server: TestServer;
   let key: string;
 
@@ -90,20 +90,20 @@ describe('a browser that has logged in', () => {
     { 'Sec-Fetch-Site': 'cross-site' },
     { 'Sec-Fetch-Site': 'same-site' },
     { Origin: 'http://e.io' },
-  ])('changes nothing unless it says that our own page asks: %j', async (headers) => {
+  ])('changes nothing unless it says that the request comes from our own page: %j', async (headers) => {
     expect(await send(server, 'PUT', PAUSE, { ...basic(key), ...headers })).toEqual({
       status: 403,
       code: 'cross_site',
     });
   });
 
-  it('acts on the queues from our own page', async () => {
+  it('may change the queues from our own page', async () => {
     const page = { ...basic(key), 'Sec-Fetch-Site': 'same-origin' };
     expect((await send(server, 'PUT', PAUSE, page)).status).toBe(200);
     expect((await send(server, 'PUT', RESUME, { ...basic(key), Origin: server.url })).status).toBe(200);
   });
 
-  it('leaves an entry in the audit log, and is for no key of a single source', async () => {
+  it('leaves an audit entry for an action on a queue, which a key of a single source may not take', async () => {
     const page = { 'Sec-Fetch-Site': 'same-origin' };
     const bound = await makeKey(server, { scopes: ['ops'], source: 'clinic' });
     const count = async () => {
@@ -123,7 +123,7 @@ describe('a browser that has logged in', () => {
     expect(await count()).toBe(before + 1);
   });
 
-  it('has nothing to do with keys that programs show', async () => {
+  it('does not restrict programs that present a key', async () => {
     expect((await send(server, 'PUT', RESUME, bearer(key))).status).toBe(200);
   });
 });
@@ -143,7 +143,7 @@ describe('the queue dashboard', () => {
     }
   });
 
-  it('offers no actions then', async () => {
+  it('offers no actions by default', async () => {
     const { queues } = await server.get('/admin/queues/api/queues');
 
     expect(queues.length).toBeGreaterThan(0);
@@ -161,7 +161,7 @@ describe('the pages', () => {
   afterAll(() => server.close());
 
   it.each(['/admin/queues', '/docs', '/openapi.json', '/metrics', '/patients'])(
-    'run scripts of ours alone, and are shown in no frame: %s',
+    'allow only our own scripts and no framing: %s',
     async (path) => {
       const response = await server.fetch(path);
       const policy = response.headers.get('content-security-policy') ?? '';
@@ -172,13 +172,13 @@ describe('the pages', () => {
       expect(directives.get('frame-ancestors')).toEqual(["'none'"]);
       expect(directives.get('default-src')).toEqual(["'self'"]);
       expect(response.headers.get('x-frame-options')).toBe('DENY');
-      // What would be a script is in files; a block of data is none.
+      // All scripts are in files; an inline block of JSON is not a script.
       const inline = /<script(?![^>]*\bsrc=)(?![^>]*type="application\/json")[^>]*>/i;
       expect(await response.text()).not.toMatch(inline);
     },
   );
 
-  it('tell how to show a key, and what each operation wants', async () => {
+  it('document how to present a key, and the scope that each operation requires', async () => {
     const { components, paths } = await server.get('/openapi.json');
 
     expect(components.securitySchemes).toMatchObject({

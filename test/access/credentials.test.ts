@@ -23,14 +23,14 @@ async function statusOf(path: string, headers: Record<string, string> = {}): Pro
 }
 
 describe('a key', () => {
-  it('may be shown in either header, or in both', async () => {
+  it('may be presented in either header, or in both', async () => {
     expect(await statusOf('/patients', bearer(key))).toBe(200);
     expect(await statusOf('/patients', { Authorization: `bearer  ${key}` })).toBe(200);
     expect(await statusOf('/patients', { 'X-API-Key': key })).toBe(200);
     expect(await statusOf('/patients', { ...bearer(key), 'X-API-Key': key })).toBe(200);
   });
 
-  it('is none if the two headers differ, or one is there twice', async () => {
+  it('is refused if the two headers differ, or one is sent twice', async () => {
     const other = await makeKey(server);
 
     expect(await statusOf('/patients', { ...bearer(key), 'X-API-Key': other })).toBe(401);
@@ -44,14 +44,14 @@ describe('a key', () => {
   });
 
   it.each(['', 'Bearer', 'Bearer ', 'Bearer a b', 'Basic', 'Basic ====', 'Bearer \u00e9', `Bearer ${WRONG_KEY}x`])(
-    'is not "%s"',
+    'is not accepted as "%s"',
     async (header) => {
       expect(await statusOf('/patients', { Authorization: header })).toBe(401);
       expect(await statusOf('/metrics', { Authorization: header })).toBe(401);
     },
   );
 
-  it('is valid from the moment in which it is made to the moment in which it is revoked', async () => {
+  it('is valid from the moment it is made until the moment it is revoked', async () => {
     const fleeting = await makeKey(server, { name: 'fleeting' });
     expect(await statusOf('/patients', bearer(fleeting))).toBe(200);
 
@@ -61,7 +61,7 @@ describe('a key', () => {
     expect(await allKeys(server).revoke('fleeting', 'a test')).toBe(false);
   });
 
-  it('of a revoked one has a name that may be used again, and stays revoked', async () => {
+  it('stays revoked when its name is used again for a new key', async () => {
     const first = await makeKey(server, { name: 'again' });
     await expect(makeKey(server, { name: 'again' })).rejects.toThrow('again');
     await allKeys(server).revoke('again', 'a test');
@@ -72,7 +72,7 @@ describe('a key', () => {
     expect(await statusOf('/patients', bearer(second))).toBe(200);
   });
 
-  it("ends with its last instant by the database's clock", async () => {
+  it("expires by the database's clock", async () => {
     const ending = await makeKey(server, { name: 'ending', expiresAt: new Date(Date.now() + 3_600_000) });
     expect(await statusOf('/patients', bearer(ending))).toBe(200);
 
@@ -82,14 +82,14 @@ describe('a key', () => {
     expect(await allKeys(server).list()).toContainEqual(expect.objectContaining({ name: 'ending', state: 'expired' }));
   });
 
-  it('that was a right one once gets the answer of one that never was', async () => {
+  it('that was valid once gets the same answer as one that never was', async () => {
     const revoked = await makeKey(server, { name: 'revoked' });
     const expired = await makeKey(server, { expiresAt: new Date(0) });
     await allKeys(server).revoke('revoked', 'a test');
 
     const texts = await Promise.all(
-      [revoked, expired, WRONG_KEY, 'x'].map(async (shown) => {
-        const response = await server.fetch('/patients', { headers: bearer(shown) });
+      [revoked, expired, WRONG_KEY, 'x'].map(async (presented) => {
+        const response = await server.fetch('/patients', { headers: bearer(presented) });
         return `${response.status} ${response.headers.get('www-authenticate')} ${await response.text()}`;
       }),
     );
@@ -100,7 +100,7 @@ describe('a key', () => {
 });
 
 describe('HTTP Basic', () => {
-  it.each(PAGES)('opens the page %s with the key as the password of anybody', async (path) => {
+  it.each(PAGES)('opens the page %s with the key as the password of any user', async (path) => {
     expect(await statusOf(path, basic(key))).toBe(200);
     expect(await statusOf(path, basic(key, ''))).toBe(200);
     expect(await statusOf(path, basic(WRONG_KEY))).toBe(401);
@@ -108,13 +108,13 @@ describe('HTTP Basic', () => {
     expect(await statusOf(path, bearer(key))).toBe(200);
   });
 
-  it.each(PAGES)('is asked for by the page %s', async (path) => {
+  it.each(PAGES)('is requested by the page %s', async (path) => {
     const { headers } = await server.fetch(path);
 
     expect(headers.get('www-authenticate')).toBe('Basic realm="counterpart", charset="UTF-8"');
   });
 
-  it('opens no route of the API, and does not stand in the way of a key there', async () => {
+  it('opens no route of the API, and does not invalidate an X-API-Key there', async () => {
     for (const path of ['/patients', '/sync/jobs', '/nothing']) {
       const response = await server.fetch(path, { headers: basic(key) });
       expect(response.status).toBe(401);
@@ -125,7 +125,7 @@ describe('HTTP Basic', () => {
 });
 
 describe('a page', () => {
-  it('with numbers of all sources wants ops, whatever the spelling of its address', async () => {
+  it('with figures of all sources requires ops, whatever the case of its path', async () => {
     const reader = await makeKey(server, { scopes: ['read', 'submit', 'approve'] });
 
     for (const path of ['/admin/queues', '/Admin/Queues/', '/ADMIN/queues/api/queues', '/metrics', '/METRICS/']) {
@@ -136,9 +136,9 @@ describe('a page', () => {
   });
 });
 
-describe('a stranger', () => {
+describe('a caller without a key', () => {
   it.each(['/nothing', '/patients/1/nothing', '/docs-json', '/health/', '/Health', '/health/other', '//metrics', '/'])(
-    'does not learn whether there is anything at %s',
+    'does not learn whether %s exists',
     async (path) => {
       expect((await rawRequest(server, 'GET', path)).status).toBe(401);
       expect((await rawRequest(server, 'OPTIONS', path)).status).toBe(401);
@@ -151,7 +151,7 @@ describe('a stranger', () => {
     expect((await server.submit('/patients?mode=none', body, { 'Content-Type': 'x/y' })).status).toBe(401);
   });
 
-  it('who sends a snapshot sees the answer, and leaves nothing', async () => {
+  it('who sends a snapshot gets the answer, and nothing is stored', async () => {
     const body = Buffer.alloc(8 * 1024 * 1024, ' ');
 
     const { status } = await rawRequest(server, 'POST', '/patients', { body: [body] });
@@ -163,7 +163,7 @@ describe('a stranger', () => {
 });
 
 describe('an answer', () => {
-  it('is kept by no browser or proxy, but for files of pages', async () => {
+  it('may be cached by no browser or proxy, except the files of pages', async () => {
     await server.mirror('/patients', [aPatient()], bearer(key));
 
     for (const path of ['/patients', '/patients/1', '/patients/none', '/openapi.json', '/docs', '/metrics']) {
@@ -178,11 +178,11 @@ describe('an answer', () => {
 });
 
 describe('a server that the command line starts for itself', () => {
-  it('is open to its own process alone, whose key is stored nowhere', async () => {
+  it('accepts only the key of its own process, which is stored nowhere', async () => {
     const operatorKey = newKey();
     const own = await startServer(server.config, { operatorKey });
-    const statusWith = async (shown: string) =>
-      (await fetch(`${own.url}/sync/jobs`, { headers: { ...bearer(shown), 'X-Source': 'any' } })).status;
+    const statusWith = async (presented: string) =>
+      (await fetch(`${own.url}/sync/jobs`, { headers: { ...bearer(presented), 'X-Source': 'any' } })).status;
 
     expect(await statusWith(operatorKey)).toBe(200);
     expect(await statusWith(newKey())).toBe(401);

@@ -9,7 +9,7 @@ import { ROUTES } from './route-table.js';
 const GUARDED = ROUTES.filter(([, , want]) => want !== 'public');
 const WITH_IDS = GUARDED.filter(([, path]) => path.includes(':'));
 
-/** What the ids of a path stand for; each source has one of each. */
+/** The ids to fill into paths; each source has one of each kind. */
 interface Belongings {
   job: string;
   row: string;
@@ -19,8 +19,8 @@ interface Belongings {
   account: string;
 }
 
-/** The headers of those who have no key, or a wrong one, or none at all. */
-const STRANGERS: Record<string, string>[] = [
+/** Headers without a valid key: none, wrong keys, and another scheme. */
+const INVALID_CREDENTIALS: Record<string, string>[] = [
   {},
   bearer(WRONG_KEY),
   bearer('nonsense'),
@@ -28,14 +28,14 @@ const STRANGERS: Record<string, string>[] = [
   { Authorization: 'Token abc' },
 ];
 
-/** Bodies of the routes that want one. */
+/** Bodies for the routes that require one. */
 const BODIES: Record<string, unknown> = {
   'POST /patients': [aPatient({ externalId: 'sent' })],
   'POST /payments': [aPayment({ externalId: 'sent' })],
   'POST /claims': [aLine()],
   'POST /webhooks': { url: 'http://127.0.0.1:9/hook' },
   'PATCH /webhooks/:id': { description: 'changed' },
-  // Refused for its sum, by whoever lets the caller in.
+  // Refused for its sum, but only after the caller has been authorized.
   'POST /api/transfers': { from: 'one', to: 'another', sum: 0 },
 };
 
@@ -70,19 +70,21 @@ beforeAll(async () => {
 
 afterAll(() => server.close());
 
-it.each(ROUTES.filter(([, , want]) => want === 'public'))('%s %s is for everybody', async (method, path) => {
-  for (const headers of STRANGERS) expect((await ask(method, path, own, headers)).status).toBe(200);
+it.each(ROUTES.filter(([, , want]) => want === 'public'))('%s %s is public', async (method, path) => {
+  for (const headers of INVALID_CREDENTIALS) expect((await ask(method, path, own, headers)).status).toBe(200);
 });
 
 describe.each(GUARDED)('%s %s', (method, path, want) => {
-  it('says 401 to all strangers, and the same to each', async () => {
-    const answers = await Promise.all(STRANGERS.map(async (headers) => whole(await ask(method, path, own, headers))));
+  it('gives the same 401 to every request without a valid key', async () => {
+    const answers = await Promise.all(
+      INVALID_CREDENTIALS.map(async (headers) => whole(await ask(method, path, own, headers))),
+    );
 
     expect(answers[0]).toMatchObject({ status: 401, 'content-type': expect.stringMatching(/problem\+json/) });
     for (const answer of answers) expect(answer).toEqual(answers[0]);
   });
 
-  it(`is a 403 for a key that has every scope but ${want}, which is named`, async () => {
+  it(`is a 403 that names the scope for a key with every scope but ${want}`, async () => {
     const scopes = SCOPES.filter((scope) => scope !== want);
     const response = await ask(method, path, own, bearer(await makeKey(server, { source: 'ours', scopes })));
 
@@ -93,7 +95,7 @@ describe.each(GUARDED)('%s %s', (method, path, want) => {
     });
   });
 
-  it(`lets in whose key has the scope ${want} alone`, async () => {
+  it(`accepts a key with only the scope ${want}`, async () => {
     const right = await makeKey(server, { source: 'ours', scopes: [want as Scope] });
     const fresh = path.startsWith('/webhooks/:id') ? { ...own, ...(await newWebhook(key)) } : own;
 
@@ -104,7 +106,7 @@ describe.each(GUARDED)('%s %s', (method, path, want) => {
     expect(response.status).toBeLessThan(500);
   });
 
-  it('is a 404 for whoever names another source than the one of their key, there or not', async () => {
+  it('is a 404 for a key that names a source other than its own, whether it exists or not', async () => {
     const answers = await Promise.all(
       ['theirs', 'nobodys'].map((name) => ask(method, path, own, { ...bearer(key), 'X-Source': name })),
     );
@@ -116,19 +118,22 @@ describe.each(GUARDED)('%s %s', (method, path, want) => {
   });
 });
 
-it.each(WITH_IDS)('%s %s is a 404 for what is of another source, as for what is not there', async (method, path) => {
-  const nothing = { job: '01a1fcbd-5545-72d2-aa2d-85cb579978a1', row: 'nothing', account: '1234567890123459' };
-  const answers = await Promise.all(
-    [others, { ...nothing, claim: nothing.job, webhook: nothing.job, delivery: nothing.job }].map(async (belongings) =>
-      whole(await ask(method, path, belongings, bearer(key))),
-    ),
-  );
+it.each(WITH_IDS)(
+  '%s %s is the same 404 for an id of another source as for an id that does not exist',
+  async (method, path) => {
+    const nothing = { job: '01a1fcbd-5545-72d2-aa2d-85cb579978a1', row: 'nothing', account: '1234567890123459' };
+    const answers = await Promise.all(
+      [others, { ...nothing, claim: nothing.job, webhook: nothing.job, delivery: nothing.job }].map(
+        async (belongings) => whole(await ask(method, path, belongings, bearer(key))),
+      ),
+    );
 
-  expect(answers[0]).toMatchObject({ status: 404 });
-  expect(answers[1]).toEqual(answers[0]);
-});
+    expect(answers[0]).toMatchObject({ status: 404 });
+    expect(answers[1]).toEqual(answers[0]);
+  },
+);
 
-describe('what a source does not see of another one', () => {
+describe('data of another source', () => {
   it.each(['/patients', '/payments', '/sync/jobs', '/changes', '/webhooks', '/claims'])(
     'is in no list: %s',
     async (path) => {
@@ -140,7 +145,7 @@ describe('what a source does not see of another one', () => {
     },
   );
 
-  it('is a page of jobs like that of a source which is not there', async () => {
+  it('is the same empty page of jobs as that of a source which does not exist', async () => {
     for (const name of ['theirs', 'nobodys']) {
       const page = await server.get(`/sync/jobs?source=${name}`, { headers: bearer(key) });
       expect(page).toEqual({ items: [], nextCursor: null });
@@ -149,7 +154,7 @@ describe('what a source does not see of another one', () => {
 });
 
 describe('a key that is bound to no source', () => {
-  it('speaks for the one that it names, or for the default one', async () => {
+  it('acts for the source that it names, or for the default one', async () => {
     const any = bearer(await makeKey(server));
 
     expect((await ask('GET', '/sync/jobs/:id', own, { ...any, 'X-Source': 'ours' })).status).toBe(200);
@@ -161,7 +166,7 @@ describe('a key that is bound to no source', () => {
 });
 
 describe('a key that is bound to a source', () => {
-  it('may name it, and must spell it as one', async () => {
+  it('may name that source, in a valid spelling', async () => {
     expect((await ask('GET', '/patients', own, { ...bearer(key), 'X-Source': 'ours' })).status).toBe(200);
     const wrong = await ask('GET', '/patients', own, { ...bearer(key), 'X-Source': 'no source' });
     expect({ status: wrong.status, body: await wrong.json() }).toMatchObject({
@@ -172,7 +177,7 @@ describe('a key that is bound to a source', () => {
 });
 
 describe('the keys', () => {
-  it('are kept as digests alone', async () => {
+  it('are stored only as digests', async () => {
     const stored = JSON.stringify(await server.query('select * from access_key'));
 
     expect(stored).not.toContain(key.slice(4));
@@ -197,7 +202,7 @@ function ask(method: string, path: string, of: Belongings, headers: Record<strin
   });
 }
 
-/** All of an answer but its name and its time. */
+/** An answer without its request id and its date. */
 async function whole(response: Response): Promise<Record<string, unknown>> {
   const { 'x-request-id': _id, date: _date, ...headers } = Object.fromEntries(response.headers);
   return { status: response.status, body: await response.text(), ...headers };

@@ -11,7 +11,7 @@ import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { bearer, makeKey } from './keys.js';
 
-// Several processes and a PostgreSQL of their own, one after the other: half a minute under load.
+// Starts several processes and its own PostgreSQL, one after the other: half a minute under load.
 jest.setTimeout(120_000);
 
 const DIST = join(import.meta.dirname, '../../dist');
@@ -55,7 +55,7 @@ async function statusWith(url: string, key: string, path = '/patients'): Promise
   return (await fetch(new URL(path, url), { headers: bearer(key) })).status;
 }
 
-describe('keys, beside a server on a database that is named', () => {
+describe('keys, while a server runs on the same DATABASE_URL', () => {
   let server: TestServer;
   let env: Record<string, string>;
 
@@ -66,7 +66,7 @@ describe('keys, beside a server on a database that is named', () => {
 
   afterAll(() => server.close());
 
-  it('are made, listed and revoked, and the server knows at once', async () => {
+  it('are made, listed and revoked, with immediate effect on the server', async () => {
     const key = await createKey(env, '--name', 'clinic', '--source', 'clinic', '--scope', 'read,submit,read');
     expect(key).toMatch(KEY);
     expect(await statusWith(server.url, key)).toBe(200);
@@ -100,7 +100,7 @@ describe('keys, beside a server on a database that is named', () => {
     ]);
   });
 
-  it('of operators belong to no source, and may have a last day', async () => {
+  it('of operators belong to no source, and may expire', async () => {
     const options = ['--name', 'boss', '--source', '*', '--scope', 'ops,read', '--expires', '2999-12-31'];
     const key = await createKey(env, ...options);
 
@@ -111,7 +111,7 @@ describe('keys, beside a server on a database that is named', () => {
     expect(row.expires_at).toEqual(new Date('3000-01-01T00:00:00Z'));
   });
 
-  it('have a name of their own while they are not revoked', async () => {
+  it('have a unique name until they are revoked', async () => {
     const again = ['keys', 'create', '--name', 'twin', '--source', 'x', '--scope', 'read'];
     expect((await cli(again, env)).code).toBe(0);
 
@@ -140,7 +140,7 @@ describe('keys, beside a server on a database that is named', () => {
     expect(await server.query(`select from access_key where name in ('wrong', 'a b')`)).toEqual([]);
   });
 
-  it('are shown with --key or COUNTERPART_KEY, and missing ones are explained', async () => {
+  it('are presented with --key or COUNTERPART_KEY, and an error explains a missing one', async () => {
     const url = ['--url', server.url];
     const reader = await makeKey(server, { source: 'r', scopes: ['read'] });
     const file = join(folder, 'patients.json');
@@ -160,7 +160,7 @@ describe('keys, beside a server on a database that is named', () => {
 });
 
 describe('keys, on the embedded PostgreSQL', () => {
-  it('are made before the first start, beside a server, and after its stop', async () => {
+  it('can be made before the first start and while a server runs, and listed after its stop', async () => {
     const env = { DATA_DIR: join(folder, 'data'), AUTH: 'keys', PORT: '0', LOG_LEVEL: 'error' };
     const first = await createKey(env, '--name', 'first', '--source', 'a', '--scope', 'read');
     const server = await ServerProcess.start(env, { main: join(DIST, 'main.js') });
@@ -180,8 +180,8 @@ describe('keys, on the embedded PostgreSQL', () => {
   });
 });
 
-describe('a server that wants keys', () => {
-  it('says at its start how to make the first one, as long as there is none', async () => {
+describe('a server that requires keys', () => {
+  it('logs at its start how to make the first key, as long as there is none', async () => {
     const env = { DATABASE_URL: await createDatabase(), AUTH: 'keys', PORT: '0', LOG_LEVEL: 'warn' };
     expect(await logOf(env)).toContain('npm run cli -- keys create');
 
@@ -190,13 +190,13 @@ describe('a server that wants keys', () => {
     expect(await logOf(env)).not.toContain('keys create');
   });
 
-  it('does the same when the demo starts it: the show has a key of its own', async () => {
+  it('does so when the demo starts it too: the demo uses an internal key', async () => {
     const env = { DATABASE_URL: await createDatabase(), AUTH: 'keys', PORT: '0' };
     const child = start(['demo'], env);
     const closed = once(child, 'close');
     let stdout = '';
     child.stdout?.on('data', (piece) => (stdout += String(piece)));
-    await until('the show is over', () => stdout.includes('until Ctrl-C'), 90_000);
+    await until('the demo is done', () => stdout.includes('until Ctrl-C'), 90_000);
 
     const url = /listening on (\S+)/.exec(stdout)?.[1] ?? '';
     expect((await fetch(`${url}/patients`)).status).toBe(401);
@@ -208,7 +208,7 @@ describe('a server that wants keys', () => {
   });
 });
 
-/** What a server says until it has started. */
+/** The log of a server until it listens. */
 async function logOf(env: Record<string, string>): Promise<string> {
   const child = spawn(process.execPath, [join(DIST, 'main.js')], {
     env: { ...commandEnvironment(), ...env },

@@ -1,8 +1,8 @@
 import type { Want } from '../../src/platform/wants.js';
 
 /**
- * Every route and what it wants of its callers. A new one has to be written down here: the tests walk through this table
- * with no key, a wrong one, one that may not, and one of another source.
+ * Every route and what it requires of its callers. A new route has to be added here: the tests try each of them without
+ * a key, with a wrong one, with one that lacks the scope, and with one of another source.
  */
 export const ROUTES: [method: string, path: string, want: Want][] = [
   ['GET', '/health', 'public'],

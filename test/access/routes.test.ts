@@ -12,13 +12,13 @@ describe('the routes', () => {
 
   beforeAll(async () => {
     server = await startTestServer();
-    // Else its queue would still be connecting as it is closed again.
+    // Otherwise its queue would still be connecting when it is closed.
     await new Sender(server).mirror('/patients', []);
   });
 
   afterAll(() => server.close());
 
-  it('all want what the table says, and none is missing in it', () => {
+  it('all require what the table says, and none is missing from it', () => {
     const declared = server.app
       .get(Routes)
       .list()
@@ -38,7 +38,7 @@ class Declared {
 }
 
 @Controller(['silent', 'mute'])
-class Silent {
+class Undeclared {
   @Get(':id')
   get(): string {
     return '';
@@ -51,11 +51,11 @@ class Silent {
   }
 }
 
-@Module({ imports: [DiscoveryModule], controllers: [Declared, Silent], providers: [Routes] })
-class Forgetful {}
+@Module({ imports: [DiscoveryModule], controllers: [Declared, Undeclared], providers: [Routes] })
+class WithUndeclaredRoutes {}
 
-it('a process with a route that says nothing of what it wants does not start, and names it', async () => {
-  const app = await NestFactory.create(Forgetful, { logger: false });
+it('a process with a route that declares no requirement does not start, and names the route', async () => {
+  const app = await NestFactory.create(WithUndeclaredRoutes, { logger: false });
 
   await expect(app.init()).rejects.toThrow(/with @Wants .*: GET \/silent\/:id, GET \/mute\/:id$/);
 });

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { Sender } from '../http/sender.js';
 import type { TestServer } from '../setup/test-server.js';
 
-/** What came back: the status and the body. */
+/** The status and the body of an answer. */
 export interface Answer {
   status: number;
   body: any;
 }
 
-/** A source with accounts, and what it does with them. Others may share its name, to ask another server. */
+/** A source that uses accounts. Two owners may share a source, to use it through different servers. */
 export class AccountOwner {
   private readonly from: Sender;
 
@@ -54,7 +54,7 @@ export class AccountOwner {
     return this.send(method, path, body === undefined ? undefined : JSON.stringify(body), key);
   }
 
-  /** As `ask`, with a body as it is written: JSON that `JSON.stringify` would not write. */
+  /** As `ask`, but with the body as text, for JSON that `JSON.stringify` would not write. */
   async send(method: string, path: string, body?: string, key?: string): Promise<Answer> {
     const response = await this.from.fetch(path, {
       method,

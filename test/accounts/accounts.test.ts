@@ -9,7 +9,7 @@ import { AccountOwner, newKey } from './account-owner.js';
 
 const MOST = Number.MAX_SAFE_INTEGER;
 
-/** Right by its check digit, and nobody's. */
+/** Valid by its check digit, but not opened. */
 const NOBODYS = '1234567890123459';
 
 const NO_ACCOUNT = { status: 404, body: { error: 'account does not exist', status: 404 } };
@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 
 describe('an account', () => {
-  it('is opened with nothing on it, with a body or without', async () => {
+  it('is opened with a balance of 0, with a body or without', async () => {
     for (const body of [undefined, {}, { overdraftLimit: 100 }]) {
       expect(await owner.ask('POST', '/api/accounts/create', body)).toEqual({
         status: 201,
@@ -49,7 +49,7 @@ describe('an account', () => {
     expect(answer.body.errors[0]).toMatchObject({ pointer: '/overdraftLimit' });
   });
 
-  // They were rounded to the number next to them, which may be taken.
+  // They used to be rounded to the nearest double, which is a valid limit.
   it.each(['9007199254740991.4', '1e-400', '4.9999999999999999999', '5e-9999', '9007199254740990.99999'])(
     'is not opened with an overdraft of %s, which no double holds',
     async (limit) => {
@@ -61,7 +61,7 @@ describe('an account', () => {
   );
 
   it.each([{}, { 'Content-Type': 'application/json' }, { 'Content-Type': 'text/plain' }])(
-    'is opened with chunks that hold nothing, as some clients send no body: %j',
+    'is opened with an empty chunked body, as some clients send it for none: %j',
     async (headers) => {
       const chunks = { headers: { 'Transfer-Encoding': 'chunked', ...headers }, body: [] };
 
@@ -71,7 +71,7 @@ describe('an account', () => {
     },
   );
 
-  it('is not opened with chunks of something else, or with too much', async () => {
+  it('is not opened with a chunked body of another type, or one that is too large', async () => {
     const sent = (type: string, body: string) =>
       rawRequest(server, 'POST', '/api/accounts/create', { headers: { 'Content-Type': type }, body: [body] });
 
@@ -81,14 +81,14 @@ describe('an account', () => {
     expect(await sent('application/json', ' '.repeat(64 * 1024 + 1))).toMatchObject({ status: 413 });
   });
 
-  it('is not opened with what nobody knows', async () => {
+  it('is not opened with an unknown field', async () => {
     expect(await owner.ask('POST', '/api/accounts/create', { balance: 5 })).toMatchObject({
       status: 400,
       body: { code: 'unknown_field' },
     });
   });
 
-  it('takes deposits and gives withdrawals, by PUT and by POST', async () => {
+  it('accepts deposits and withdrawals by PUT and by POST', async () => {
     const account = await owner.open();
 
     for (const [method, what, balance] of [
@@ -104,7 +104,7 @@ describe('an account', () => {
   });
 
   it.each(['', '0', '-1', '+5', '1.5', '1e3', '05', '5 ', '٥', 'five', '9007199254740992', '99999999999999999999'])(
-    'refuses the sum "%s", before it is looked for',
+    'refuses the sum "%s" before the account is looked up',
     async (sum) => {
       const account = await owner.open();
 
@@ -118,7 +118,7 @@ describe('an account', () => {
     },
   );
 
-  // A sum under another name was told as an unknown parameter, without `error`.
+  // A sum under another name used to be reported as an unknown parameter, without `error`.
   it.each([
     'deposit',
     'withdraw',
@@ -134,7 +134,7 @@ describe('an account', () => {
     }
   });
 
-  it('refuses a parameter that nobody knows', async () => {
+  it('refuses an unknown parameter', async () => {
     const account = await owner.open();
 
     const answer = await owner.ask('POST', `/api/accounts/${account}/deposit?sum=1&times=2`);
@@ -143,7 +143,7 @@ describe('an account', () => {
     expect(await owner.balance(account)).toBe(0);
   });
 
-  it('that is nobody’s, misspelt, the cash or another source’s does not exist', async () => {
+  it('does not exist if its number is unknown, misspelt, that of the cash or of another source', async () => {
     const others = await new AccountOwner(server).open();
     const own = await owner.open(100);
 
@@ -163,7 +163,7 @@ describe('an account', () => {
     expect(await owner.balance(own)).toBe(0);
   });
 
-  it('gives no more than there is and its limit', async () => {
+  it('pays out no more than its balance and its overdraft limit', async () => {
     const [plain, overdrawn] = [await owner.open(), await owner.open(100)];
     await owner.deposit(plain, 10);
 
@@ -174,7 +174,7 @@ describe('an account', () => {
     expect([await owner.balance(plain), await owner.balance(overdrawn)]).toEqual([10, -100]);
   });
 
-  it('holds no more than every reader of JSON takes exactly', async () => {
+  it('holds no more than every JSON reader takes exactly', async () => {
     const [full, deep] = [await owner.open(), await owner.open(MOST)];
 
     expect(await owner.deposit(full, MOST)).toEqual({ status: 200, body: { balance: MOST } });
@@ -200,17 +200,20 @@ describe('a transfer', () => {
     expect(into).toMatchObject({ id: answer.body.id, kind: 'transfer', amount: 4, balance: 4 });
   });
 
-  it.each([undefined, null, 0, -1, 1.5, '5', [5], {}, MOST + 1])('of %j is refused first of all', async (sum) => {
-    expect(await owner.ask('POST', '/api/transfers', { from: 'x', to: 'y', sum })).toMatchObject(NO_SUM);
-    expect(await owner.ask('POST', '/api/transfers', { from: 5, amount: 5, sum })).toMatchObject(NO_SUM);
-  });
+  it.each([undefined, null, 0, -1, 1.5, '5', [5], {}, MOST + 1])(
+    'of %j is refused before anything else is checked',
+    async (sum) => {
+      expect(await owner.ask('POST', '/api/transfers', { from: 'x', to: 'y', sum })).toMatchObject(NO_SUM);
+      expect(await owner.ask('POST', '/api/transfers', { from: 5, amount: 5, sum })).toMatchObject(NO_SUM);
+    },
+  );
 
-  it('without a body has no sum', async () => {
+  it('without a body is refused for its missing sum', async () => {
     expect(await owner.ask('POST', '/api/transfers')).toMatchObject(NO_SUM);
   });
 
   it.each([{ to: NOBODYS }, { from: NOBODYS, to: 5 }, { from: NOBODYS, to: null }])(
-    'that names no two accounts is told which it lacks: %j',
+    'that lacks an account is refused with the name of the field: %j',
     async (sides) => {
       const name = 'from' in sides ? 'to' : 'from';
 
@@ -225,7 +228,7 @@ describe('a transfer', () => {
     },
   );
 
-  // They were posted as 5, 1 and 4503599627370498.
+  // They used to be posted as 5, 1 and 4503599627370498.
   it.each(['4.9999999999999999999', '1.00000000000000000001', '4503599627370497.5', '1e-400'])(
     'of %s, which no double holds, is refused',
     async (sum) => {
@@ -251,7 +254,7 @@ describe('a transfer', () => {
     expect(answer).toMatchObject({ status: 201, body: { sum: cents, balance: -cents } });
   });
 
-  it('to itself, from no text, or with what nobody knows is refused', async () => {
+  it('to the same account, from a number that is not text, or with an unknown field is refused', async () => {
     const account = await owner.open(100);
 
     for (const [order, code] of [
@@ -266,7 +269,7 @@ describe('a transfer', () => {
 });
 
 describe('under an Idempotency-Key', () => {
-  it('everything has one effect and one answer, refusals for want of money too', async () => {
+  it('each change has one effect and one answer, refusals for insufficient funds too', async () => {
     const [a, b] = (await owner.openMany(2)) as [string, string];
     const asked = [
       () => owner.deposit(a, 10, 'in'),
@@ -303,7 +306,7 @@ describe('under an Idempotency-Key', () => {
     expect(await owner.balance(a)).toBe(10);
   });
 
-  it('of another source, or after what was no valid request, nothing is known', async () => {
+  it('nothing is stored after an invalid request, or for another source', async () => {
     const [account, other] = [await owner.open(), new AccountOwner(server)];
     const theirs = await other.open();
 
@@ -313,7 +316,7 @@ describe('under an Idempotency-Key', () => {
     expect((await other.deposit(theirs, 2, 'key')).status).toBe(200);
   });
 
-  it('of 256 characters nothing is done', async () => {
+  it('of 256 characters nothing is posted', async () => {
     const account = await owner.open();
 
     expect((await owner.deposit(account, 1, 'k'.repeat(255))).status).toBe(200);
@@ -323,7 +326,7 @@ describe('under an Idempotency-Key', () => {
     });
   });
 
-  it('what is wrong is looked for in the order of the page', async () => {
+  it('faults are checked in the order of docs/accounts.md', async () => {
     const [account, other] = (await owner.openMany(2)) as [string, string];
     await owner.deposit(account, 1, 'used');
     const tooLong = 'k'.repeat(256);
@@ -344,7 +347,7 @@ describe('under an Idempotency-Key', () => {
     }
   });
 
-  it('of two, or of none in the header, nothing is done', async () => {
+  it('nothing is posted if the header is sent twice or is empty', async () => {
     const account = await owner.open();
 
     for (const key of [['one', 'two'], ['one', 'one'], '']) {
@@ -356,7 +359,7 @@ describe('under an Idempotency-Key', () => {
     expect(await owner.balance(account)).toBe(1);
   });
 
-  it('many at once have one effect', async () => {
+  it('concurrent requests have one effect', async () => {
     const [account, other] = (await owner.openMany(2)) as [string, string];
 
     const same = await Promise.all(Array.from({ length: 20 }, () => owner.deposit(account, 5, 'same')));
@@ -373,7 +376,7 @@ describe('under an Idempotency-Key', () => {
     expect((await owner.balance(account)) + (await owner.balance(other))).toBe(12);
   });
 
-  it('a week later nobody remembers', async () => {
+  it('a request is forgotten after a week', async () => {
     const account = await owner.open();
     await owner.deposit(account, 1, 'old');
     await owner.deposit(account, 1, 'new');
@@ -387,8 +390,8 @@ describe('under an Idempotency-Key', () => {
   });
 });
 
-describe('the past', () => {
-  it('is told as of an instant: 0 before the account was there', async () => {
+describe('the history', () => {
+  it('gives the balance as of an instant: 0 before the account existed', async () => {
     const account = await owner.open();
     await owner.deposit(account, 10);
     await owner.withdraw(account, 3);
@@ -401,7 +404,7 @@ describe('the past', () => {
   });
 
   it.each(['2999-12-31T23:59Z', '2999-12-31T23:59:59Z', '2999-12-31T23:59:59.9Z', '2999-12-31T23:59:59.999999-11:30'])(
-    'is told as of "%s"',
+    'gives the balance as of "%s"',
     async (asOf) => {
       const account = await owner.open();
       await owner.deposit(account, 1);
@@ -453,7 +456,7 @@ describe('the past', () => {
     });
   });
 
-  it('has a place for each cursor alone', async () => {
+  it('refuses the cursor of another account', async () => {
     const [a, b] = (await owner.openMany(2)) as [string, string];
     await owner.deposit(a, 1);
     await owner.deposit(a, 1);
@@ -478,15 +481,15 @@ describe('the description of the API', () => {
       );
   });
 
-  // The check digits of the examples were wrong: who tried them got a 404 that no account could mend.
-  it.each(['docs/accounts.md', null])('and the text have examples that can be numbers: %s', async (file) => {
+  // The check digits of the examples used to be wrong, so trying them always gave a 404.
+  it.each(['docs/accounts.md', null])('and the docs have valid account numbers as examples: %s', async (file) => {
     const numbers = (file === null ? text : await readFile(file, 'utf8')).match(/\b\d{16}\b/g) ?? [];
 
     expect(numbers.filter((number) => !isAccountNumber(number) && number !== String(MOST))).toEqual([]);
     expect(numbers.filter(isAccountNumber)).not.toEqual([]);
   });
 
-  it('tells the problems of each route', () => {
+  it('lists the problems of each route', () => {
     const problems = routes.map(({ name, operation }) => [
       name,
       Object.keys(operation.responses).filter((status) => /^[45]/.test(status) && !['401', '403'].includes(status)),
@@ -504,7 +507,7 @@ describe('the description of the API', () => {
     });
   });
 
-  it('has a schema for each answer, and asks no body of who opens an account', () => {
+  it('has a schema for each answer, and requires no body to open an account', () => {
     for (const { operation } of routes) {
       const [, answer] = Object.entries<any>(operation.responses).find(([status]) => status.startsWith('2')) ?? [];
       expect(answer.content['application/json'].schema).toEqual(expect.any(Object));
@@ -514,7 +517,7 @@ describe('the description of the API', () => {
     expect(bodyOf('post /api/transfers').required).toBe(true);
   });
 
-  it('bounds the Idempotency-Key of each change', () => {
+  it('limits the length of the Idempotency-Key of each change', () => {
     for (const { name, operation } of routes) {
       const key = operation.parameters.find((parameter: any) => parameter.name === 'Idempotency-Key');
       expect({ name, most: key?.schema.maxLength }).toEqual({ name, most: name.startsWith('get') ? undefined : 255 });
@@ -522,7 +525,7 @@ describe('the description of the API', () => {
   });
 });
 
-it('who posted it is written down', async () => {
+it('each posting records the key that posted it', async () => {
   const account = await owner.open();
   await owner.deposit(account, 1, newKey());
 

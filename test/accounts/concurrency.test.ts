@@ -31,8 +31,8 @@ const either = (n: number): AccountOwner => owners[n % 2] as AccountOwner;
 const statuses = (answers: Answer[]): number[] =>
   [...new Set(answers.map(({ status }) => status))].toSorted((a, b) => a - b);
 
-describe('many at once, over two instances', () => {
-  it('on one account come to exactly what was acknowledged, however often each is sent', async () => {
+describe('concurrent postings, over two instances', () => {
+  it('on one account sum to exactly what was acknowledged, however often each is sent', async () => {
     const account = await owners[0].open();
     const orders = Array.from({ length: 300 }, (_, n) => ({ sum: (n % 7) + 1, isDeposit: n % 3 !== 0, key: newKey() }));
 
@@ -55,7 +55,7 @@ describe('many at once, over two instances', () => {
     expect(await owners[1].balance(account)).toBe(acknowledged.reduce((total, sum) => total + sum, 0));
   });
 
-  it('among ten accounts in all directions never fail, and conserve the total', async () => {
+  it('among ten accounts in all directions never fail, and keep the total', async () => {
     const accounts = await owners[0].openMany(10, 50);
     await Promise.all(accounts.map((account) => owners[0].deposit(account, 100)));
 
@@ -74,7 +74,7 @@ describe('many at once, over two instances', () => {
     expect(Math.min(...balances)).toBeGreaterThanOrEqual(-50);
   });
 
-  it('never give more than there is', async () => {
+  it('never pay out more than the balance', async () => {
     const account = await owners[0].open(10);
     await owners[0].deposit(account, 90);
 
@@ -85,8 +85,8 @@ describe('many at once, over two instances', () => {
   });
 });
 
-describe('an account that somebody holds on to', () => {
-  it('keeps nobody else waiting, and is served once it is free', async () => {
+describe('an account that another transaction has locked', () => {
+  it('does not delay other accounts, and is served once it is unlocked', async () => {
     const [hot = '', ...others] = await owners[0].openMany(30);
     const holder = new pg.Client(servers[0].databaseUrl);
     await holder.connect();
@@ -113,13 +113,13 @@ describe('an account that somebody holds on to', () => {
     expect(answered).toEqual([]);
     await holder.query('commit');
     await holder.end();
-    // The transfers among them may have come before there was anything to transfer.
+    // Its transfers may have been refused, as they may come before the first deposit.
     expect([200, 201, 409]).toEqual(expect.arrayContaining(statuses(await Promise.all(waiting))));
     const paidOut = (await owners[0].balance(others[0] ?? '')) - 5;
     expect(await owners[0].balance(hot)).toBe(40 - paidOut);
   });
 
-  it('for too long is told to callers, and nothing is posted', async () => {
+  it('for too long is a 503, and nothing is posted', async () => {
     const account = await owners[0].open();
     const holder = new pg.Client(servers[0].databaseUrl);
     await holder.connect();
@@ -136,7 +136,7 @@ describe('an account that somebody holds on to', () => {
 });
 
 describe('the ledger', () => {
-  it('does what a list of sums would do', async () => {
+  it('behaves like a simple model of balances', async () => {
     const names = [0, 1, 2] as const;
     const step = fc.record({
       kind: fc.constantFrom('deposit', 'withdraw', 'transfer'),
@@ -189,7 +189,7 @@ describe('the ledger', () => {
     }
   });
 
-  it('is found out when somebody has been at it', async () => {
+  it('fails verification after it was tampered with', async () => {
     const [own = '', other = ''] = await owners[0].openMany(2);
     await owners[0].deposit(own, 10);
     await owners[0].deposit(own, 5);
@@ -230,7 +230,7 @@ describe('the ledger', () => {
     expect(await tamper(`update ledger_entry set balance = -1 where account = ${own} and seq = 2`)).toContain(
       'it is, or was, below its limit',
     );
-    // Nobody looked at the kind: a deposit that was made a withdrawal passed.
+    // The kind used to be unchecked: a deposit that was changed to a withdrawal passed.
     const ofOwn = `id in (select transfer_id from ledger_entry where account = ${own} and seq = `;
     for (const change of ['1 withdrawal', '2 transfer', '3 deposit', '3 withdrawal', '4 deposit', '4 transfer']) {
       const [seq, kind] = change.split(' ');

@@ -29,7 +29,7 @@ afterAll(async () => {
   await proxy.cut();
 });
 
-/** Sends a deposit, cuts all connections while it is under way, and lets it be committed all the same. */
+/** Sends a deposit, cuts all connections while it is being posted, and lets it be committed nevertheless. */
 async function depositWithoutAnswer(account: string): Promise<{ answer: Promise<Answer> }> {
   const holder = new pg.Client(databaseUrl);
   await holder.connect();
@@ -47,8 +47,8 @@ async function depositWithoutAnswer(account: string): Promise<{ answer: Promise<
   return { answer };
 }
 
-describe('the connection that is lost', () => {
-  it('for too long is told to callers as what it is: nobody knows', async () => {
+describe('a lost connection to the database', () => {
+  it('that stays away too long is answered with outcome_unknown', async () => {
     const account = await owner.open();
 
     const { answer } = await depositWithoutAnswer(account);
@@ -60,7 +60,7 @@ describe('the connection that is lost', () => {
     expect(await owner.balance(account)).toBe(5);
   });
 
-  it('in the midst of postings has none of them lost or posted twice', async () => {
+  it('during postings has none of them lost or posted twice', async () => {
     const account = await owner.open();
     const cut = () =>
       query(
@@ -85,7 +85,7 @@ describe('the connection that is lost', () => {
     expect(await owner.balance(account)).toBe(answers.length);
   });
 
-  it('after the commit leaves what may be sent again', async () => {
+  it('after the commit allows the request to be sent again', async () => {
     const accounts = await owner.openMany(2, 10);
     const [payer = '', payee = ''] = accounts;
     const [row] = await query(databaseUrl, 'select source_id as id from ledger_account where number = $1', [payer]);
@@ -108,7 +108,7 @@ describe('the connection that is lost', () => {
     expect(await Promise.all(accounts.map((account) => owner.balance(account)))).toEqual([-4, 8]);
   });
 
-  it('with the answer to a commit is answered once it is back, and nothing is posted twice', async () => {
+  it('that loses the answer to a commit is made again, and nothing is posted twice', async () => {
     const account = await owner.open();
 
     const { answer } = await depositWithoutAnswer(account);

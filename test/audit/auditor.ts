@@ -1,10 +1,10 @@
-import type { Link } from '../../src/audit/audit-chain.js';
+import type { ChainedEntry } from '../../src/audit/audit-chain.js';
 import { AuditLog } from '../../src/audit/audit-log.js';
 import { makeKey } from '../access/keys.js';
 import type { TestServer } from '../setup/test-server.js';
 
 /** An entry of the audit log, as a row of the database. */
-export type Entry = Link & { seq: string };
+export type Entry = ChainedEntry & { seq: string };
 
 /** The entries after `seq`, oldest first. */
 export async function entriesAfter(server: TestServer, seq: number): Promise<Entry[]> {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { AuditCleaner } from '../../src/audit/audit-cleaner.js';
-import { type Link, LINK_FIELDS, linkHash } from '../../src/audit/audit-chain.js';
+import { type ChainedEntry, CHAINED_FIELDS, entryHash } from '../../src/audit/audit-chain.js';
 import { verifyAudit } from '../../src/audit/verify-audit.js';
 import { appendAudit, type AuditEntry } from '../../src/platform/append-audit.js';
 import { aPatient, Sender } from '../http/sender.js';
@@ -311,8 +311,10 @@ async function age(seq: number): Promise<void> {
   const [chain] = await server.query('select forgotten_hash as hash from audit_chain');
   let { hash } = chain as { hash: Buffer };
   const updates: string[] = [];
-  for (const link of await server.query<Link>(`select ${LINK_FIELDS} from audit_entry order by audit_entry.seq`)) {
-    const next = linkHash(hash, link);
+  for (const link of await server.query<ChainedEntry>(
+    `select ${CHAINED_FIELDS} from audit_entry order by audit_entry.seq`,
+  )) {
+    const next = entryHash(hash, link);
     const [old, young] = [hash, next].map((each) => `'\\x${each.toString('hex')}'`);
     updates.push(`update audit_entry set previous_hash = ${old}, hash = ${young} where seq = ${link.seq}`);
     hash = next;

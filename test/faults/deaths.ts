@@ -70,7 +70,7 @@ async function traceOf(stage: Stage, scenario: Scenario, from: Sender): Promise<
   const job = await scenario.begin(from);
   expect(await diesAt(stage, from, job, 3)).toBe(true);
   return traced(async (file) => {
-    const worker = await stage.process('worker', { FAULT_FROM: 'notification received', FAULT_TRACE: file });
+    const worker = await stage.process('worker', { FAULT_FROM: 'job notification received', FAULT_TRACE: file });
     await restsQuietly(from, job, AbortSignal.timeout(LIMIT_MS));
     await worker.kill();
   });

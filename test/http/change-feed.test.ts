@@ -23,7 +23,7 @@ const feed = (query = '') => from.get(`/changes?${query}`);
 const keysOf = ({ items }: any) => items.map((item: any) => `${item.operation} ${item.resource} ${item.externalId}`);
 
 describe('the feed of changes', () => {
-  it('tells all changes of all resources in the order in which they were made', async () => {
+  it('lists all changes of all resources in the order in which they were made', async () => {
     const first = await from.mirror('/payments', [aPayment({ amount: 5 })]);
     const second = await from.mirror('/patients', [aPatient({ externalId: '2' })]);
     await from.mirror('/patients', [aPatient({ externalId: '2' })]);
@@ -55,7 +55,7 @@ describe('the feed of changes', () => {
     ]);
   });
 
-  it('tells what a row was after each change, not what it is', async () => {
+  it('shows a row as it was after each change, not as it is now', async () => {
     for (const firstName of ['Rick', 'Roy', 'Pris']) await from.mirror('/patients', [aPatient({ firstName })]);
 
     const { items } = await feed();
@@ -63,7 +63,7 @@ describe('the feed of changes', () => {
     expect(items.map(({ after }: any) => after.firstName)).toEqual(['Rick', 'Roy', 'Pris']);
   });
 
-  it('goes on where the cursor is, also when that was the end', async () => {
+  it('continues at the cursor, also when that was the end', async () => {
     await from.mirror('/patients', somePatients(2));
     const first = await feed();
     const nothing = await feed(`after=${first.nextCursor}`);
@@ -73,7 +73,7 @@ describe('the feed of changes', () => {
     expect(keysOf(await feed(`after=${first.nextCursor}`))).toEqual(['created patients 3']);
   });
 
-  it('may begin before there is anything', async () => {
+  it('may start before there are any changes', async () => {
     const { items, nextCursor } = await feed();
     await from.mirror('/patients', somePatients(2));
 
@@ -81,7 +81,7 @@ describe('the feed of changes', () => {
     expect(keysOf(await feed(`after=${nextCursor}`))).toEqual(['created patients 1', 'created patients 2']);
   });
 
-  it('may begin at the present', async () => {
+  it('may start at the present', async () => {
     await from.mirror('/patients', somePatients(2));
     const { items, nextCursor } = await feed('after=latest');
     await from.mirror('/patients', somePatients(3));
@@ -104,7 +104,7 @@ describe('the feed of changes', () => {
       const { items, nextCursor }: any = await response.json();
       seen.push(...items);
       const link = /^<([^>]+)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1];
-      // A Link says that there is more already.
+      // A Link says that there are more changes already.
       expect(link === undefined).toBe(seen.length === whole.items.length);
       path = link ?? `/changes?limit=${limit}&cursor=${nextCursor}`;
     }
@@ -113,7 +113,7 @@ describe('the feed of changes', () => {
     expect(seen).toEqual(whole.items);
   });
 
-  it('tells of one resource if asked, with cursors of its own', async () => {
+  it('can be limited to one resource, with cursors of its own', async () => {
     await from.mirror('/patients', somePatients(1));
     await from.mirror('/payments', [aPayment()]);
     const patients = await feed('resource=patients');
@@ -129,7 +129,7 @@ describe('the feed of changes', () => {
     expect((await from.fetch(`/changes?after=${patients.nextCursor}`)).status).toBe(400);
   });
 
-  it('is that of the own source alone, and so is a cursor', async () => {
+  it('holds the changes of one source only, and its cursors are valid for that source only', async () => {
     await from.mirror('/patients', somePatients(2));
     const { nextCursor } = await feed();
     const other = new Sender(server);
@@ -148,7 +148,7 @@ describe('the feed of changes', () => {
     },
   );
 
-  it('goes on behind a commit whose rows somebody has removed by hand', async () => {
+  it('continues after a commit whose rows were deleted by hand', async () => {
     await from.mirror('/patients', somePatients(3));
     await from.mirror('/patients', somePatients(4));
     await server.query(
@@ -159,7 +159,7 @@ describe('the feed of changes', () => {
     expect(keysOf(await feed('limit=2'))).toEqual(['created patients 4']);
   });
 
-  it('takes cursor for after', async () => {
+  it('accepts cursor as another name of after', async () => {
     await from.mirror('/patients', somePatients(3));
     const { nextCursor } = await feed('limit=1');
 
@@ -169,8 +169,8 @@ describe('the feed of changes', () => {
   });
 });
 
-describe('whoever would rather wait', () => {
-  it('is answered as soon as something comes', async () => {
+describe('a caller that waits for changes', () => {
+  it('is answered as soon as there is a change', async () => {
     const { nextCursor } = await feed();
     const answer = from.get(`/changes?after=${nextCursor}`, { Prefer: 'wait=30' });
     const begun = Date.now();
@@ -181,7 +181,7 @@ describe('whoever would rather wait', () => {
     expect(Date.now() - begun).toBeLessThan(25_000);
   });
 
-  it('is answered at once if something is there', async () => {
+  it('is answered at once if there is a change already', async () => {
     await from.mirror('/patients', somePatients(1));
     const begun = Date.now();
 
@@ -192,7 +192,7 @@ describe('whoever would rather wait', () => {
     expect(Date.now() - begun).toBeLessThan(25_000);
   });
 
-  it('gets an empty page with the same cursor when the time is up, whatever came of other resources', async () => {
+  it('gets an empty page with the same cursor when the time is up, whatever changed in other resources', async () => {
     await from.mirror('/patients', somePatients(1));
     const { nextCursor } = await feed('resource=patients');
     const answer = from.get(`/changes?resource=patients&after=${nextCursor}`, { Prefer: 'wait=1' });
@@ -203,8 +203,10 @@ describe('whoever would rather wait', () => {
   });
 });
 
-describe('a commit that takes its time', () => {
-  /** Works on while another worker's transaction has its number but has not ended yet, and then ends it. */
+describe('a commit that takes long', () => {
+  /**
+   * Runs `work` while another worker's transaction has its number but has not ended, and then ends that transaction.
+   */
   async function during(end: 'commit' | 'rollback', work: () => Promise<unknown>): Promise<void> {
     const client = new pg.Client(server.databaseUrl);
     await client.connect();
@@ -218,14 +220,14 @@ describe('a commit that takes its time', () => {
     }
   }
 
-  it('makes those behind it wait, so that nobody reads past it', async () => {
+  it('makes later commits wait, so that no reader skips it', async () => {
     await from.mirror('/patients', somePatients(1));
     const consumer = new FeedConsumer(server, from.source);
     await consumer.readToTheEnd();
     let job: any;
 
     await during('commit', async () => {
-      // Of no patient that the other transaction touches: nothing but the number is waited for.
+      // It changes no patient that the other transaction changes, so it waits for the number only.
       job = await (await from.post('/payments', [aPayment({ patientId: '9' })])).json();
       await until('the job waits for its number', async () => {
         const waiting = await server.query(
@@ -244,7 +246,7 @@ describe('a commit that takes its time', () => {
     await consumer.expectToEqualTheMirror();
   });
 
-  it('leaves no gap if it comes to nothing', async () => {
+  it('leaves no gap if it is rolled back', async () => {
     await from.mirror('/patients', somePatients(1));
 
     await during('rollback', async () => undefined);
@@ -259,7 +261,7 @@ describe('a commit that takes its time', () => {
   });
 });
 
-it('has what was committed before commits were numbered, in the order of its times', async () => {
+it('holds what was committed before commits were numbered, ordered by time', async () => {
   const old = await startTestServer();
   const sender = new Sender(old);
   await sender.mirror('/payments', [aPayment()]);
@@ -290,7 +292,7 @@ it('has what was committed before commits were numbered, in the order of its tim
   }
 });
 
-/** Takes back the migration of the walls, which came later. */
+/** Reverts the later migration of source isolation. */
 const WITHOUT_WALLS = `
   do $$ declare wall record; begin
     for wall in select tablename, policyname from pg_policies where schemaname = 'public' loop
@@ -303,7 +305,7 @@ const WITHOUT_WALLS = `
   alter table sync_error drop column source_id;
   delete from mikro_orm_migrations where name = 'Migration20261121Walls'`;
 
-/** What the engine does for a job that renames patient 1 of the source: log, row, and the number as the last thing. */
+/** Does what the engine does for a job that renames patient 1 of the source: the log, the row, and the number last. */
 const RENAME_PATIENT = `
   with last as (
     select job.* from sync_job job join source on source.id = job.source_id

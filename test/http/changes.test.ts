@@ -24,7 +24,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
   const changesOf = async ({ id }: { id: string }) => (await from.get(`/sync/jobs/${id}/changes?limit=1000`)).items;
 
   describe('the changes of a job', () => {
-    it('tell of every row what it was and what it became', async () => {
+    it('show every row before and after', async () => {
       const first = await from.mirror('/patients', [aPatient({ externalId: '5', dateOfBirth: '1994-02-01' })]);
       const second = await from.mirror('/patients', [aPatient({ externalId: '6' }), aPatient({ externalId: '7' })]);
       const third = await from.mirror('/patients', [
@@ -48,7 +48,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
       ]);
     });
 
-    it('stay what they were, whatever happens to the rows afterwards', async () => {
+    it('stay the same, whatever happens to the rows afterwards', async () => {
       const job = await from.mirror('/patients', somePatients(3));
       const before = await changesOf(job);
 
@@ -58,7 +58,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
       expect(await changesOf(job)).toEqual(before);
     });
 
-    it('show money exactly, and payments whose patient is not there as they were sent', async () => {
+    it('show money exactly, and payments without a known patient as they were sent', async () => {
       const sent = aPayment({ patientId: 'nobody', amount: '999999999999999.9999' });
       const first = await from.mirror('/payments', [sent, aPayment({ externalId: '2', amount: 7.1 })]);
       const second = await from.mirror('/payments?mode=partial', [{ ...sent, amount: '-0.0001' }]);
@@ -73,7 +73,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
       ]);
     });
 
-    it('are none where nothing was changed: unchanged, dry, held or failed', async () => {
+    it('are empty where nothing was changed: an unchanged, dry, held or failed job', async () => {
       await from.mirror('/patients', somePatients(3));
       const jobs = [
         await from.mirror('/patients', somePatients(3)),
@@ -88,7 +88,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
       }
     });
 
-    it.each([1, 2, 3, 7, 8])('come in pages of %i, by cursor and by Link', async (limit) => {
+    it.each([1, 2, 3, 7, 8])('can be read in pages of %i, by cursor and by Link', async (limit) => {
       await from.mirror('/patients', somePatients(4));
       const job = await from.mirror('/patients', [
         ...[1, 3].map((n) => aPatient({ externalId: String(n), firstName: 'Roy' })),
@@ -110,7 +110,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
       expect(seen).toEqual(all);
     });
 
-    it('come all at once as NDJSON', async () => {
+    it('can be read all at once as NDJSON', async () => {
       const job = await from.mirror('/patients', somePatients(2_500));
 
       const response = await from.fetch(`/sync/jobs/${job.id}/changes`, {
@@ -124,7 +124,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
       expect(JSON.parse(items[0] ?? '')).toEqual({ externalId: '1', operation: 'created', before: null, after: RICK });
     });
 
-    it('come all at once as CSV, without formulas', async () => {
+    it('can be read all at once as CSV, without formulas', async () => {
       const job = await from.mirror('/patients', [aPatient({ externalId: '=1+1' })]);
 
       const response = await from.fetch(`/sync/jobs/${job.id}/changes`, { headers: { Accept: 'text/csv' } });
@@ -134,7 +134,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
       expect(await response.text()).toBe(`externalId,operation,before,after\n'=1+1,created,,"${image}"\n`);
     });
 
-    it('are for its source alone', async () => {
+    it('are visible to the source of the job only', async () => {
       const job = await from.mirror('/patients', somePatients(1));
       const path = `/sync/jobs/${job.id}/changes`;
 
@@ -162,7 +162,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
   });
 
   describe('the history of a row', () => {
-    it('tells when and by which job it changed, newest first', async () => {
+    it('says when and by which job the row changed, newest first', async () => {
       const jobs = [
         await from.mirror('/payments', [aPayment({ amount: '1' })]),
         await from.mirror('/payments', [aPayment({ amount: '2' })]),
@@ -186,7 +186,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
       expect(times).toEqual(times.toSorted().toReversed());
     });
 
-    it.each([1, 2, 3, 5])('comes in pages of %i', async (limit) => {
+    it.each([1, 2, 3, 5])('can be read in pages of %i', async (limit) => {
       for (const firstName of ['Rick', 'Roy', 'Pris', 'Zhora', 'Leon']) {
         await from.mirror('/patients', [aPatient({ firstName })]);
       }
@@ -202,7 +202,7 @@ describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
       expect(names).toEqual(['Leon', 'Zhora', 'Pris', 'Roy', 'Rick']);
     });
 
-    it('is told of deleted rows too, and of none that never was or belongs to another source', async () => {
+    it('exists for deleted rows too, but not for unknown rows or those of another source', async () => {
       await from.mirror('/patients', somePatients(1));
       await from.mirror('/patients?deletes=apply', []);
 

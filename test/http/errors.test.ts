@@ -8,7 +8,7 @@ import { TcpProxy } from './tcp-proxy.js';
 
 const NOBODY = '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c';
 
-/** What must stand in no answer: stacks, SQL, tables, drivers' words, paths. */
+/** What no answer may contain: stacks, SQL, names of tables, texts of drivers, paths. */
 const SECRETS =
   /\n\s+at |node_modules|file:\/\/|\.[jt]s:\d|\bselect\b.+\bfrom\b|insert into|sync_job|snapshot_chunk|mirror_state|QueryFailed|DriverException|ECONN|syntax error|\/home\/|\/work\/|\/tmp\/|\/usr\//i;
 
@@ -77,20 +77,20 @@ function expectProblem({ status, headers, body }: RawAnswer, wanted: number): an
 
 describe('a refusal', () => {
   it.each(REFUSED)(
-    'of %s %s %j is a problem and tells nothing of our insides',
+    'of %s %s %j is a problem that reveals nothing internal',
     async (method, path, headers, body, status) => {
       expectProblem(await ask(method, path, headers, body), status);
     },
   );
 
-  it.each(['PUT', 'DELETE', 'PATCH', 'PROPFIND'])('of %s is a problem, too', async (method) => {
+  it.each(['PUT', 'DELETE', 'PATCH', 'PROPFIND'])('of %s is a problem too', async (method) => {
     for (const path of ['/patients', '/patients/1', '/sync/jobs', `/sync/jobs/${NOBODY}`, '/health']) {
       expectProblem(await ask(method, path), 405);
     }
     expectProblem(await ask(method, '/nothing'), 404);
   });
 
-  it('names every parameter that is wrong', async () => {
+  it('names every invalid parameter', async () => {
     const problem = expectProblem(await ask('GET', '/patients?limit=0&sort=x&foo=1&payment_min=abc'), 400);
 
     expect(new Set(problem.errors.map(({ parameter }: { parameter: string }) => parameter))).toEqual(
@@ -117,7 +117,7 @@ describe('a refusal', () => {
     '/docs/%E0%A4%A',
     '/admin/queues/static/..%2f..%2fpackage.json',
     '/docs/..%2fpackage.json',
-  ])('is never a fault of ours: %s', async (path) => {
+  ])('is never a 5xx: %s', async (path) => {
     const { status, body } = await ask('GET', path);
 
     expect(status).toBeLessThan(500);
@@ -129,8 +129,8 @@ describe('a refusal', () => {
     expect(await ask('HEAD', '/nothing')).toMatchObject({ status: 404, body: Buffer.alloc(0) });
   });
 
-  it('of a URL beyond all measure harms nobody', async () => {
-    // Node itself refuses it and hangs up, which the sender may or may not see as an answer.
+  it('of a much too long URL does no harm', async () => {
+    // Node itself refuses it and closes the connection; the sender may or may not receive an answer.
     const answer = await ask('GET', `/patients?q=${'x'.repeat(100_000)}`).catch(() => null);
 
     expect([null, 431]).toContain(answer?.status ?? null);
@@ -180,7 +180,7 @@ describe('X-Request-Id', () => {
 
 describe('the headers', () => {
   it.each(['/patients', '/nothing', '/docs', '/admin/queues', '/openapi.json', '/health'])(
-    'of %s are careful ones',
+    'of %s are secure ones',
     async (path) => {
       const { headers } = await ask('GET', path);
 
@@ -222,7 +222,7 @@ describe('the pages of operators', () => {
     expect(body.toString()).not.toContain('very-secret');
   });
 
-  it('/docs loads, with the scripts and styles that it names', async () => {
+  it('/docs loads, with its scripts and styles', async () => {
     const { status, headers, body } = await ask('GET', '/docs');
     const html = body.toString();
 
@@ -303,7 +303,7 @@ describe('the OpenAPI description', () => {
     }
   });
 
-  it('says of every operation what it is and what it answers', () => {
+  it('describes every operation and its answers', () => {
     for (const { method, path, operation } of operations) {
       const name = `${method} ${path}`;
       expect({ name, summary: operation.summary, id: operation.operationId }).toEqual({
@@ -335,7 +335,7 @@ describe('the OpenAPI description', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  it('refers to nothing that is not there', () => {
+  it('has no unresolvable reference', () => {
     for (const [, reference] of JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)) {
       const found = (reference ?? '').split('/').reduce((node, key) => node?.[key], document);
       expect({ reference, found: typeof found }).toEqual({ reference, found: 'object' });
@@ -368,7 +368,7 @@ describe('the OpenAPI description', () => {
     }
   });
 
-  it('describes the answers as they are', async () => {
+  it('matches the real answers', async () => {
     const from = new Sender(server);
     const job = await from.mirror('/patients', [aPatient()]);
     await from.mirror('/payments', [aPayment()]);
@@ -406,7 +406,7 @@ describe('while PostgreSQL is away', () => {
     await proxy.cut();
   });
 
-  it('requests are answered with 503 and when to come again, and afterwards all is as before', async () => {
+  it('requests get a 503 with Retry-After, and afterwards everything works as before', async () => {
     const before = await from.get('/patients');
     await proxy.cut();
 
@@ -442,7 +442,7 @@ describe('while PostgreSQL is away', () => {
     });
   });
 
-  it('accepted jobs are kept, and done when it is back', async () => {
+  it('accepted jobs are kept, and completed when it is back', async () => {
     const accepted: any = await (await from.post('/patients', somePatients(50_000))).json();
     await proxy.cut();
     expect((await from.fetch('/patients')).status).toBe(503);
@@ -459,7 +459,7 @@ describe('while PostgreSQL is away', () => {
     expect((await from.get('/patients?limit=1')).items).toHaveLength(1);
   });
 
-  it('lost transactions do not keep their places in the pool', async () => {
+  it('lost transactions do not keep their connections of the pool', async () => {
     const em = cut.app.get(MikroORM).em.fork();
     const loseOne = () => em.transactional((inside) => inside.execute('select pg_terminate_backend(pg_backend_pid())'));
 
@@ -468,7 +468,7 @@ describe('while PostgreSQL is away', () => {
     expect((await from.fetch('/patients')).status).toBe(200);
   });
 
-  it('an upload that it interrupts is refused and leaves nothing', async () => {
+  it('an interrupted upload is refused and nothing of it is stored', async () => {
     const stored = await from.storedSnapshots();
     const body = ['[', ...Array.from({ length: 40 }, () => ' '.repeat(100_000))];
     const upload = (async function* () {
@@ -489,7 +489,7 @@ describe('while PostgreSQL is away', () => {
     await proxy.mend();
     await until('it is ready again', async () => (await cut.fetch('/health/ready')).ok);
     expect((await from.jobs()).every(({ status }) => status === 'completed')).toBe(true);
-    // What could not be removed while PostgreSQL was away belongs to no job, and the cleaner takes it.
+    // What could not be deleted while PostgreSQL was away belongs to no job, and the cleaner deletes it.
     expect((await from.storedSnapshots()) - stored).toBeLessThanOrEqual(1);
   });
 });
@@ -511,7 +511,7 @@ describe('while PostgreSQL is away', () => {
     await proxy.cut();
   });
 
-  it('uploads are accepted all the same, and done when it is back', async () => {
+  it('uploads are accepted nevertheless, and completed when it is back', async () => {
     await proxy.cut();
     const begun = Date.now();
 
@@ -535,7 +535,7 @@ describe('while PostgreSQL is away', () => {
     expect((await cut.fetch('/health/ready')).status).toBe(200);
   });
 
-  it('its page is answered with 503, not with silence', async () => {
+  it('its page is answered with 503 instead of hanging', async () => {
     await proxy.cut();
 
     const response = await cut.fetch('/admin/queues/api/queues', { signal: AbortSignal.timeout(20_000) });

@@ -73,7 +73,7 @@ describe('a job', () => {
     });
   });
 
-  it('has the same keys at its end, and the account of what it did', async () => {
+  it('has the same keys at its end, and the counts of what it did', async () => {
     const from = sender();
     const accepted: any = await (await from.post('/patients', [aPatient(), {}])).json();
 
@@ -101,7 +101,7 @@ describe('a job', () => {
     expect(job.submittedAt <= job.startedAt && job.startedAt <= job.finishedAt).toBe(true);
   });
 
-  it('is the same in the list as by itself', async () => {
+  it('is the same in the list as on its own', async () => {
     const from = sender();
     const job = await from.mirror('/patients?mode=partial', [aPatient()]);
 
@@ -109,7 +109,7 @@ describe('a job', () => {
     expect(await from.get(`/sync/jobs/${job.id}`)).toEqual(job);
   });
 
-  it('that is dry says what would happen', async () => {
+  it('that is a dry run says what would happen', async () => {
     const from = sender();
     await from.mirror('/patients', somePatients(2));
 
@@ -147,19 +147,19 @@ describe('the list of jobs', () => {
     ['status=failed', [0]],
     ['status=queued', []],
     ['resource=payments&status=failed', []],
-  ])('knows %s', async (query, places) => {
+  ])('can be filtered by %s', async (query, places) => {
     const { items, nextCursor } = await from.get(`/sync/jobs?${query}`);
 
     expect(items.map(({ id }: { id: string }) => id)).toEqual(places.map((place) => ids[place]));
     expect(nextCursor).toBeNull();
   });
 
-  it('knows the source', async () => {
+  it('can be filtered by source', async () => {
     expect((await server.get(`/sync/jobs?source=${from.source}`)).items).toHaveLength(ids.length);
     expect((await server.get('/sync/jobs?source=nobody')).items).toEqual([]);
   });
 
-  it.each([1, 2, 4, 6, 7])('is paged by %i, by cursor and by Link', async (limit) => {
+  it.each([1, 2, 4, 6, 7])('can be read in pages of %i, by cursor and by Link', async (limit) => {
     const seen: string[] = [];
     let path: string | null = `/sync/jobs?limit=${limit}`;
     for (let page = 0; path !== null && page < 10; page++) {
@@ -211,7 +211,7 @@ describe('the list of jobs', () => {
   });
 });
 
-describe('a job that is not there', () => {
+describe('a job that does not exist', () => {
   const PATHS = ['', '/errors', '/changes', '/snapshot', '/events'];
   const VERBS = ['approve', 'reject', 'cancel', 'replay'];
 
@@ -224,7 +224,7 @@ describe('a job that is not there', () => {
     for (const verb of VERBS) expect((await sender().decide(id, verb)).status).toBe(404);
   });
 
-  it('is another source’s job: as if it did not exist', async () => {
+  it('is also any job of another source', async () => {
     const { from, job } = await held();
     const other = sender();
 
@@ -269,7 +269,7 @@ describe('the errors of a job', () => {
     );
   });
 
-  it('tell rejected, duplicate and unresolved records alike, in one order', async () => {
+  it('list rejected, duplicate and unresolved records together, in one order', async () => {
     const from = sender();
     await from.mirror('/patients', [aPatient()]);
 
@@ -302,7 +302,7 @@ describe('the errors of a job', () => {
     ]);
   });
 
-  it('come as NDJSON, all of them, with numbers to the digit', async () => {
+  it('can be read all at once as NDJSON, with exact numbers', async () => {
     const from = sender();
     const records = Array.from(
       { length: 1200 },
@@ -318,7 +318,7 @@ describe('the errors of a job', () => {
     expect(lines[7]).toContain('"amount":1.00000000000000000001');
   });
 
-  it('come as CSV in which no cell is a formula', async () => {
+  it('can be read as CSV in which no cell is a formula', async () => {
     const from = sender();
     const { links } = await from.mirror('/patients', [
       { externalId: '=HYPERLINK("http://evil")', firstName: 'a "quoted", name' },
@@ -337,7 +337,7 @@ describe('the errors of a job', () => {
     expect(text).toContain(String.raw`\""quoted\""`);
   });
 
-  it('come as a page of JSON for any other Accept', async () => {
+  it('are a page of JSON for any other Accept', async () => {
     const from = sender();
     const { links } = await from.mirror('/patients', [{}]);
 
@@ -349,7 +349,7 @@ describe('the errors of a job', () => {
     }
   });
 
-  it('are none for a job without any, in every form', async () => {
+  it('are empty for a job without any, in every format', async () => {
     const from = sender();
     const { links } = await from.mirror('/patients', [aPatient()]);
 
@@ -357,7 +357,7 @@ describe('the errors of a job', () => {
     expect(await (await from.fetch(links.errors, { headers: { Accept: 'application/x-ndjson' } })).text()).toBe('');
   });
 
-  it('refuse foreign and forged cursors', async () => {
+  it('refuse cursors of other lists and forged ones', async () => {
     const from = sender();
     const { links } = await from.mirror('/patients', [{}, {}]);
     const forge = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
@@ -392,7 +392,7 @@ describe('the events of a job', () => {
     expect(JSON.parse(events.at(-1)?.split('data: ')[1] ?? '')).toEqual(await from.get(`/sync/jobs/${accepted.id}`));
   });
 
-  it('of a job that is over are its last one', async () => {
+  it('of an ended job are its last event only', async () => {
     const from = sender();
     const job = await from.mirror('/patients', []);
 
@@ -401,7 +401,7 @@ describe('the events of a job', () => {
     expect(text).toBe(`event: job\ndata: ${JSON.stringify(job)}\n\n`);
   });
 
-  it('go on while a job waits for approval, and tell what becomes of it', async () => {
+  it('continue while a job waits for approval, and report its end', async () => {
     const { from, job } = await held();
     const response = await from.fetch(`/sync/jobs/${job.id}/events`);
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -414,7 +414,7 @@ describe('the events of a job', () => {
     expect(rest).toContain('"status":"completed"');
   });
 
-  it('may be left at any time', async () => {
+  it('may be disconnected at any time', async () => {
     const { from, job } = await held();
     const abort = new AbortController();
     await from.fetch(`/sync/jobs/${job.id}/events`, { signal: abort.signal });
@@ -437,7 +437,7 @@ describe('waiting for a job', () => {
     expect(await response.json()).toMatchObject({ status: 'completed' });
   });
 
-  it('ends after the time, with the job as it is then', async () => {
+  it('ends when the time is up, with the job as it is then', async () => {
     const { from } = await held();
     const { id }: any = await (await from.post('/patients?mode=partial', [])).json();
     const begun = Date.now();
@@ -493,7 +493,7 @@ describe('a held job', () => {
   it.each([
     ['reject', 'rejected'],
     ['cancel', 'cancelled'],
-  ])('is dropped by %s', async (verb, status) => {
+  ])('ends without effect by %s', async (verb, status) => {
     const { from, job } = await held();
 
     const response = await from.decide(job.id, verb);
@@ -503,7 +503,7 @@ describe('a held job', () => {
     expect(await from.patientIds()).toEqual(['1', '2', '3']);
   });
 
-  it('is named by those that wait behind it', async () => {
+  it('is named by the jobs that wait for it', async () => {
     const from = sender();
     await from.mirror('/patients', [aPatient()]);
     const held = await from.mirror('/patients?deletes=hold', [aPatient({ externalId: '2' })]);
@@ -522,7 +522,7 @@ describe('a held job', () => {
     expect(await from.settled(first.id)).toMatchObject({ status: 'completed', waiting: null });
   });
 
-  it('keeps a partial one waiting, which goes on once it is decided', async () => {
+  it('makes a partial job wait until it is decided', async () => {
     const { from, job } = await held();
     const partial: any = await (await from.post('/patients?mode=partial', [aPatient({ externalId: '9' })])).json();
     await delay(300);
@@ -534,7 +534,7 @@ describe('a held job', () => {
     expect(await from.patientIds()).toEqual(['1', '2', '9']);
   });
 
-  it('does not keep dry runs nor another resource nor another source waiting', async () => {
+  it('does not make dry runs, other resources or other sources wait', async () => {
     const { from } = await held();
 
     expect(await from.mirror('/patients?dryRun=true', [])).toMatchObject({ status: 'completed', plan: { held: true } });
@@ -542,7 +542,7 @@ describe('a held job', () => {
     expect(await sender().mirror('/patients', [])).toMatchObject({ status: 'completed' });
   });
 
-  it('is superseded by a newer full snapshot, and so cannot be approved any more', async () => {
+  it('is superseded by a newer full snapshot, and can then no longer be approved', async () => {
     const { from, job } = await held();
 
     await from.mirror('/patients', somePatients(4));
@@ -552,7 +552,7 @@ describe('a held job', () => {
     expect(await from.patientIds()).toEqual(['1', '2', '3', '4']);
   });
 
-  it('is not superseded by a partial snapshot nor by a dry run', async () => {
+  it('is not superseded by a partial snapshot or a dry run', async () => {
     const { from, job } = await held();
 
     await from.mirror('/patients?dryRun=true', []);
@@ -561,7 +561,7 @@ describe('a held job', () => {
     expect(await from.get(`/sync/jobs/${job.id}`)).toMatchObject({ status: 'awaiting_approval' });
   });
 
-  it('can be decided once: of all decisions at the same moment one is taken', async () => {
+  it('can be decided only once: of concurrent decisions one takes effect', async () => {
     const { from, job } = await held();
 
     const answers = await Promise.all(
@@ -572,8 +572,8 @@ describe('a held job', () => {
   });
 });
 
-describe('a decision that makes no sense any more', () => {
-  it.each(['approve', 'reject', 'cancel'])('is a 409: %s of a job that is over', async (verb) => {
+describe('a decision that is no longer possible', () => {
+  it.each(['approve', 'reject', 'cancel'])('is a 409: %s of an ended job', async (verb) => {
     const from = sender();
     const { id } = await from.mirror('/patients', [aPatient()]);
     const failed = await from.mirror('/patients', '[{');
@@ -586,7 +586,7 @@ describe('a decision that makes no sense any more', () => {
     expect((await from.get(`/sync/jobs/${id}`)).status).toBe('completed');
   });
 
-  it('is a 409: approval or rejection of a job that waits for its turn; it can be cancelled', async () => {
+  it('is a 409: approval or rejection of a queued job, which can be cancelled', async () => {
     const { from } = await held();
     const { id }: any = await (await from.post('/patients?mode=partial', [aPatient({ externalId: '9' })])).json();
 
@@ -626,7 +626,7 @@ describe('a replay', () => {
     expect(await from.patientIds()).toEqual(['1', '2']);
   });
 
-  it('is answered with 202 and its place when nobody waits', async () => {
+  it('is answered with 202 and its Location without Prefer: wait', async () => {
     const from = sender();
     const first = await from.mirror('/patients', somePatients(2));
 
@@ -638,7 +638,7 @@ describe('a replay', () => {
     expect(await from.settled(job.id)).toMatchObject({ status: 'completed', counts: { unchanged: 2 } });
   });
 
-  it('is held, and supersedes, like any other', async () => {
+  it('is held, and supersedes, like any other job', async () => {
     const { from, job } = await held();
     const first = (await from.jobs()).at(-1);
     await from.mirror('/patients', somePatients(200));
@@ -649,7 +649,7 @@ describe('a replay', () => {
     expect(again).toMatchObject({ status: 'awaiting_approval', plan: { delete: 197 } });
   });
 
-  it('is a 410 once the bytes are purged, and so is the download', async () => {
+  it('is a 410 once the bytes are deleted, and so is the download', async () => {
     const from = sender();
     const { id, links } = await from.mirror('/patients', somePatients(2));
     await server.query(
@@ -668,7 +668,7 @@ describe('a replay', () => {
 });
 
 describe('the rows of one source', () => {
-  it('are not those of another: neither read, nor updated, nor deleted, nor summed', async () => {
+  it('are separate from those of another: never read, updated, deleted or summed with them', async () => {
     const [one, other] = [sender(), sender()];
     await one.mirror('/patients', somePatients(3));
     await one.mirror('/payments', [aPayment()]);
@@ -687,7 +687,7 @@ describe('the rows of one source', () => {
 });
 
 describe('a server that is closed', () => {
-  it('does not wait for those who watch its jobs', async () => {
+  it('does not wait for clients that watch its jobs', async () => {
     const closing = await startTestServer();
     const from = new Sender(closing);
     await from.mirror('/patients', somePatients(3));

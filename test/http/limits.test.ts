@@ -4,7 +4,7 @@ import pg from 'pg';
 import { BACKENDS, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { aPatient, aPayment, Sender, somePatients } from './sender.js';
 
-/** Random text, which zstd cannot make much smaller. */
+/** Random text, which zstd cannot compress much. */
 const NOISE = Array.from({ length: 60_000 }, () => Math.random().toString(36).slice(2, 12)).join('');
 
 /** Some 400 kB as stored. */
@@ -12,7 +12,7 @@ function bulky(externalId = '1') {
   return [{ ...aPatient({ externalId }), noise: NOISE + externalId }];
 }
 
-describe('what one source may store', () => {
+describe('the storage limit of a source', () => {
   let server: TestServer;
 
   beforeAll(async () => {
@@ -21,7 +21,7 @@ describe('what one source may store', () => {
 
   afterAll(() => server.close());
 
-  it('is kept to by dropping the oldest bytes that nothing needs any more', async () => {
+  it('is kept by deleting the oldest bytes that are no longer needed', async () => {
     const from = new Sender(server);
     const jobs = [];
     for (const n of [1, 2, 3, 4, 5]) jobs.push(await from.mirror('/patients', bulky(String(n))));
@@ -36,7 +36,7 @@ describe('what one source may store', () => {
     );
   });
 
-  it('is a 507 when jobs that still wait take it up, until they are done', async () => {
+  it('is a 507 while waiting jobs use it up', async () => {
     const from = new Sender(server);
     const held = await from.mirror('/patients?deletes=apply', [aPatient({ externalId: 'x' })]);
     expect(held.status).toBe('completed');
@@ -55,14 +55,14 @@ describe('what one source may store', () => {
   });
 });
 
-describe('a database without room', () => {
+describe('a database with a full disk', () => {
   let server: TestServer;
   let from: Sender;
 
   beforeAll(async () => {
     server = await startTestServer();
     from = new Sender(server);
-    // What PostgreSQL says when a file cannot grow.
+    // PostgreSQL's error when a file cannot grow.
     await server.query(`
       create function no_room() returns trigger language plpgsql as $$ begin raise sqlstate '53100'; end $$;
       create trigger no_room before insert on snapshot_chunk for each row when (new.ordinal > 1) execute function no_room()`);
@@ -70,7 +70,7 @@ describe('a database without room', () => {
 
   afterAll(() => server.close());
 
-  it('is a 507 to an upload, of which nothing is kept', async () => {
+  it('answers an upload with 507 and stores nothing of it', async () => {
     const large = Array.from({ length: 12 }, (_, n) => bulky(String(n))[0]);
 
     const response = await from.post('/patients', large, { 'Idempotency-Key': 'large' });
@@ -87,8 +87,8 @@ describe('a database without room', () => {
   });
 });
 
-describe('a question that takes too long', () => {
-  it('is a 503, also when it waits for a lock, and the next one is answered', async () => {
+describe('a query that takes too long', () => {
+  it('is a 503, also while it waits for a lock, and the next one is answered', async () => {
     const server = await startTestServer({ STATEMENT_TIMEOUT_SECONDS: 1 });
     const from = new Sender(server);
     await from.mirror('/patients', [aPatient()]);
@@ -133,7 +133,7 @@ describe('a source that PostgreSQL’s statistics do not know', () => {
       numbers.map((n) => aPayment({ externalId: n, patientId: n })),
     );
 
-    // With each child looked up among all parents this took minutes: `mirror` waits for half of one.
+    // When each child was looked up among all parents this took minutes; `mirror` waits for half a minute.
     const patients = await unknown.mirror(
       '/patients',
       numbers.map((n) => aPatient({ externalId: n })),
@@ -175,7 +175,7 @@ describe.each(BACKENDS)('a long job on the %s queue', (backend) => {
 
   afterAll(() => server.close());
 
-  it('keeps no other source and no resource that is not linked waiting, even when all long lanes are taken', async () => {
+  it('delays no other source and no unlinked resource, even when all slots for long jobs are taken', async () => {
     const [long, another, small] = [new Sender(server), new Sender(server), new Sender(server)];
     await long.mirror('/patients', [aPatient()]);
     const locks = new pg.Client(server.databaseUrl);
@@ -187,7 +187,7 @@ describe.each(BACKENDS)('a long job on the %s queue', (backend) => {
     const big = Array.from({ length: 80_000 }, (_, n) => aPayment({ externalId: `payment number ${n}` }));
     const first = await (await long.post('/payments', big)).json();
     const second = await (await another.post('/payments', big)).json();
-    await until('the long one is at it', async () => (await statusOf(long, first)) !== 'queued');
+    await until('the long job runs', async () => (await statusOf(long, first)) !== 'queued');
 
     const jobs = [];
     for (let n = 0; n < 5; n++)

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 
-describe('what is no HTTP request', () => {
+describe('a malformed HTTP request', () => {
   let server: TestServer;
 
   beforeAll(async () => {
@@ -12,7 +12,7 @@ describe('what is no HTTP request', () => {
 
   afterAll(() => server.close());
 
-  /** All that the server says to these bytes until it closes the connection. */
+  /** Everything that the server answers to these bytes until it closes the connection. */
   async function answerTo(bytes: string): Promise<string> {
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
     let text = '';

@@ -14,7 +14,7 @@ afterAll(() => server.close());
 const idsOf = (page: { items: { externalId: string }[] }) => page.items.map(({ externalId }) => externalId);
 const forge = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
 
-/** Follows the pages to their end; the links must say the same as the cursors. */
+/** Reads all pages; the links must agree with the cursors. */
 async function walk(
   from: Sender,
   path: string,
@@ -101,7 +101,7 @@ describe('patients by the total of their payments', () => {
     expect(idsOf(await from.get(`/patients?${query}`)).join('')).toBe(ids);
   });
 
-  it('tell the total and the number of payments', async () => {
+  it('show the total and the number of payments', async () => {
     const { items } = await from.get('/patients');
 
     expect(
@@ -149,7 +149,7 @@ describe('patients by the total of their payments', () => {
     await expectRefusal(from, `/patients?${query}`, parameter);
   });
 
-  it('follow the payments at once: the range is that of the totals as they are', async () => {
+  it('reflect changed payments at once: the range applies to the current totals', async () => {
     const other = new Sender(server);
     await other.mirror('/payments', [aPayment({ amount: '15' })]);
     expect(idsOf(await other.get('/patients?payment_min=10'))).toEqual([]);
@@ -218,11 +218,11 @@ describe('patients by the start of a name', () => {
     expect(idsOf(await from.get(`/patients?q=${encodeURIComponent(q)}`))).toEqual(ids.map(String));
   });
 
-  it('takes a plus for a blank, as forms send it', async () => {
+  it('reads a plus as a blank, as forms send it', async () => {
     expect(idsOf(await from.get('/patients?q=+lead'))).toEqual(['110']);
   });
 
-  it('goes together with a range, an order and pages', async () => {
+  it('can be combined with a range, an order and pages', async () => {
     expect(await walk(from, '/patients?q=r&payment_max=0&sort=lastName&limit=1')).toEqual(['110', '101', '100']);
   });
 
@@ -262,11 +262,11 @@ describe('the order', () => {
     '-paymentsTotal': () => sorted.toSorted((one, other) => total(other) - total(one)),
   };
 
-  it('is that of the external ids by code point if nothing is said', async () => {
+  it('is by default that of the external ids by code point', async () => {
     expect(idsOf(await from.get('/patients'))).toEqual(sorted);
     expect(sorted.indexOf('Z')).toBeLessThan(sorted.indexOf('a'));
     expect(sorted.indexOf('é')).toBeLessThan(sorted.indexOf('🦄'));
-    // In the order of UTF-16, which JavaScript uses, it is the other way round.
+    // In UTF-16 order, which JavaScript uses, it is the other way round.
     expect(sorted.indexOf('～')).toBeLessThan(sorted.indexOf('🦄'));
   });
 
@@ -279,7 +279,7 @@ describe('the order', () => {
       expect(await walk(from, `/patients?sort=${sort}&limit=${limit}`)).toEqual(ORDERS[sort]?.());
     });
 
-    it('refuses cursors of other orders and forged ones, and never breaks', async () => {
+    it('refuses cursors of other orders and forged ones, and never fails with a 5xx', async () => {
       const others = Object.keys(ORDERS).filter((other) => other !== sort);
       for (const other of others) {
         const { nextCursor } = await from.get(`/patients?sort=${other}&limit=1`);
@@ -321,7 +321,7 @@ describe('the order', () => {
     await expectRefusal(from, `/patients?${query}`, 'sort');
   });
 
-  it('of payments is that of their external ids, page by page', async () => {
+  it('of payments is that of their external ids, across pages', async () => {
     const paying = sorted.filter((name) => total(name) !== 0);
 
     for (const limit of [1, 2, 3, paying.length, 50])
@@ -445,7 +445,7 @@ describe('one patient', () => {
   });
 
   it.each(['nobody', '%00', 'a%00b', 'x'.repeat(251), 'x'.repeat(5000), '%F0%9F%A6%84', "' or 1=1--", 'A%2FB'])(
-    'that is not there is a 404: %s',
+    'that does not exist is a 404: %s',
     async (path) => {
       for (const tail of ['', '/payments']) {
         const response = await from.fetch(`/patients/${path}${tail}`);
@@ -460,7 +460,7 @@ describe('one patient', () => {
     },
   );
 
-  it('that was deleted is a 404, and hides its payments until it is back', async () => {
+  it('that was deleted is a 404, and its payments are hidden until it is back', async () => {
     const one = new Sender(server);
     await one.mirror('/patients', somePatients(2));
     await one.mirror('/payments', [aPayment({ externalId: '7', patientId: '2' })]);
@@ -539,7 +539,7 @@ describe('payments', () => {
     await expectRefusal(from, `/payments?${query}`, parameter);
   });
 
-  it('refuse foreign and forged cursors, also where there is nothing to find', async () => {
+  it('refuse cursors of other lists and forged ones, also where there is nothing to list', async () => {
     const { nextCursor } = await from.get('/payments?limit=1');
 
     await expectRefusal(from, `/patients?cursor=${nextCursor}`, 'cursor');
@@ -562,7 +562,7 @@ describe('every list', () => {
       expect(await one.get(`${path}?limit=${limit}`)).toEqual({ items: [], nextCursor: null });
   });
 
-  it('shows 50 items if nothing is said', async () => {
+  it('shows 50 items by default', async () => {
     const one = from();
     await one.mirror('/patients', somePatients(51));
 
@@ -591,7 +591,7 @@ describe('every list', () => {
 });
 
 describe('an unknown parameter', () => {
-  it('is a 400 on every route that there is', async () => {
+  it('is a 400 on every route', async () => {
     const from = new Sender(server);
     await from.mirror('/patients', [aPatient()]);
     const { id } = await from.mirror('/payments', [aPayment()]);

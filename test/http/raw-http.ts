@@ -1,13 +1,13 @@
 import { type ClientRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http';
 
-/** An answer to the byte: `fetch` would inflate the body and forget about it. */
+/** An answer byte for byte: `fetch` would inflate the body. */
 export interface RawAnswer {
   status: number;
   headers: IncomingHttpHeaders;
   body: Buffer;
 }
 
-/** A request whose body is written bit by bit. The answer may come before its end. */
+/** A request whose body is written piece by piece. The answer may come before its end. */
 export interface OpenRequest {
   stream: ClientRequest;
   answer: Promise<RawAnswer>;
@@ -32,12 +32,12 @@ export function openRequest(
       );
     });
   });
-  // Whoever hangs up on purpose does not wait for it.
+  // A test that disconnects on purpose does not await the answer.
   answer.catch(() => undefined);
   return { stream, answer };
 }
 
-/** A whole request without a body, or with one that is sent chunked, without Content-Length. */
+/** A complete request, without a body or with a chunked one without Content-Length. */
 export function rawRequest(
   server: { url: string },
   method: string,

@@ -19,7 +19,7 @@ afterAll(async () => {
   await accepting.close();
 });
 
-/** Mirrors records that are written as JSON text, since most of what matters here does not survive JSON.stringify. */
+/** Mirrors records that are given as JSON text, since JSON.stringify would change most values that matter here. */
 async function mirrorText(path: string, records: string[], on = server) {
   const from = new Sender(on);
   if (path === '/payments') await from.mirror('/patients', [aPatient()]);
@@ -29,7 +29,7 @@ async function mirrorText(path: string, records: string[], on = server) {
   return { from, job, errors, items };
 }
 
-/** A patient as JSON text, its fields written as they are given. */
+/** A patient as JSON text, with its fields exactly as given. */
 function patientText(fields: Record<string, string>): string {
   const all = { externalId: '"1"', firstName: '"Rick"', lastName: '"Deckard"', ...fields };
   return `{${Object.entries(all)
@@ -37,7 +37,7 @@ function patientText(fields: Record<string, string>): string {
     .join(',')}}`;
 }
 
-/** One snapshot of all the values at once: patients of distinct ids, whose field `name` is each of the values. */
+/** One snapshot with all the values: patients with distinct ids, one for each value of the field `name`. */
 function patientsWith(name: string, values: string[], on = server) {
   const records = values.map((value, index) => patientText({ externalId: `"p${index}"`, [name]: value }));
   return mirrorText('/patients', records, on);
@@ -200,7 +200,7 @@ describe('a name', () => {
     ]);
   });
 
-  it('that is missing in several fields is told for each of them', async () => {
+  it('that is missing in several fields is reported for each of them', async () => {
     const { errors } = await mirrorText('/patients', ['{"externalId":"1"}', '{}']);
 
     expect(errors).toMatchObject([
@@ -243,7 +243,7 @@ describe('a birth date', () => {
     '２０２０-01-01',
   ];
 
-  it('that is no calendar day in this notation is rejected', async () => {
+  it('that is not a calendar day in this format is rejected', async () => {
     const { job, errors } = await patientsWith(
       'dateOfBirth',
       NO_DAYS.map((day) => JSON.stringify(day)),
@@ -277,14 +277,14 @@ describe('a birth date', () => {
     expect(errors).toHaveLength(4);
   });
 
-  it('in the future is rejected, in these words', async () => {
+  it('in the future is rejected with this message', async () => {
     const { errors } = await patientsWith('dateOfBirth', [`"${tomorrow}"`, '"9999-12-31"']);
 
     const message = { dateOfBirth: ['Date of birth cannot be in the future'] };
     expect(errors).toMatchObject([{ errors: message }, { errors: message }]);
   });
 
-  it('in the future is taken where the settings say so, and nothing else that is wrong is', async () => {
+  it('in the future is accepted if the settings allow it, but no other invalid date is', async () => {
     const values = [`"${tomorrow}"`, '"9999-12-31"', '"2021-02-30"', '"1900-12-31"', '"3000-02-29"'];
 
     const { job, items } = await patientsWith('dateOfBirth', values, accepting);
@@ -379,7 +379,7 @@ describe('an amount', () => {
     '{}',
   ];
 
-  it('that is none, or not exactly ours, is rejected and never rounded', async () => {
+  it('that is invalid or cannot be stored exactly is rejected, never rounded', async () => {
     const records = REJECTED.map((literal, index) => `{"externalId":"e${index}","patientId":"1","amount":${literal}}`);
 
     const { job, errors, items } = await mirrorText('/payments', [...records, '{"externalId":"e99","patientId":"1"}']);
@@ -391,7 +391,7 @@ describe('an amount', () => {
     );
   });
 
-  it('that is rejected is reported as it was sent, to the digit', async () => {
+  it('that is rejected is reported exactly as it was sent', async () => {
     const literals = ['1e400', '0.1000000000000000055', '12345678901234567890.12', '1.23456'];
     const records = literals.map((amount, index) => `{"externalId":"e${index}","patientId":"1","amount":${amount}}`);
 
@@ -436,7 +436,7 @@ describe('the names of fields', () => {
     ]);
   });
 
-  it('are told in camelCase where a record is rejected', async () => {
+  it('are reported in camelCase for a rejected record', async () => {
     const { errors } = await mirrorText('/patients', [
       '{"external_id":1,"first_name":"a","last_name":"b","date_of_birth":"x"}',
     ]);
@@ -460,7 +460,7 @@ describe('the names of fields', () => {
     ]);
   });
 
-  it('that are unknown by the thousand are not all repeated', async () => {
+  it('that are unknown are not all repeated if there are thousands', async () => {
     const fields = Object.fromEntries(Array.from({ length: 2000 }, (_, index) => [`field${index}`, '1']));
 
     const { job } = await mirrorText('/patients', [patientText(fields)]);
@@ -471,7 +471,7 @@ describe('the names of fields', () => {
   });
 
   it.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '', 'a\u0000b', '\ud800'])(
-    'may be %j, which is unknown like any other',
+    'may be %j, which is treated as unknown',
     async (name) => {
       const record = `{${JSON.stringify(name)}:{"firstName":"Evil","externalId":"9"},${patientText({}).slice(1)}`;
 
@@ -492,7 +492,7 @@ describe('the names of fields', () => {
     expect(Object.hasOwn(errors[0].data, '__proto__')).toBe(true);
   });
 
-  it('twice in one record: the last one counts, as with JSON.parse', async () => {
+  it('that occur twice in one record: the last one counts, as with JSON.parse', async () => {
     const { items } = await mirrorText('/patients', [
       '{"externalId":"1","firstName":"a","firstName":"b","lastName":"c"}',
     ]);
@@ -501,8 +501,8 @@ describe('the names of fields', () => {
   });
 });
 
-describe('a record that is no object', () => {
-  it('is rejected by its place, and the rest goes on', async () => {
+describe('a record that is not an object', () => {
+  it('is rejected with its position, and the others are processed', async () => {
     const records = [
       'null',
       '5',
@@ -526,7 +526,7 @@ describe('a record that is no object', () => {
 });
 
 describe('text that cannot be stored', () => {
-  it('is rejected per record, wherever it stands in a known field', async () => {
+  it('is rejected per record, wherever it occurs in a known field', async () => {
     const { job, errors } = await mirrorText('/patients', [
       patientText({ externalId: '"1"', firstName: String.raw`"a\u0000"` }),
       patientText({ externalId: '"2"', middleName: String.raw`"\ud800x"` }),
@@ -586,7 +586,7 @@ describe('the sample snapshots', () => {
     ]);
   });
 
-  it('twice are unchanged the second time, down to the rows', async () => {
+  it('sent twice are unchanged the second time, and so are the rows', async () => {
     const from = new Sender(server);
     await from.mirror('/patients', [aPatient({ dateOfBirth: born(1), externalId: '2' }), aPatient()]);
     await from.mirror('/payments', [aPayment()]);

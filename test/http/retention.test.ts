@@ -4,7 +4,7 @@ import { startTestServer, type TestServer, until } from '../setup/test-server.js
 import { Cleaner } from '../../src/sync/cleaner.js';
 import { aPatient, aPayment, Sender, somePatients } from './sender.js';
 
-/** Past every retention: the longest is 400 days. */
+/** Longer than every retention: the longest is 400 days. */
 const LONG_AGO = 20;
 
 let server: TestServer;
@@ -19,7 +19,7 @@ afterEach(() => server.close());
 
 const clean = () => server.app.get(Cleaner).clean();
 
-/** The months that a log has partitions for, oldest first. */
+/** The months for which a log has partitions, oldest first. */
 async function monthsOf(log: string): Promise<string[]> {
   const rows = await server.query(
     `select right(inhrelid::regclass::text, 7) as month from pg_inherits where inhparent = '${log}'::regclass order by 1`,
@@ -27,7 +27,7 @@ async function monthsOf(log: string): Promise<string[]> {
   return rows.map(({ month }) => month);
 }
 
-/** Makes all that a source has done so far happen so many months earlier. */
+/** Moves everything that a source has done so far that many months into the past. */
 async function makeOlder(months: number, source = from.source): Promise<void> {
   const earlier = (column: string) => `${column} = ${column} - make_interval(months => ${months})`;
   const own = `source_id = (select id from source where name = '${source}')`;
@@ -62,7 +62,7 @@ async function expectGone(path: string, code: string, headers: Record<string, st
 }
 
 describe('changes that are past their retention', () => {
-  it('are told no more by jobs, and those that are not still are', async () => {
+  it('are no longer listed by jobs, while later ones still are', async () => {
     const old = [
       await from.mirror('/patients', somePatients(2)),
       await from.mirror('/patients', somePatients(3)),
@@ -77,7 +77,7 @@ describe('changes that are past their retention', () => {
       await expectGone(`/sync/jobs/${job.id}/changes`, 'changes_gone');
       await expectGone(`/sync/jobs/${job.id}/changes`, 'changes_gone', { Accept: 'text/csv' });
     }
-    // Nothing was changed by it, which is as true as ever.
+    // This job changed nothing, so its empty list stays correct.
     expect((await from.get(`/sync/jobs/${old[2]?.id}/changes`)).items).toEqual([]);
     expect((await from.get(`/sync/jobs/${young.id}/changes`)).items).toMatchObject([
       { externalId: '3', operation: 'deleted' },
@@ -115,7 +115,7 @@ describe('changes that are past their retention', () => {
     expect((await from.get('/changes?after=latest')).items).toEqual([]);
   });
 
-  it('leave nothing in the feed of a source that has rested since', async () => {
+  it('leave the feed of a source without later changes empty', async () => {
     await from.mirror('/patients', somePatients(2));
     const present = (await from.get('/changes')).nextCursor;
     await makeOlder(LONG_AGO);
@@ -127,12 +127,12 @@ describe('changes that are past their retention', () => {
     expect((await from.get(`/changes?after=${present}`)).items).toHaveLength(1);
   });
 
-  it('take from the feed what was numbered before them, so that it has no gap', async () => {
+  it('remove from the feed what was numbered before them, so that it has no gap', async () => {
     await from.mirror('/patients', somePatients(1));
     await from.mirror('/payments', [aPayment()]);
     await from.mirror('/patients', somePatients(2));
     await makeOlder(LONG_AGO);
-    // A commit may have a lower number and yet be of a later time than another one of an unlinked resource.
+    // A commit may have a lower number but a later time than another one of an unlinked resource.
     await server.query('update mirror_commit set at = now() where seq in (1, 3)');
 
     await clean();
@@ -140,7 +140,7 @@ describe('changes that are past their retention', () => {
     expect(await server.query('select seq::int from mirror_commit')).toEqual([{ seq: 3 }]);
   });
 
-  it('of a feed that has been set back are those behind a cursor of the time before', async () => {
+  it('also invalidate a cursor from before the feed was reset', async () => {
     await from.mirror('/patients', somePatients(1));
     await from.mirror('/patients', somePatients(2));
     const { nextCursor } = await from.get('/changes');
@@ -152,7 +152,7 @@ describe('changes that are past their retention', () => {
 });
 
 describe('errors that are past their retention', () => {
-  it('are told no more, and are reported anew when the same bytes come again', async () => {
+  it('are no longer listed, and are reported again when the same bytes are sent again', async () => {
     const body = [aPatient(), { externalId: '2' }];
     const old = await from.mirror('/patients', body);
     const flawless = await from.mirror('/payments', [aPayment()]);
@@ -168,7 +168,7 @@ describe('errors that are past their retention', () => {
     expect((await from.get(`/sync/jobs/${again.id}/errors`)).items).toMatchObject([{ index: 1, externalId: '2' }]);
   });
 
-  it('of a job that still waits for its approval are kept', async () => {
+  it('are kept for a job that still waits for approval', async () => {
     await from.mirror('/patients', somePatients(3));
     const held = await from.mirror('/patients?deletes=hold', [aPatient(), { externalId: 'x' }]);
     await makeOlder(LONG_AGO);
@@ -181,7 +181,7 @@ describe('errors that are past their retention', () => {
   });
 });
 
-describe('a list whose order moves', () => {
+describe('a list whose order changes', () => {
   const page = (query: string) => from.get(`/patients?limit=1&${query}`);
 
   it.each(['sort=paymentsTotal', 'sort=lastName'])('%s refuses a cursor older than what is kept', async (sort) => {
@@ -200,7 +200,7 @@ describe('a list whose order moves', () => {
   });
 
   it.each(['sort=-paymentsTotal', 'sort=lastName', 'sort=externalId'])(
-    '%s may be read by the page however long ago its source was last changed',
+    '%s can be read in pages however long ago its source last changed',
     async (sort) => {
       await from.mirror('/patients', somePatients(3));
       await makeOlder(LONG_AGO);
@@ -214,7 +214,7 @@ describe('a list whose order moves', () => {
 });
 
 describe('the partitions of a log', () => {
-  it('go when all of their rows are past the retention, and do not come back', async () => {
+  it('are dropped when all of their rows are past the retention, and are not created again', async () => {
     await makeOlder(LONG_AGO);
     await makeOlder(2);
     const before = await monthsOf('change');
@@ -229,14 +229,14 @@ describe('the partitions of a log', () => {
     };
     expect(before).toContain(monthOf(LONG_AGO));
     expect(await monthsOf('change')).toEqual([3, 2, 1, 0, -1, -2].map(monthOf));
-    // 90 days are three months and something more or less.
+    // 90 days are roughly three months.
     expect((await monthsOf('sync_error')).length).toBeGreaterThanOrEqual(5);
     expect((await monthsOf('total_change')).at(-1)).toBe(monthOf(-2));
     expect(await monthsOf('total_change')).not.toContain(monthOf(2));
     expect(await monthsOf('total_change')).toContain(monthOf(0));
   });
 
-  it('stay while somebody uses the log, whom nobody has to wait for', async () => {
+  it('stay while the log is in use, without making other queries wait', async () => {
     const job = await from.mirror('/patients', somePatients(2));
     await makeOlder(LONG_AGO);
     const months = await monthsOf('change');
@@ -252,7 +252,7 @@ describe('the partitions of a log', () => {
     expect(await monthsOf('change')).toEqual(months);
     expect((await from.get(`/sync/jobs/${job.id}/changes`)).items).toHaveLength(2);
     await client.end();
-    await until('the log is free', async () => {
+    await until('the log is not in use', async () => {
       await clean();
       return (await from.fetch(`/sync/jobs/${job.id}/changes`)).status === 410;
     });

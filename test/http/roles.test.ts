@@ -20,7 +20,7 @@ describe.each(BACKENDS)('api and worker apart, on the %s queue', (backend) => {
     await worker.close();
   });
 
-  it('the worker does what the api has accepted', async () => {
+  it('the worker processes what the api has accepted', async () => {
     expect(await from.mirror('/patients', somePatients(3))).toMatchObject({
       status: 'completed',
       counts: { created: 3 },
@@ -29,7 +29,7 @@ describe.each(BACKENDS)('api and worker apart, on the %s queue', (backend) => {
     expect(await from.get('/patients/1')).toMatchObject({ paymentsTotal: '1.00' });
   });
 
-  it('the worker applies what is approved at the api', async () => {
+  it('the worker applies what was approved through the api', async () => {
     const held = await from.mirror('/patients?deletes=hold', [aPatient()]);
     expect(held.status).toBe('awaiting_approval');
 
@@ -73,7 +73,7 @@ describe.each(BACKENDS)('api and worker apart, on the %s queue', (backend) => {
     '/openapi.json',
     '/admin/queues',
     '/admin/queues/api/queues',
-  ])('the worker knows nothing of %s', async (path) => {
+  ])('the worker does not serve %s', async (path) => {
     for (const method of ['GET', 'POST']) {
       const response = await worker.fetch(path, { method });
       expect({ method, status: response.status }).toEqual({ method, status: 404 });

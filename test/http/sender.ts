@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import type { TestServer } from '../setup/test-server.js';
 
-/** One external system with a name of its own, so that tests share a server but no rows. */
+/** An external system with its own source, so that tests share a server but no rows. */
 export class Sender {
   constructor(
     private readonly server: TestServer,
@@ -19,12 +19,12 @@ export class Sender {
     return (await response.json()) as T;
   }
 
-  /** Sends a snapshot, JSON unless the headers say otherwise, and answers with the raw response. */
+  /** Sends a snapshot, JSON unless the headers say otherwise. @returns the raw response */
   post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
     return this.server.submit(path, body, { 'X-Source': this.source, ...headers });
   }
 
-  /** Sends a snapshot and waits until its job rests. */
+  /** Sends a snapshot and waits until its job has ended or waits for approval. */
   mirror(path: string, body: unknown, headers: Record<string, string> = {}): Promise<JobView> {
     return this.server.mirror(path, body, { 'X-Source': this.source, ...headers });
   }
@@ -34,7 +34,7 @@ export class Sender {
     return this.fetch(`/sync/jobs/${id}/${verb}`, { method: 'POST', headers });
   }
 
-  /** The job once it rests. */
+  /** The job once it has ended or waits for approval. */
   settled(id: string): Promise<JobView> {
     return this.get(`/sync/jobs/${id}`, { Prefer: 'wait=20' });
   }
@@ -47,7 +47,7 @@ export class Sender {
     return (await this.get('/patients?limit=1000')).items.map((patient: { externalId: string }) => patient.externalId);
   }
 
-  /** How many snapshots are stored for this source, finished or not. */
+  /** How many snapshots are stored for this source, complete or not. */
   async storedSnapshots(): Promise<number> {
     const [row] = await this.server.query(
       'select count(*)::int as stored from snapshot s join source on source.id = source_id where name = $1',

@@ -5,23 +5,23 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 
-/** A stop that waits for its clients would wait for ever here: so this may be long enough for the busiest machine. */
+/** A stop that waits for its clients would never end here, so this may be long enough for a very busy machine. */
 const LIMIT_MS = 25_000;
 
-// Found by the chaos run: an api that was told to stop answered request after request over connections that had been
-// busy at that moment, and came to its hard exit after 15 s.
-it('stops though a client goes on asking over a connection that is kept alive', async () => {
+// Found by the chaos run: an api that was asked to stop went on answering requests over connections that had been busy
+// at that moment, until its hard exit after 15 s.
+it('stops although a client keeps sending requests over a keep-alive connection', async () => {
   const server = await startTestServer({ ROLE: 'api' });
   const job: any = await (await server.submit('/patients', [])).json();
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  // No worker is there: this waits until the stop, and keeps the connection busy.
+  // There is no worker, so this waits until the stop and keeps the connection busy.
   const waiting = ask(server, agent, `/sync/jobs/${job.id}`, { Prefer: 'wait=30' });
   let isOver = false;
   const asking = waiting.then(async () => {
     while (!isOver) await ask(server, agent, '/health/live', {});
   });
   asking.catch(() => undefined);
-  // Over a connection of its own, and answered after the one above has come in.
+  // Uses a connection of its own, and is answered after the request above has arrived.
   await server.get('/sync/jobs');
 
   const hasStopped = await stops(server);
@@ -32,7 +32,7 @@ it('stops though a client goes on asking over a connection that is kept alive', 
   agent.destroy();
 }, 60_000);
 
-// Node's own server waits for such a connection for as long as it lasts: the hard exit ended it.
+// Node's own server waits until such a connection ends, so only the hard exit stopped the process.
 it.each(['', 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n'])(
   'stops though a client has connected and sent no more than %j',
   async (sent) => {
@@ -41,7 +41,7 @@ it.each(['', 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n'])(
     client.on('error', () => undefined);
     await once(client, 'connect');
     if (sent !== '') client.write(sent);
-    // Answered over another connection: the one above has been accepted.
+    // This answer over another connection shows that the connection above has been accepted.
     await server.get('/health/live');
 
     expect(await stops(server)).toBe(true);

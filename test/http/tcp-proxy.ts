@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A way to a service that can be cut and mended, as a network or a service that goes away. */
+/** A TCP proxy to a service that can be cut and restored, to simulate an outage of the network or the service. */
 export class TcpProxy {
   private readonly sockets = new Set<Socket>();
   private server: Server | null = null;
@@ -16,7 +16,7 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** The same address by way of here. */
+  /** The given address, but through this proxy. */
   way(url: string): string {
     const detour = new URL(url);
     detour.hostname = '127.0.0.1';
@@ -24,7 +24,7 @@ export class TcpProxy {
     return detour.href;
   }
 
-  /** Breaks all connections and refuses new ones. */
+  /** Closes all connections and refuses new ones. */
   async cut(): Promise<void> {
     const closed = this.server ? once(this.server, 'close') : null;
     this.server?.close();
@@ -33,7 +33,7 @@ export class TcpProxy {
     this.server = null;
   }
 
-  /** Takes connections again, on the same port. */
+  /** Accepts connections again, on the same port. */
   async mend(): Promise<void> {
     if (this.server) return;
     this.server = createServer((near) => this.join(near)).listen(this.port, '127.0.0.1');

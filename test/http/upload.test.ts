@@ -9,12 +9,12 @@ const JSON_TYPE = { 'Content-Type': 'application/json' };
 const COMPRESSED = {
   gzip: (bytes: string | Buffer) => gzipSync(bytes),
   br: (bytes: string | Buffer) => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }),
-  // Without a checksum zstd has no means to notice most damage.
+  // Without a checksum zstd cannot detect most damage.
   zstd: (bytes: string | Buffer) => zstdCompressSync(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } }),
 };
 const ENCODINGS = Object.keys(COMPRESSED) as (keyof typeof COMPRESSED)[];
 
-/** The limit of the server that has a small one. */
+/** The body limit of the server with a small limit. */
 const LIMIT = 100_000;
 
 let server: TestServer;
@@ -32,7 +32,7 @@ afterAll(async () => {
 
 const sender = () => new Sender(server);
 
-/** The problem that a request is answered with, which leaves neither a job nor bytes behind. */
+/** The problem in the answer to a request that must store neither a job nor bytes. */
 async function refused(from: Sender, answer: Response | Promise<Response>) {
   const response = await answer;
   const problem: any = await response.json();
@@ -55,7 +55,7 @@ describe('the content type', () => {
     ['application/x-ndjson;charset=utf-8', `${JSON.stringify(rick)}\r\n${JSON.stringify(roy)}\r\n`],
     ['text/csv', 'externalId,firstName,lastName\n5,Rick,Deckard\n8,"Roy ""B"", Jr",Batti\n'],
     ['text/csv; charset=UTF-8; header=present', 'external_id,first_name,last_name\r\n5,Rick,Deckard\r\n8,Roy,Batti'],
-  ])('%s is taken', async (contentType, body) => {
+  ])('%s is accepted', async (contentType, body) => {
     const from = sender();
 
     const job = await from.mirror('/patients', body, { 'Content-Type': contentType });
@@ -89,7 +89,7 @@ describe('the content type', () => {
     expect(answer.status).toBe(415);
   });
 
-  it('none at all is a 415', async () => {
+  it('without one the answer is a 415', async () => {
     const from = sender();
 
     const { status } = await rawRequest(server, 'POST', '/patients', {
@@ -154,7 +154,7 @@ describe('the content encoding', () => {
       ['without a byte', Buffer.alloc(0)],
       ['with something else behind it', Buffer.concat([sound, Buffer.from('something else')])],
       ['with megabytes of something else behind it', Buffer.concat([sound, randomBytes(3_000_000)])],
-    ])('%s is a 400 and leaves nothing', async (_what, body) => {
+    ])('%s is a 400 and nothing is stored', async (_what, body) => {
       const from = sender();
 
       const answer = await refused(from, from.post('/patients', body, { 'Content-Encoding': encoding }));
@@ -168,7 +168,7 @@ describe('a body beyond the limit', () => {
   const from = () => new Sender(small);
   const beyond = `[${' '.repeat(LIMIT)}]`;
 
-  it('is a 413 by its announced length', async () => {
+  it('is a 413 because of its Content-Length', async () => {
     const one = from();
 
     expect(await refused(one, one.post('/patients', beyond))).toMatchObject({ status: 413, code: 'body_too_large' });
@@ -200,7 +200,7 @@ describe('a body beyond the limit', () => {
     expect(answer).toMatchObject({ status: 413 });
   });
 
-  it('begins with the first byte above it', async () => {
+  it('is a 413 from the first byte above it', async () => {
     const body = JSON.stringify([aPatient()]).padEnd(LIMIT);
 
     expect(await from().mirror('/patients', body)).toMatchObject({ status: 'completed', counts: { received: 1 } });
@@ -215,14 +215,14 @@ describe('a body beyond the limit', () => {
 });
 
 describe('the kept bytes', () => {
-  // Several stored chunks, also once compressed.
+  // Large enough for several stored chunks, also when compressed.
   const patients = Array.from({ length: 30_000 }, (_, index) =>
     aPatient({ externalId: String(index), firstName: randomBytes(40).toString('hex'), lastName: 'Straße 東京 🦄' }),
   );
   const text = JSON.stringify(patients);
 
   it.each(['identity', ...ENCODINGS] as const)(
-    'of a body of megabytes come back as they were sent: %s',
+    'of a body of several megabytes are returned as they were sent: %s',
     async (encoding) => {
       const from = sender();
       const body = encoding === 'identity' ? Buffer.from(text) : COMPRESSED[encoding](text);
@@ -242,7 +242,7 @@ describe('the kept bytes', () => {
     },
   );
 
-  it('of a small body come back with the content type that they were sent with', async () => {
+  it('of a small body are returned with the content type that they were sent with', async () => {
     const from = sender();
     const body = gzipSync('externalId,firstName,lastName\n5,Rick,Deckard\n');
     const contentType = 'text/csv; charset=utf-8; header=present';
@@ -274,7 +274,7 @@ describe('Content-Digest', () => {
     ['that matches', right],
     ['of several algorithms', `sha-512=:AAAA:, ${right}`],
     ['of other algorithms only', 'sha-512=:AAAA:'],
-  ])('%s is taken', async (_what, digest) => {
+  ])('%s is accepted', async (_what, digest) => {
     expect(await sender().mirror('/patients', text, { 'Content-Digest': digest })).toMatchObject({
       status: 'completed',
     });
@@ -287,7 +287,7 @@ describe('Content-Digest', () => {
     ['in hexadecimal', `sha-256=${sha256(text).toString('hex')}`],
     ['that is malformed', 'nonsense'],
     ['that is empty', ''],
-  ])('%s is a 400 and nothing is kept', async (_what, digest) => {
+  ])('%s is a 400 and nothing is stored', async (_what, digest) => {
     const from = sender();
 
     const answer = await refused(from, from.post('/patients', text, { 'Content-Digest': digest }));
@@ -306,7 +306,7 @@ describe('Content-Digest', () => {
     expect((await sender().post('/patients', body, { ...encoded, 'Content-Digest': right })).status).toBe(400);
   });
 
-  it('that does not match keeps nothing of a body of megabytes', async () => {
+  it('that does not match stores nothing of a body of several megabytes', async () => {
     const from = sender();
     const body = `[${' '.repeat(5_000_000)}]`;
 
@@ -332,7 +332,7 @@ describe('Idempotency-Key', () => {
     expect(await from.storedSnapshots()).toBe(1);
   });
 
-  it('keeps nothing of a repeated body of megabytes', async () => {
+  it('stores nothing of a repeated body of several megabytes', async () => {
     const from = sender();
     const body = JSON.stringify(somePatients(2)).padEnd(3_000_000);
     const first = await from.mirror('/patients', body, key);
@@ -361,15 +361,15 @@ describe('Idempotency-Key', () => {
     expect(await from.storedSnapshots()).toBe(1);
   });
 
-  it('takes a query that says the defaults for the same', async () => {
+  it('treats a query that spells out the defaults as the same', async () => {
     const from = sender();
     const { id } = await from.mirror('/patients', [aPatient()], key);
 
     expect((await from.mirror('/patients?mode=full&deletes=auto&dryRun=false', [aPatient()], key)).id).toBe(id);
   });
 
-  // Node joins them to `one, two`, which was taken for a key.
-  it('of two keeps nothing', async () => {
+  // Node joins them to `one, two`, which used to be accepted as a key.
+  it('that is sent twice stores nothing', async () => {
     const from = sender();
     const headers = { ...JSON_TYPE, 'X-Source': from.source, 'Idempotency-Key': ['one', 'two'] };
 
@@ -379,7 +379,7 @@ describe('Idempotency-Key', () => {
     expect(await from.storedSnapshots()).toBe(0);
   });
 
-  it('may have 255 characters, not 256 and not none', async () => {
+  it('may have 1 to 255 characters', async () => {
     const from = sender();
     const post = (length: number) => from.post('/patients', [aPatient()], { 'Idempotency-Key': 'k'.repeat(length) });
 
@@ -389,7 +389,7 @@ describe('Idempotency-Key', () => {
     expect((await post(255)).status).toBe(202);
   });
 
-  it('makes one job of requests at the same moment', async () => {
+  it('makes one job of concurrent requests', async () => {
     const from = sender();
 
     const answers = await Promise.all(Array.from({ length: 8 }, () => from.post('/patients', [aPatient()], key)));
@@ -401,7 +401,7 @@ describe('Idempotency-Key', () => {
     expect(await from.storedSnapshots()).toBe(1);
   });
 
-  it('is a key of its source alone', async () => {
+  it('belongs to its source only', async () => {
     const [one, other] = [sender(), sender()];
 
     const first = await one.mirror('/patients', [aPatient()], key);
@@ -411,7 +411,7 @@ describe('Idempotency-Key', () => {
     expect(second.status).toBe('completed');
   });
 
-  it('of a refused request is free again', async () => {
+  it('of a refused request can be used again', async () => {
     const from = sender();
 
     expect((await from.post('/patients', 'nonsense', key)).status).toBe(400);
@@ -420,7 +420,7 @@ describe('Idempotency-Key', () => {
 });
 
 describe('Prefer: wait', () => {
-  /** A source with a job that waits for approval, behind which partial ones wait for as long. */
+  /** A source with a job that waits for approval; partial jobs wait until it is decided. */
   let blocked: Sender;
 
   beforeAll(async () => {
@@ -437,7 +437,7 @@ describe('Prefer: wait', () => {
     expect(await response.json()).toMatchObject({ status: 'completed', finishedAt: expect.any(String) });
   });
 
-  it('answers 200 with a job that failed, too', async () => {
+  it('answers 200 with a failed job too', async () => {
     const response = await sender().post('/patients', '[{]', { Prefer: 'wait=20' });
 
     expect(response.status).toBe(200);
@@ -452,7 +452,7 @@ describe('Prefer: wait', () => {
     expect(response.status).toBe(202);
     expect(response.headers.get('retry-after')).toBe('1');
     expect(Date.now() - begun).toBeGreaterThanOrEqual(950);
-    // Much longer than asked for, much shorter than without a limit.
+    // Much longer than requested, much shorter than without a limit.
     expect(Date.now() - begun).toBeLessThan(20_000);
     expect(await response.json()).toMatchObject({ status: 'queued', finishedAt: null });
   });
@@ -474,7 +474,7 @@ describe('Prefer: wait', () => {
     ['wait=999999999', 'wait=30'],
     ['respond-async, wait=7', 'wait=7'],
     ['Wait="7"; x=y', 'wait=7'],
-  ])('%s is taken as %s', async (prefer, applied) => {
+  ])('%s is read as %s', async (prefer, applied) => {
     const response = await sender().post('/patients', [aPatient()], { Prefer: prefer });
 
     expect(response.status).toBe(200);
@@ -499,7 +499,7 @@ describe('the query', () => {
     ['deletes=auto', { mode: 'full' }],
     ['deletes=apply&dryRun=false', { dryRun: false }],
     ['deletes=hold&mode=partial&dryRun=true', { mode: 'partial', dryRun: true }],
-  ])('%s is taken', async (query, job) => {
+  ])('%s is accepted', async (query, job) => {
     const response = await sender().post(`/patients?${query}`, [aPatient()]);
 
     expect(response.status).toBe(202);
@@ -531,7 +531,7 @@ describe('the query', () => {
     expect(answer).toMatchObject({ status: 400, errors: [{ parameter, code: expect.any(String) }] });
   });
 
-  it('that is wrong in two ways is told both', async () => {
+  it('with two faults gets both reported', async () => {
     const answer = await sender().post('/payments?mode=x&foo=1', []);
 
     const { errors } = (await answer.json()) as any;
@@ -540,7 +540,7 @@ describe('the query', () => {
 });
 
 describe('the answer', () => {
-  it('is a 202 with the place of the job, when to ask again, and the job', async () => {
+  it('is a 202 with Location, Retry-After and the job', async () => {
     const from = sender();
 
     const response = await from.post('/patients', [aPatient()]);
@@ -594,7 +594,7 @@ describe('a body that cannot be a snapshot', () => {
     expect(answer.status).toBe(400);
   });
 
-  it('is refused although it is sent chunked and goes on', async () => {
+  it('is refused although it is sent chunked and has not ended', async () => {
     const { status } = await rawRequest(server, 'POST', '/patients', {
       headers: JSON_TYPE,
       body: ['<', ...Array.from({ length: 100 }, () => 'x'.repeat(100_000))],
@@ -603,7 +603,7 @@ describe('a body that cannot be a snapshot', () => {
     expect(status).toBe(400);
   });
 
-  it('an empty list and a byte order mark in front of one are snapshots', async () => {
+  it('an empty list is a snapshot, with a byte order mark or without', async () => {
     expect(await sender().mirror('/patients', '[]')).toMatchObject({ status: 'completed', counts: { received: 0 } });
     expect(await sender().mirror('/patients', '\ufeff []\n')).toMatchObject({ status: 'completed' });
     const table = { 'Content-Type': 'text/csv' };
@@ -611,7 +611,7 @@ describe('a body that cannot be a snapshot', () => {
   });
 });
 
-describe('a fault behind the beginning', () => {
+describe('a fault after the beginning', () => {
   const record = JSON.stringify(aPatient({ externalId: '1', firstName: 'Changed' }));
   const json = 'application/json';
   const ndjson = 'application/x-ndjson';
@@ -690,7 +690,7 @@ describe('a fault behind the beginning', () => {
       { code: 'malformed_csv', line: 3, record: 1 },
     ],
     ['a column twice', csv, 'externalId,externalId\n1,2\n', { code: 'malformed_csv', line: 1 }],
-  ])('%s in %s ends the job as failed and says where', async (_what, contentType, body, place) => {
+  ])('%s in %s makes the job fail and says where', async (_what, contentType, body, place) => {
     const job = await from.mirror('/patients', body, { 'Content-Type': contentType });
 
     expect(job.status).toBe('failed');
@@ -710,7 +710,7 @@ describe('a fault behind the beginning', () => {
     expect((await from.get(job.links.errors)).items).toEqual([]);
   });
 
-  it('in front of which thousands of records were sound changes nothing', async () => {
+  it('after thousands of valid records changes nothing', async () => {
     const text = JSON.stringify(somePatients(60_000).map((patient) => ({ ...patient, firstName: 'Changed' })));
 
     const job = await from.mirror('/patients', `${text.slice(0, -1)},{"externalId":]`);
@@ -727,8 +727,8 @@ describe('a fault behind the beginning', () => {
   });
 });
 
-describe('a client that goes away', () => {
-  it('in mid-upload leaves no job and no bytes', async () => {
+describe('a client that disconnects', () => {
+  it('in the middle of an upload leaves no job and no bytes', async () => {
     const from = sender();
     const { stream } = openRequest(server, 'POST', '/patients', { ...JSON_TYPE, 'X-Source': from.source });
     stream.write('[');
@@ -737,7 +737,7 @@ describe('a client that goes away', () => {
 
     stream.destroy();
 
-    await until('it is forgotten', async () => (await from.storedSnapshots()) === 0);
+    await until('it is deleted', async () => (await from.storedSnapshots()) === 0);
     expect(await from.jobs()).toEqual([]);
     expect(
       await server.query(
@@ -746,7 +746,7 @@ describe('a client that goes away', () => {
     ).toEqual([]);
   });
 
-  it('with less than it has announced leaves no job', async () => {
+  it('before it has sent its Content-Length leaves no job', async () => {
     const from = sender();
     const text = JSON.stringify([aPatient()]);
     const headers = { ...JSON_TYPE, 'X-Source': from.source, 'Content-Length': String(text.length + 10) };
@@ -760,14 +760,14 @@ describe('a client that goes away', () => {
   });
 });
 
-describe('uploads at the same time', () => {
-  it('of one source are eight at most, while another source is served', async () => {
+describe('concurrent uploads', () => {
+  it('of one source are limited to eight, while another source is served', async () => {
     const [from, other] = [sender(), sender()];
     const slow = Array.from({ length: 8 }, () =>
       openRequest(server, 'POST', '/patients', { ...JSON_TYPE, 'X-Source': from.source }),
     );
     for (const { stream } of slow) stream.write(`[${' '.repeat(1_500_000)}`);
-    await until('all of them are under way', async () => (await from.storedSnapshots()) === 8);
+    await until('all of them are running', async () => (await from.storedSnapshots()) === 8);
 
     const ninth = await from.post('/patients', [aPatient()]);
 

@@ -10,6 +10,7 @@ import { RateLimits } from '../../src/limits/rate-limits.js';
 import { SharedCounter } from '../../src/limits/shared-counter.js';
 import { ProblemFilter } from '../../src/platform/problem.filter.js';
 import { Refusal } from '../../src/platform/refusal.js';
+import { basic, bearer, makeKey } from '../access/keys.js';
 import { TcpProxy } from '../http/tcp-proxy.js';
 import {
   BACKENDS,
@@ -43,7 +44,7 @@ async function start(options: TestServerOptions = {}): Promise<TestServer> {
   return server;
 }
 
-/** The statuses of requests one after the other. A window of a minute, begun by the first, holds them all. */
+/** The statuses of sequential requests. They all fall into the one-minute window that the first one starts. */
 async function statusesOf(count: number, ask: (index: number) => Promise<Response>): Promise<number[]> {
   const statuses: number[] = [];
   for (let index = 0; index < count; index += 1) statuses.push((await ask(index)).status);
@@ -51,7 +52,7 @@ async function statusesOf(count: number, ask: (index: number) => Promise<Respons
 }
 
 describe.each(BACKENDS)('the limit of requests, counted in %s,', (backend) => {
-  it('lets so many pass and refuses the next with the time to come back', async () => {
+  it('accepts that many requests and refuses the next with the time to retry', async () => {
     const server = await start({ backend, RATE_LIMIT_PER_MINUTE: 3 });
 
     const answers = [];
@@ -74,7 +75,7 @@ describe.each(BACKENDS)('the limit of requests, counted in %s,', (backend) => {
     expect(await fourth.json()).toMatchObject({ status: 429, code: 'rate_limited' });
   });
 
-  it('is one over all instances', async () => {
+  it('is shared by all instances', async () => {
     const one = await start({ backend, RATE_LIMIT_PER_MINUTE: 6 });
     const { databaseUrl, config } = one;
     const other = await start({ backend, RATE_LIMIT_PER_MINUTE: 6, databaseUrl, QUEUE_PREFIX: config.QUEUE_PREFIX });
@@ -84,7 +85,7 @@ describe.each(BACKENDS)('the limit of requests, counted in %s,', (backend) => {
     expect(statuses).toEqual([200, 200, 200, 200, 200, 200, 429, 429]);
   });
 
-  it('is exact too where a process draws many at once, also when all come at once', async () => {
+  it('is exact for concurrent requests, also where a process draws many at once', async () => {
     const server = await start({ backend, RATE_LIMIT_PER_MINUTE: 450 });
 
     const statuses = await Promise.all(
@@ -95,7 +96,7 @@ describe.each(BACKENDS)('the limit of requests, counted in %s,', (backend) => {
     expect(statuses.filter((status) => status === 429)).toHaveLength(50);
   });
 
-  it('begins anew when its window is over', async () => {
+  it('starts again when its window ends', async () => {
     const server = await start({ backend });
     const store = new LimitStore(server.app.get(MikroORM).em, server.config);
     await store.connect();
@@ -103,7 +104,7 @@ describe.each(BACKENDS)('the limit of requests, counted in %s,', (backend) => {
     const counter = new SharedCounter(store.counter({ name: randomUUID(), points: 2, windowSeconds: 1 }), 2);
 
     for (let used = 0; used < 2; used += 1) await counter.take('somebody');
-    // The window may be over by now on a slow machine; then the next one is used up as well.
+    // On a slow machine the window may have ended by now; then the next one is used up too.
     await until('it is used up', async () => (await counter.take('somebody')).isExceeded);
 
     await until('the window is over', async () => !(await counter.take('somebody')).isExceeded);
@@ -112,7 +113,7 @@ describe.each(BACKENDS)('the limit of requests, counted in %s,', (backend) => {
 });
 
 describe('the limit of requests', () => {
-  it('is of a key as well, whichever way it is shown', async () => {
+  it('applies to a key, whichever way it is presented', async () => {
     const server = await start({ RATE_LIMIT_PER_MINUTE: 4, TRUST_PROXY: 1 });
     const ways = [
       { Authorization: 'Bearer secret-1' },
@@ -123,7 +124,7 @@ describe('the limit of requests', () => {
       { Authorization: 'Bearer secret-2' },
     ];
 
-    // From an address each, so that the limit of an address has no part in it.
+    // Each from another address, so that the limit of an address does not interfere.
     const statuses = await statusesOf(ways.length, (n) =>
       server.fetch('/sync/jobs', { headers: { 'X-Forwarded-For': `192.0.2.${n}`, ...ways[n] } }),
     );
@@ -133,7 +134,42 @@ describe('the limit of requests', () => {
     expect(kept).not.toContain('secret');
   });
 
-  it('is of an address as well, whatever keys are shown from it', async () => {
+  describe('with a valid key', () => {
+    /** The statuses of five requests, each from another address, where three a minute are allowed. */
+    async function statusesWith(headersOf: (key: string, n: number) => Record<string, string>, path = '/sync/jobs') {
+      const limits = { RATE_LIMIT_PER_MINUTE: 3, WRONG_KEYS_PER_MINUTE: 0 };
+      const server = await start({ AUTH: 'keys', TRUST_PROXY: 1, ...limits });
+      const key = await makeKey(server);
+      return statusesOf(5, (n) =>
+        server.fetch(path, { headers: { 'X-Forwarded-For': `192.0.2.${n}`, ...headersOf(key, n) } }),
+      );
+    }
+
+    it('cannot be evaded by a random Authorization beside X-API-Key', async () => {
+      const statuses = await statusesWith((key) => ({ 'X-API-Key': key, ...basic(randomUUID()) }));
+
+      expect(statuses).toEqual([200, 200, 200, 429, 429]);
+    });
+
+    it.each<[string, string, (key: string) => Record<string, string>]>([
+      ['X-API-Key beside a random Bearer', '/sync/jobs', (key) => ({ 'X-API-Key': key, ...bearer(randomUUID()) })],
+      ['X-API-Key beside a random scheme', '/sync/jobs', (key) => ({ 'X-API-Key': key, Authorization: randomUUID() })],
+      ['Bearer beside a random X-API-Key', '/sync/jobs', (key) => ({ ...bearer(key), 'X-API-Key': randomUUID() })],
+      ['Basic beside a random X-API-Key', '/docs', (key) => ({ ...basic(key), 'X-API-Key': randomUUID() })],
+      ['X-API-Key beside a random Basic', '/docs', (key) => ({ 'X-API-Key': key, ...basic(randomUUID()) })],
+    ])('counts requests that are refused because their two keys differ: %s', async (_, path, headersOf) => {
+      expect(await statusesWith(headersOf, path)).toEqual([401, 401, 401, 429, 429]);
+    });
+
+    it.each<[string, (key: string, n: number) => Record<string, string>]>([
+      ['X-API-Key', (key, n) => ({ 'X-API-Key': key + '\u00a0'.repeat(n) })],
+      ['Bearer', (key, n) => bearer(key + '\u00a0'.repeat(n))],
+    ])('cannot be evaded by blanks around the key: %s', async (_, headersOf) => {
+      expect(await statusesWith(headersOf)).toEqual([200, 200, 200, 429, 429]);
+    });
+  });
+
+  it('applies to an address, whatever keys are presented from it', async () => {
     const server = await start({ RATE_LIMIT_PER_MINUTE: 3 });
 
     const statuses = await statusesOf(5, (n) =>
@@ -141,11 +177,11 @@ describe('the limit of requests', () => {
     );
 
     expect(statuses).toEqual([200, 200, 200, 429, 429]);
-    // Keys that are made up beyond it are not even counted.
+    // Beyond it, made-up keys are not even counted.
     expect(await server.query(`select 1 from rate_limit where key like 'k:%'`)).toHaveLength(3);
   });
 
-  it('believes no X-Forwarded-For unless a proxy is trusted', async () => {
+  it('ignores X-Forwarded-For unless a proxy is trusted', async () => {
     const server = await start({ RATE_LIMIT_PER_MINUTE: 2 });
     const from = (n: number) => ({ headers: { 'X-Forwarded-For': `192.0.2.${n}`, 'X-Real-IP': `192.0.2.${n}` } });
 
@@ -154,7 +190,7 @@ describe('the limit of requests', () => {
     expect(statuses).toEqual([200, 200, 429]);
   });
 
-  it('believes what a trusted proxy adds, and not what came to it', async () => {
+  it('takes the address that a trusted proxy adds, and not those that the proxy received', async () => {
     const server = await start({ RATE_LIMIT_PER_MINUTE: 2, TRUST_PROXY: ['loopback'] });
     const from = (n: number) => ({ headers: { 'X-Forwarded-For': `10.0.0.${n}, 192.0.2.1` } });
 
@@ -173,7 +209,7 @@ describe('the limit of requests', () => {
     expect((await server.fetch('/sync/jobs', next)).status).toBe(200);
   });
 
-  it('holds for pages and unknown addresses, and not for health', async () => {
+  it('applies to pages and unknown paths, and not to health checks', async () => {
     const server = await start({ RATE_LIMIT_PER_MINUTE: 1 });
     await server.fetch('/nothing-here');
 
@@ -186,13 +222,13 @@ describe('the limit of requests', () => {
     expect((await server.fetch('/health')).status).toBe(200);
   });
 
-  it('is no more when it is 0', async () => {
+  it('is off when it is 0', async () => {
     const server = await start({ RATE_LIMIT_PER_MINUTE: 0 });
 
     expect((await server.fetch('/sync/jobs')).headers.get('ratelimit-limit')).toBeNull();
   });
 
-  it('is counted by each process while the database does not count', async () => {
+  it('is counted by each process while the database cannot count', async () => {
     const server = await start({ RATE_LIMIT_PER_MINUTE: 3 });
     await server.query('alter table rate_limit rename to gone');
 
@@ -250,7 +286,7 @@ describe('wrong keys', () => {
     return fetch(url, { headers: { 'X-Forwarded-For': address, ...(key === null ? {} : { 'X-API-Key': key }) } });
   }
 
-  it('are refused with 429 once there were too many, and the right one still passes', async () => {
+  it('are refused with 429 after too many, while a valid one is still accepted', async () => {
     expect(await statusesOf(5, (n) => show(`wrong-${n}`, '192.0.2.1'))).toEqual([401, 401, 401, 429, 429]);
 
     const refused = await show('wrong', '192.0.2.1');
@@ -263,7 +299,7 @@ describe('wrong keys', () => {
     expect((await show('wrong', '192.0.2.2')).status).toBe(401);
   });
 
-  it('are not what shows none', async () => {
+  it('do not include requests without a key', async () => {
     expect(await statusesOf(5, () => show(null, '192.0.2.3'))).toEqual([401, 401, 401, 401, 401]);
   });
 

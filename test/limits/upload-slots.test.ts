@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  // Or they would keep the servers from their end.
+  // Otherwise the servers could not stop.
   for (const { stream } of dribbling.splice(0)) stream.destroy();
   await killServerProcesses();
 });
@@ -32,7 +32,7 @@ afterAll(async () => {
   await server.close();
 });
 
-/** An upload that has begun and does not come to its end. */
+/** An upload that has started and does not end. */
 function dribble(at: { url: string }): OpenRequest {
   const upload = openRequest(at, 'POST', '/patients', { 'Content-Type': 'application/json', 'X-Source': from.source });
   upload.stream.write('[');
@@ -53,9 +53,9 @@ function tryAt(where: TestServer): Promise<Response> {
 }
 
 describe('uploads of one source', () => {
-  it('are so many at most over all instances, and another source is served', async () => {
+  it('are limited over all instances, while another source is served', async () => {
     const uploads = [dribble(server), dribble(other), dribble(server), dribble(other)];
-    await until('all are under way', async () => (await slots()) === 4);
+    await until('all are running', async () => (await slots()) === 4);
 
     for (const where of [server, other]) {
       const refused = await tryAt(where);
@@ -66,13 +66,13 @@ describe('uploads of one source', () => {
 
     uploads[0]?.stream.end(']');
     expect((await uploads[0]?.answer)?.status).toBe(202);
-    // The answer came after the slot was given back.
+    // The slot was released before the answer was sent.
     expect((await tryAt(other)).status).toBe(202);
     for (const { stream } of uploads.slice(1)) stream.destroy();
-    await until('all are given back', async () => (await slots()) === 0);
+    await until('all slots are released', async () => (await slots()) === 0);
   });
 
-  it('that come all at once are not one too many', async () => {
+  it('never exceed the limit when they start at the same moment', async () => {
     const uploads = Array.from({ length: 12 }, (_, n) => dribble(n % 2 ? server : other));
 
     let refused = 0;
@@ -86,25 +86,25 @@ describe('uploads of one source', () => {
 
     expect(await slots()).toBe(4);
     for (const { stream } of uploads) stream.destroy();
-    await until('all are given back', async () => (await slots()) === 0);
+    await until('all slots are released', async () => (await slots()) === 0);
   });
 
-  it('keep their slots for as long as they last, and those of a killed process come back', async () => {
+  it('keep their slots while they run, and those of a killed process are released', async () => {
     const env = { DATABASE_URL: server.databaseUrl, PORT: '0', ROLE: 'api', LOG_LEVEL: 'silent', REDIS_URL: '' };
     const main = join('dist', 'main.js');
     const settings = { ...env, MAX_CONCURRENT_UPLOADS: String(MAX_CONCURRENT_UPLOADS) };
-    const doomed = await ServerProcess.start(settings, { main });
-    const uploads = [1, 2, 3, 4].map(() => dribble(doomed));
-    await until('all are under way', async () => (await slots()) === 4);
+    const killed = await ServerProcess.start(settings, { main });
+    const uploads = [1, 2, 3, 4].map(() => dribble(killed));
+    await until('all are running', async () => (await slots()) === 4);
     const ends = () => server.query(`select max(until)::text as last from upload_slot`);
     const [{ last }] = await ends();
-    await until('they are renewed', async () => (await ends())[0].last > last);
+    await until('the slots are renewed', async () => (await ends())[0].last > last);
     expect((await tryAt(server)).status).toBe(429);
 
-    await doomed.kill();
+    await killed.kill();
 
-    // Within 30 s: a lease is 8 s, and the rest is for a machine out of breath.
-    await until('they are free', async () => (await tryAt(server)).status === 202, 30_000);
+    // Within 30 s: a lease is 8 s, and the rest is for a busy machine.
+    await until('the slots are free', async () => (await tryAt(server)).status === 202, 30_000);
     for (const { stream } of uploads) stream.destroy();
   }, 60_000);
 });

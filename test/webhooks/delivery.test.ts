@@ -39,7 +39,7 @@ describe.each(BACKENDS)('webhooks with api and worker apart, on the %s queue', (
     await worker.close();
   });
 
-  it('tell of a completed job with ids, status and counts, signed', async () => {
+  it('report a completed job with ids, status and counts, signed', async () => {
     const owner = new WebhookOwner(api);
     const path = aPath();
     const { id, secret } = await owner.register(receiver.url(path));
@@ -79,7 +79,7 @@ describe.each(BACKENDS)('webhooks with api and worker apart, on the %s queue', (
     });
   });
 
-  it('tell of a failed job without what was wrong in it', async () => {
+  it('report a failed job without the details of the fault', async () => {
     const owner = new WebhookOwner(api);
     const path = aPath();
     await owner.register(receiver.url(path));
@@ -92,7 +92,7 @@ describe.each(BACKENDS)('webhooks with api and worker apart, on the %s queue', (
     expect(request?.text).not.toMatch(/Deckard|Voight|malformed|line|byteOffset/i);
   });
 
-  it('tell of a job that waits for approval without the ids that would go, and of its end', async () => {
+  it('report a job that waits for approval, without the ids that would be deleted, and its end', async () => {
     const owner = new WebhookOwner(api);
     const path = aPath();
     await owner.mirror('/patients', [aPatient({ externalId: 'gone-4711' }), aPatient()]);
@@ -108,7 +108,7 @@ describe.each(BACKENDS)('webhooks with api and worker apart, on the %s queue', (
     expect(done?.body).toMatchObject({ type: 'job.completed', data: { jobId: held.id, counts: { deleted: 1 } } });
   });
 
-  it('tell of a job that completes without being read', async () => {
+  it('report a job that completes without being read', async () => {
     const owner = new WebhookOwner(api);
     const path = aPath();
     await owner.mirror('/patients', somePatients(3));
@@ -130,7 +130,7 @@ describe('a webhook', () => {
 
   afterAll(() => server.close());
 
-  it('comes once for each job and endpoint that asked for it', async () => {
+  it('is sent once for each job and subscribed endpoint', async () => {
     const owner = new WebhookOwner(server);
     const [all, failures, off] = [aPath(), aPath(), aPath()];
     const subscribed = [
@@ -168,7 +168,7 @@ describe('a webhook', () => {
     expect(await owner.deliveries(id)).toEqual([]);
   });
 
-  it('says of a dry run that it was one', async () => {
+  it('says whether the job was a dry run', async () => {
     const owner = new WebhookOwner(server);
     const path = aPath();
     await owner.register(receiver.url(path));
@@ -179,7 +179,7 @@ describe('a webhook', () => {
     expect(request?.body.data).toMatchObject({ dryRun: true, counts: { created: 2 } });
   });
 
-  it('is not written for jobs that end otherwise', async () => {
+  it('is not written for jobs that end in another way', async () => {
     const owner = new WebhookOwner(server);
     const { id } = await owner.register(receiver.url(aPath()));
     await owner.mirror('/patients', somePatients(2));
@@ -191,7 +191,7 @@ describe('a webhook', () => {
     expect(types).toEqual(['job.awaiting_approval', 'job.completed']);
   });
 
-  it('is not written when the transaction that would end the job rolls back', async () => {
+  it('is not written when the transaction that would end the job is rolled back', async () => {
     const owner = new WebhookOwner(server);
     const { id } = await owner.register(receiver.url(aPath()));
     await owner.mirror('/patients', somePatients(2));
@@ -218,7 +218,7 @@ describe('a webhook', () => {
     expect((await owner.settled(held.id)).status).toBe('awaiting_approval');
   });
 
-  it('does not hold up a job whose endpoint is being deleted', async () => {
+  it('does not delay a job while an endpoint is being deleted', async () => {
     const owner = new WebhookOwner(server);
     const endpoints = [];
     for (let count = 0; count < 5; count++) endpoints.push(await owner.register(receiver.url(aPath())));
@@ -232,7 +232,7 @@ describe('a webhook', () => {
     expect(await owner.get('/webhooks')).toEqual({ items: [], nextCursor: null });
   });
 
-  it('is kept for the days of the settings after its end, and for as long as it waits', async () => {
+  it('is kept while it waits, and after its end for as many days as the settings say', async () => {
     const owner = new WebhookOwner(server);
     const path = aPath();
     const { id } = await owner.register(receiver.url(path));

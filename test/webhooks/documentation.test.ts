@@ -28,7 +28,7 @@ describe('the receiver in docs/webhooks.md', () => {
     rmSync(directory, { recursive: true });
   });
 
-  it('takes what is signed with its secret, once, and nothing else', async () => {
+  it('accepts a webhook that is signed with its secret, once, and nothing else', async () => {
     const owner = new WebhookOwner(server);
     const { id, secret } = await owner.register('http://127.0.0.1:9/');
     const [, code] = /```js\n([^]+?)```/.exec(page) ?? [];
@@ -55,7 +55,7 @@ describe('the receiver in docs/webhooks.md', () => {
 });
 
 describe('docs/webhooks.md', () => {
-  it('tells the schedule and the limits that the settings have', () => {
+  it('states the schedule and the limits of the settings', () => {
     const config = loadConfig({});
     const units: Record<string, number> = { s: 1, min: 60, h: 3600 };
     const row = page.split('\n').find((line) => line.startsWith('| comes in')) ?? '';

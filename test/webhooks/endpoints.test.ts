@@ -12,7 +12,7 @@ let server: TestServer;
 let owner: WebhookOwner;
 
 beforeAll(async () => {
-  // Nothing is sent from here.
+  // This server sends no webhooks.
   server = await startTestServer({ ROLE: 'api', WEBHOOK_MAX_ENDPOINTS: 5 });
 });
 
@@ -30,7 +30,7 @@ async function refusalOf(response: Response): Promise<any> {
 }
 
 describe('an endpoint', () => {
-  it('is registered with all events, and shows its secret this once', async () => {
+  it('is registered for all events, and shows its secret only once', async () => {
     const response = await owner.request('POST', '/webhooks', { url: URL_OF_NOBODY });
 
     const { secret, ...endpoint }: any = await response.json();
@@ -53,7 +53,7 @@ describe('an endpoint', () => {
     expect(await owner.get('/webhooks')).toEqual({ items: [endpoint], nextCursor: null });
   });
 
-  it('keeps what it was registered with', async () => {
+  it('keeps the fields that it was registered with', async () => {
     const wanted = { events: ['job.failed'], description: 'für “uns”' };
 
     const { id } = await owner.register(URL_OF_NOBODY, wanted);
@@ -61,7 +61,7 @@ describe('an endpoint', () => {
     expect(await owner.webhook(id)).toMatchObject(wanted);
   });
 
-  it('is changed where it is to be changed', async () => {
+  it('changes only the fields that a PATCH names', async () => {
     const { id, secret: _, ...before } = await owner.register(URL_OF_NOBODY, { description: 'old' });
     const change = async (changes: object) => owner.ok('PATCH', `/webhooks/${id}`, changes);
 
@@ -80,7 +80,7 @@ describe('an endpoint', () => {
     expect(await change({ enabled: true })).toMatchObject(on);
   });
 
-  it('that moves to another address has failed at the old one only', async () => {
+  it('that moves to another address starts there without failures', async () => {
     const { id } = await owner.register(URL_OF_NOBODY);
     await server.query('update webhook_endpoint set failing_since = now() where id = $1', [id]);
 
@@ -90,7 +90,7 @@ describe('an endpoint', () => {
     });
   });
 
-  it('is gone once it is deleted, and its deliveries with it', async () => {
+  it('is deleted together with its deliveries', async () => {
     const { id } = await owner.register(URL_OF_NOBODY);
     await owner.ok('POST', `/webhooks/${id}/test`);
 
@@ -102,7 +102,7 @@ describe('an endpoint', () => {
     expect(await server.query('select from webhook_delivery where endpoint_id = $1', [id])).toEqual([]);
   });
 
-  it('is one of so many at most, also if all come at once', async () => {
+  it('counts towards a maximum, also for concurrent registrations', async () => {
     const answers = await Promise.all(
       Array.from({ length: 8 }, () => owner.request('POST', '/webhooks', { url: URL_OF_NOBODY })),
     );
@@ -113,7 +113,7 @@ describe('an endpoint', () => {
     expect((await owner.get('/webhooks')).items).toHaveLength(5);
   });
 
-  it('of another source is as if it did not exist', async () => {
+  it('of another source does not exist for a caller', async () => {
     const { id } = await owner.register(URL_OF_NOBODY);
     const { id: delivery } = await owner.ok('POST', `/webhooks/${id}/test`);
     const other = new WebhookOwner(server);
@@ -176,7 +176,7 @@ describe('the lists', () => {
     }
   });
 
-  it('of deliveries know the status', async () => {
+  it('of deliveries can be filtered by status', async () => {
     const { id } = await owner.register(URL_OF_NOBODY);
     await owner.ok('POST', `/webhooks/${id}/test`);
 
@@ -309,13 +309,13 @@ describe('a body', () => {
     expect(await refusalOf(response)).toMatchObject({ status: 415, code: 'unsupported_media_type' });
   });
 
-  it('may say that it is UTF-8', async () => {
+  it('may declare UTF-8', async () => {
     const headers = { 'Content-Type': 'Application/JSON; charset=UTF-8' };
 
     expect((await post(JSON.stringify({ url: URL_OF_NOBODY }), headers)).status).toBe(201);
   });
 
-  it('of more than 64 KiB is a 413, before all of it has come', async () => {
+  it('of more than 64 KiB is a 413, before all of it has arrived', async () => {
     const { hostname, port } = new URL(server.url);
     const socket = connect(Number(port), hostname);
     await once(socket, 'connect');
@@ -326,7 +326,7 @@ describe('a body', () => {
     );
     socket.write(Buffer.alloc(70_000, ' '));
 
-    await until('the answer is there', () => answer.includes('body_too_large'));
+    await until('the answer has arrived', () => answer.includes('body_too_large'));
 
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
     socket.destroy();
@@ -334,7 +334,7 @@ describe('a body', () => {
 });
 
 describe('a webhook in the OpenAPI description', () => {
-  it('looks as it does', async () => {
+  it('matches a real one', async () => {
     const { components, paths } = await server.get('/openapi.json');
     const endpoint = await owner.register(URL_OF_NOBODY);
     const delivery = await owner.ok('POST', `/webhooks/${endpoint.id}/test`);

@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders, type Server, type ServerRespons
 import type { AddressInfo } from 'node:net';
 import { until } from '../setup/test-server.js';
 
-/** A request as it came. */
+/** A request as it was received. */
 export interface Received {
   path: string;
   headers: IncomingHttpHeaders;
@@ -14,7 +14,7 @@ export interface Received {
 
 type Answer = (response: ServerResponse, received: Received) => void;
 
-/** Somebody else's server that webhooks are sent to. Answers 204 unless told otherwise. */
+/** A receiver of webhooks. It answers 204 unless configured otherwise. */
 export class Receiver {
   readonly requests: Received[] = [];
   answer: Answer = (response) => void response.writeHead(204).end();
@@ -27,7 +27,7 @@ export class Receiver {
     return receiver;
   }
 
-  /** Takes connections, on the same port as before. */
+  /** Accepts connections, on the same port as before. */
   async open(): Promise<void> {
     this.server = createServer((request, response) => {
       const chunks: Buffer[] = [];
@@ -53,7 +53,7 @@ export class Receiver {
     await once(server, 'close');
   }
 
-  /** A place here of its own. */
+  /** A path that no other endpoint uses. */
   url(path = '/hook'): string {
     return `http://127.0.0.1:${this.port}${path}`;
   }
@@ -72,7 +72,7 @@ export class Receiver {
   }
 }
 
-/** Which of these secrets have signed a request: worked out from the specification, not from our code. */
+/** Which of these secrets signed a request: computed from the specification, not with our code. */
 export function signersOf({ headers, text }: Received, secrets: string[]): string[] {
   const signatures = String(headers['webhook-signature']).split(' ');
   return secrets.filter((secret) => {

@@ -8,7 +8,7 @@ import { WebhookOwner } from './webhook-owner.js';
 
 const SETTINGS = { WEBHOOK_TARGETS: 'any', WEBHOOK_TIMEOUT_SECONDS: 1 } as const;
 
-/** So long that no test lives to see it. */
+/** Longer than any test runs. */
 const HOUR = 3600;
 
 let receiver: Receiver;
@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => receiver.close());
 
-/** A receiver in good health and a source with an endpoint there. */
+/** A receiver that answers, and a source with an endpoint there. */
 async function endpoint(of = server): Promise<any> {
   receiver.answerWith(204);
   path = `/${randomUUID()}`;
@@ -30,12 +30,15 @@ async function endpoint(of = server): Promise<any> {
   return owner.register(receiver.url(path));
 }
 
-/** Lets a delivery be due now. */
+/** Makes a delivery due now. */
 function hurry(delivery: { id: string }): Promise<unknown> {
   return server.query('update webhook_delivery set next_attempt_at = now() where id = $1', [delivery.id]);
 }
 
-/** Whether so many attempts are over, and the next one is not to come soon: during an attempt it is, should that be lost. */
+/**
+ * Whether that many attempts have ended and the next one is not due soon, as it is during an attempt, which may be
+ * lost.
+ */
 const isPutOff = (attempts: number) => (one: any) =>
   one.attempts === attempts && Date.parse(one.nextAttemptAt) > Date.now() + (HOUR / 2) * 1000;
 
@@ -48,7 +51,7 @@ describe('a webhook that fails', () => {
 
   afterAll(() => server.close());
 
-  it('is tried again under the same webhook-id, with a signature of the moment, until it is taken', async () => {
+  it('is retried with the same webhook-id and a fresh signature until it is accepted', async () => {
     const { id, secret } = await endpoint();
     receiver.answer = (response) => void response.writeHead(receiver.at(path).length < 3 ? 500 : 200).end();
 
@@ -62,7 +65,7 @@ describe('a webhook that fails', () => {
     expect(await owner.webhook(id)).toMatchObject({ enabled: true, failingSince: null });
   });
 
-  it('waits longer each time, as the settings say', async () => {
+  it('waits longer before each retry, as the settings say', async () => {
     const { id } = await endpoint();
     receiver.answerWith(503);
 
@@ -76,7 +79,7 @@ describe('a webhook that fails', () => {
     expect((await owner.webhook(id)).failingSince).toMatch(/^\d{4}-/);
   });
 
-  it('has failed after the last retry', async () => {
+  it('ends as failed after the last retry', async () => {
     const { id } = await endpoint();
     receiver.answerWith(400);
     await owner.mirror('/patients', [aPatient()]);
@@ -102,7 +105,7 @@ describe('a webhook that fails', () => {
     expect(receiver.at('/secret')).toEqual([]);
   });
 
-  it('because nobody listens or answers is tried again', async () => {
+  it('because the receiver does not listen or answer is retried', async () => {
     const { id } = await endpoint();
     await receiver.close();
     await owner.mirror('/patients', [aPatient()]);
@@ -123,7 +126,7 @@ describe('a webhook that fails', () => {
     expect(idsOf()).toEqual(new Set([refused.id]));
   });
 
-  it('is taken by its status alone: a body that never ends, or none, or a huge one make no difference', async () => {
+  it('is accepted by the status alone, whether the body is endless, missing or huge', async () => {
     const { id } = await endpoint();
     receiver.answer = (response) => void response.writeHead(200).write('never more');
     await owner.mirror('/patients', [aPatient()]);
@@ -136,7 +139,7 @@ describe('a webhook that fails', () => {
     expect(taken).toMatchObject({ responseStatus: 201 });
   });
 
-  it('with 410 Gone is not tried again, and its endpoint is disabled', async () => {
+  it('with 410 Gone is not retried, and its endpoint is disabled', async () => {
     const { id } = await endpoint();
     receiver.answerWith(410);
 
@@ -150,7 +153,7 @@ describe('a webhook that fails', () => {
     expect(await owner.deliveries(id)).toHaveLength(1);
   });
 
-  it('for days disables its endpoint; enabling it begins anew', async () => {
+  it('for days disables its endpoint; enabling it starts again', async () => {
     const { id } = await endpoint();
     receiver.answerWith(500);
     await owner.mirror('/patients', [aPatient()]);
@@ -161,7 +164,9 @@ describe('a webhook that fails', () => {
     const second = await owner.delivery(id, 'put off again', isPutOff(4));
     expect((await owner.webhook(id)).enabled).toBe(true);
     await owner.mirror('/payments', []);
-    await until('both wait', async () => (await owner.deliveries(id)).every((one) => isPutOff(one.attempts)(one)));
+    await until('both wait for a retry', async () =>
+      (await owner.deliveries(id)).every((one) => isPutOff(one.attempts)(one)),
+    );
 
     await server.query(day, [id, 5]);
     await hurry(second);
@@ -179,11 +184,11 @@ describe('a webhook that fails', () => {
     expect(enabled).toMatchObject({ enabled: true, disabledReason: null, disabledAt: null, failingSince: null });
     const since = encodeURIComponent(deliveries[1].created);
     expect(await owner.ok('POST', `/webhooks/${id}/replay?since=${since}`)).toEqual({ replayed: 2 });
-    await until('all came', async () => (await owner.deliveries(id, '&status=delivered')).length === 2);
+    await until('all have arrived', async () => (await owner.deliveries(id, '&status=delivered')).length === 2);
     expect(idsOf()).toEqual(new Set(deliveries.map((delivery) => delivery.id)));
   });
 
-  it('does not keep others waiting: a receiver that hangs holds two places', async () => {
+  it('does not delay others: a receiver that hangs takes up two concurrent sends', async () => {
     const { id } = await endpoint();
     const hanging = path;
     const other = `/${randomUUID()}`;
@@ -218,7 +223,7 @@ describe('a replay', () => {
 
   afterAll(() => server.close());
 
-  it('sends a delivery again, whatever became of it, under the same webhook-id', async () => {
+  it('sends a delivery again, whatever its result, with the same webhook-id', async () => {
     const { id } = await endpoint();
     await owner.mirror('/patients', [aPatient()]);
     const delivered = await owner.settledAs(id, 'delivered');
@@ -245,14 +250,14 @@ describe('a replay', () => {
     expect(await owner.settledAs(id, 'delivered')).toMatchObject({ id: waiting.id });
   });
 
-  it('since an instant takes what has failed since, and no more', async () => {
+  it('since an instant sends only what has failed since then', async () => {
     const { id } = await endpoint();
     const jobs = [];
     for (const count of [1, 2, 3]) {
       jobs.push(await owner.mirror('/patients', somePatients(count)));
       await owner.settledAs(id, 'delivered');
     }
-    await until('all came', async () => (await owner.deliveries(id, '&status=delivered')).length === 3);
+    await until('all have arrived', async () => (await owner.deliveries(id, '&status=delivered')).length === 3);
     const [newest, middle] = await owner.deliveries(id);
     await server.query("update webhook_delivery set status = 'failed' where endpoint_id = $1 and id <> $2", [
       id,
@@ -287,7 +292,7 @@ describe('a secret', () => {
 
   afterAll(() => server.close());
 
-  it('that is rotated signs beside the new one for a day', async () => {
+  it('that was rotated signs in addition to the new one for a day', async () => {
     const { id, secret: old } = await endpoint();
 
     const rotated = await owner.ok('POST', `/webhooks/${id}/rotate-secret`);
@@ -307,7 +312,7 @@ describe('a secret', () => {
 });
 
 describe('a secret that is rotated twice', () => {
-  it('leaves the receiver the one that it has: the answer to the first call may have been lost', async () => {
+  it('still signs with the original one, as the answer to the first call may have been lost', async () => {
     server = await startTestServer({ ...SETTINGS, WEBHOOK_RETRY_SECONDS: [HOUR] });
     const { id, secret: known } = await endpoint();
 
@@ -331,10 +336,10 @@ describe('a sender', () => {
   const worker = () =>
     startTestServer({ ...SETTINGS, ROLE: 'worker', databaseUrl: server.databaseUrl, WEBHOOK_TIMEOUT_SECONDS: 60 });
 
-  it('that dies in the middle of an attempt is stood in for when its lease has run out', async () => {
+  it('that is killed during an attempt is replaced when its lease has expired', async () => {
     const { id } = await endpoint();
     const { id: ping } = await owner.ok('POST', `/webhooks/${id}/test`);
-    // What a process leaves that was killed after it had taken the delivery.
+    // The state that a process leaves if it is killed after it has leased the delivery.
     await server.query(
       `update webhook_delivery set lease = gen_random_uuid(), attempts = 1, next_attempt_at = now() + interval '2 seconds'
         where id = $1`,
@@ -351,7 +356,7 @@ describe('a sender', () => {
     expect(await owner.settledAs(id, 'delivered')).toMatchObject({ attempts: 2 });
   });
 
-  it('that lives keeps what it sends for itself, however long that takes', async () => {
+  it('that is alive keeps its lease, however long sending takes', async () => {
     const { id } = await endpoint();
     let end = () => {};
     receiver.answer = (response) => void (end = () => void response.writeHead(204).end());
@@ -360,7 +365,7 @@ describe('a sender', () => {
     await receiver.waitFor(path, 1);
     const [{ nextAttemptAt: lease }] = await owner.deliveries(id);
 
-    // Beyond the first lease.
+    // Longer than the first lease.
     await until('the lease has been renewed twice', () => Date.now() > Date.parse(lease) + 2_000, 20_000);
     end();
 
@@ -369,7 +374,7 @@ describe('a sender', () => {
     await Promise.all([one.close(), other.close()]);
   });
 
-  it('that is stopped gives back what hangs, at once and uncounted', async () => {
+  it('that is stopped gives back a hanging delivery at once, without counting the attempt', async () => {
     const { id } = await endpoint();
     receiver.answer = () => undefined;
     const stopped = await worker();
@@ -385,7 +390,7 @@ describe('a sender', () => {
     expect(Date.parse(given.nextAttemptAt)).toBeLessThanOrEqual(Date.now());
   });
 
-  it('goes on when PostgreSQL was away', async () => {
+  it('continues after an outage of PostgreSQL', async () => {
     const databaseUrl = await createDatabase();
     const proxy = await TcpProxy.to(databaseUrl, 5432);
     const cut = await startTestServer({ ...SETTINGS, databaseUrl: proxy.way(databaseUrl) });
@@ -394,12 +399,12 @@ describe('a sender', () => {
     await receiver.waitFor(path, 1);
 
     await proxy.cut();
-    await until('it is noticed', async () => (await cut.fetch('/health/ready')).status === 503);
+    await until('the outage is noticed', async () => (await cut.fetch('/health/ready')).status === 503);
     await proxy.mend();
     await until('it is ready again', async () => (await cut.fetch('/health/ready')).ok);
     const job = await owner.mirror('/patients', [aPatient()]);
 
-    await until('it came', () => receiver.at(path).some(({ body }) => body.data.jobId === job.id));
+    await until('the webhook has arrived', () => receiver.at(path).some(({ body }) => body.data.jobId === job.id));
     expect(await owner.settledAs(id, 'delivered')).toMatchObject({ jobId: job.id, attempts: 1 });
     await cut.close();
     await proxy.cut();

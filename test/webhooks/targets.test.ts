@@ -13,7 +13,7 @@ import { WebhookOwner } from './webhook-owner.js';
 
 const PUBLIC = '93.184.216.34';
 
-/** Every way to write an address that leads inside, as far as a web address can be written. */
+/** Every spelling in a URL of an address in an internal network. */
 const INSIDE = [
   'https://127.0.0.1/',
   'https://127.1/',
@@ -58,7 +58,7 @@ const INSIDE = [
   'https://metadata.google.internal/',
 ];
 
-/** Every name leads to these addresses. */
+/** Every name resolves to these addresses. */
 const toAddresses =
   (...addresses: string[]): Resolve =>
   () =>
@@ -121,14 +121,14 @@ describe('the address of a webhook', () => {
     ['a private one among public ones', [PUBLIC, '2606:4700:4700::1111', '127.0.0.1']],
     ['a mapped one', ['::ffff:10.0.0.1']],
     ['none at all', []],
-  ])('is refused if its name leads to %s', async (_, addresses) => {
+  ])('is refused if its name resolves to %s', async (_, addresses) => {
     const targets = new WebhookTargets('public', toAddresses(...addresses));
 
     expect(await codeOf(targets.accept('https://rebind.example/'))).toBe('target_not_public');
     expect(await send(targets, 'https://rebind.example/')).toMatchObject({ reason: 'target_not_public' });
   });
 
-  it('is taken if its name does not resolve yet, or not in time: each connection looks again', async () => {
+  it('is accepted if its name does not resolve yet or in time, as each connection checks again', async () => {
     const silent: Resolve = () => new Promise(() => {});
 
     expect(await codeOf(new WebhookTargets('public', nowhere).accept('https://soon.example/'))).toBe('accepted');
@@ -166,7 +166,7 @@ describe('a connection', () => {
     await once(server, 'close');
   });
 
-  it('goes by TLS to the address that was looked up, under the name that was registered, anew each time', async () => {
+  it('uses TLS to the address that was looked up and with the registered name, each time again', async () => {
     const targets = new WebhookTargets('any', toAddresses('127.0.0.1'));
 
     expect(await send(targets, url)).toEqual({ responseStatus: 200, reason: null });
@@ -177,7 +177,7 @@ describe('a connection', () => {
     expect(requests[0]).toContain(new URL(url).host);
   });
 
-  it('is not made with a certificate of another name', async () => {
+  it('is not made to a server with a certificate for another name', async () => {
     const targets = new WebhookTargets('any', toAddresses('127.0.0.1'));
 
     const outcome = await send(targets, url.replace('receiver.example', 'other.example'));
@@ -186,7 +186,7 @@ describe('a connection', () => {
     expect(requests).toEqual([]);
   });
 
-  it('is not made when the name has come to lead inside since it was registered', async () => {
+  it('is not made if the name has changed to an internal address since its registration', async () => {
     const answers = [PUBLIC, '127.0.0.1'];
     const targets = new WebhookTargets('public', () => toAddresses(answers.shift() ?? '')(''));
 
@@ -197,7 +197,7 @@ describe('a connection', () => {
     expect(requests).toEqual([]);
   });
 
-  it('looks a name up once only: there is nothing between the check and the connection', async () => {
+  it('resolves a name only once, so that it cannot change between check and connection', async () => {
     let lookups = 0;
     const targets = new WebhookTargets('any', (name) => {
       lookups += 1;
@@ -234,7 +234,7 @@ describe('a server with the default settings', () => {
     },
   );
 
-  it('changes none to such an address either', async () => {
+  it('changes no webhook to such an address either', async () => {
     const owner = new WebhookOwner(server);
     const { id, url } = await owner.register('https://8.8.8.8/hook');
 
@@ -243,7 +243,7 @@ describe('a server with the default settings', () => {
     expect([response.status, (await owner.webhook(id)).url]).toEqual([400, url]);
   });
 
-  it('sends nothing to one that was registered when that was allowed', async () => {
+  it('sends nothing to an address that was registered when it was allowed', async () => {
     const owner = new WebhookOwner(server);
     const { id } = await owner.register('https://8.8.8.8/hook');
     await server.query('update webhook_endpoint set url = $2 where id = $1', [id, receiver.url()]);

@@ -9,7 +9,7 @@ export class WebhookOwner extends Sender {
     return this.fetch(path, { method, ...json });
   }
 
-  /** Registers an endpoint and fails unless that worked. */
+  /** Registers an endpoint. @throws unless it was created */
   async register(url: string, more: Record<string, unknown> = {}): Promise<any> {
     return this.ok('POST', '/webhooks', { url, ...more });
   }

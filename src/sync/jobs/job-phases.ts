@@ -20,7 +20,7 @@ export type Phase =
   | 'totals'
   /** Children that lose or find their parents. */
   | 'links'
-  /** Records without a parent, and the report of late errors. */
+  /** Records without a parent, and the report of deferred errors. */
   | 'deferred errors'
   /** ANALYZE of what was filled. */
   | 'statistics'

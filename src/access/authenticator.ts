@@ -10,9 +10,9 @@ import { OPERATOR_KEY, type OperatorKey } from './operator-key.js';
 import { isPage } from './pages.js';
 import { changesSomething, comesFromElsewhere, comesFromOurselves, isCalledAs } from './request-origin.js';
 
-/** Decides who comes in, and who may do what: the one place for routes of the API and for operators' pages. */
+/** Authenticates requests and checks scopes, both for routes of the API and for operators' pages. */
 @Injectable()
-export class Doorkeeper {
+export class Authenticator {
   private readonly isOpen: boolean;
 
   constructor(
@@ -24,15 +24,16 @@ export class Doorkeeper {
   }
 
   /**
-   * Finds out who sent a request, and writes it down for all that comes after.
-   * @throws Refusal 401 for strangers, 403 if another site made a browser send it
+   * Identifies who sent a request and stores it with the request.
+   * @throws Refusal 401 without a valid key, 403 if another site made a browser send it
    */
   async identify(request: IncomingMessage, path: string): Promise<void> {
     noteCaller(request, this.isOpen ? this.anybody(request) : await this.keyHolder(request, path));
   }
 
   /**
-   * Whether whoever was identified may have what a route or page wants. Whoever was not may have only what is public.
+   * Checks that the identified caller has the scope that a route or page requires. An unidentified one gets only what
+   * is public.
    * @throws Refusal 401 or 403
    */
   admit(request: IncomingMessage, path: string, want: Want): void {
@@ -44,10 +45,10 @@ export class Doorkeeper {
     }
   }
 
-  /** Nobody is asked for a key, so what a browser sends for others is refused: its user may not know of it. */
+  /** No key is required, so cross-site requests of browsers are refused: the user may not know of them. */
   private anybody(request: IncomingMessage): Caller {
     if (!isCalledAs(request, this.config.HOST)) {
-      const detail = 'A server that wants no keys answers only to localhost and to the address it listens on.';
+      const detail = 'A server that requires no keys answers only to localhost and to the address it listens on.';
       throw new Refusal(403, 'unknown_host', detail);
     }
     if (changesSomething(request) && comesFromElsewhere(request)) throw crossSite();
@@ -55,15 +56,16 @@ export class Doorkeeper {
   }
 
   private async keyHolder(request: IncomingMessage, path: string): Promise<Caller> {
-    const shown = credentialsOf(request, isPage(path));
-    const caller = shown && (this.operatorKey.holder(shown.key) ?? (await this.keys.findCaller(shown.key)));
+    const credentials = credentialsOf(request, isPage(path));
+    const caller =
+      credentials && (this.operatorKey.holder(credentials.key) ?? (await this.keys.findCaller(credentials.key)));
     if (!caller) throw unauthorized(path);
-    if (shown.isAmbient && changesSomething(request) && !comesFromOurselves(request)) throw crossSite();
+    if (credentials.isAmbient && changesSomething(request) && !comesFromOurselves(request)) throw crossSite();
     return caller;
   }
 }
 
-/** The same whatever was wrong: nobody learns whether a key was a right one once. RFC 9110, section 11.6.1. */
+/** The same whatever was wrong, so that nobody learns whether a key was ever valid. RFC 9110, section 11.6.1. */
 function unauthorized(path: string): Refusal {
   const challenge = isPage(path) ? 'Basic realm="counterpart", charset="UTF-8"' : 'Bearer realm="counterpart"';
   const detail = 'A valid key is needed, as "Authorization: Bearer KEY" or "X-API-Key: KEY".';

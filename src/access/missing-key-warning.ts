@@ -3,10 +3,10 @@ import { authMode, CONFIG, type Config } from '../platform/config.js';
 import { AccessKeys } from './access-keys.js';
 import { OPERATOR_KEY, type OperatorKey } from './operator-key.js';
 
-/** Tells whoever starts a server that nobody can use yet what to do. */
+/** Warns at the start that there is no key yet, and says how to make one. */
 @Injectable()
-export class FirstKeyHint implements OnApplicationBootstrap {
-  private readonly logger = new Logger(FirstKeyHint.name);
+export class MissingKeyWarning implements OnApplicationBootstrap {
+  private readonly logger = new Logger(MissingKeyWarning.name);
 
   constructor(
     private readonly keys: AccessKeys,

@@ -9,7 +9,7 @@ import { newKey } from './account-owner.js';
 
 const run = promisify(execFile);
 
-/** Who sends at once. */
+/** How many callers send concurrently. */
 const SENDERS = 12;
 
 let databaseUrl: string;
@@ -44,8 +44,8 @@ async function balance(account: string): Promise<number> {
   return ((await (await fetch(`${server.url}/api/accounts/${account}/balance`)).json()) as any).balance;
 }
 
-describe('a server that is killed in the midst of deposits', () => {
-  it('has posted all that it acknowledged, nothing that was not sent, and nothing half', async () => {
+describe('a server that is killed during deposits', () => {
+  it('has posted everything that it acknowledged, nothing that was not sent, and nothing by half', async () => {
     const account = (await ask('create')).account_number as string;
     let [sent, acknowledged] = [0, 0];
     const senders = Array.from({ length: SENDERS }, async () => {
@@ -55,7 +55,7 @@ describe('a server that is killed in the midst of deposits', () => {
         acknowledged += 1;
       }
     });
-    await until('there is something to lose', () => acknowledged > 200);
+    await until('enough is acknowledged', () => acknowledged > 200);
     await server.kill();
     await Promise.allSettled(senders);
 
@@ -67,7 +67,7 @@ describe('a server that is killed in the midst of deposits', () => {
     expect((await verifyAccounts(databaseUrl)).faults).toEqual([]);
   }, 60_000);
 
-  it('comes to exactly what was ordered, once all of it is sent again under its key', async () => {
+  it('ends with exactly the requested sum once everything is sent again with its key', async () => {
     const account = (await ask('create')).account_number as string;
     const orders = Array.from({ length: 600 }, (_, n) => ({ sum: n + 1, key: newKey() }));
     let answered = 0;
@@ -100,13 +100,13 @@ describe('accounts verify', () => {
   const verify = () =>
     run(process.execPath, ['dist/cli.js', 'accounts', 'verify'], { env: { ...process.env, ...settings } });
 
-  it('says that all agrees, beside a server that runs', async () => {
+  it('reports no faults while a server runs', async () => {
     const { stdout } = await verify();
 
     expect(stdout).toMatch(/^✓ 2 accounts, \d+ transfers and \d+ entries agree\.\n$/);
   });
 
-  it('names what does not, and fails', async () => {
+  it('names a fault, and fails', async () => {
     await query(
       databaseUrl,
       'update ledger_account set balance = balance + 1 where number = (select min(number) from ledger_account)',
