@@ -3,7 +3,7 @@ import { v7 as uuid } from 'uuid';
 import { appendAudit, type AuditEntry } from '../platform/append-audit.js';
 import type { Caller, Scope } from '../platform/caller.js';
 import { sqlState } from '../platform/outage.js';
-import { acrossSources, asLogin } from '../platform/walls.js';
+import { acrossSources, asLogin } from '../platform/source-isolation.js';
 import { digestOf, newKey } from './key-text.js';
 
 /** https://www.postgresql.org/docs/18/errcodes-appendix.html */

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { CONFIG, type Config } from '../platform/config.js';
 import { Rounds } from '../platform/rounds.js';
-import { acrossSources } from '../platform/walls.js';
+import { acrossSources } from '../platform/source-isolation.js';
 
 const PAUSE_MS = 60 * 60 * 1000;
 

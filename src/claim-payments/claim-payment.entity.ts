@@ -1,6 +1,6 @@
 import { OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/walls.js';
+import { WALL } from '../platform/source-isolation.js';
 
 /** The payments service's own account of a claim: its one effect. */
 @Filter(WALL)

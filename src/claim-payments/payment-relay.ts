@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Rounds } from '../platform/rounds.js';
 import { atStep } from '../platform/steps.js';
-import { acrossSources } from '../platform/walls.js';
+import { acrossSources } from '../platform/source-isolation.js';
 import { PaymentQueue } from './payment-queue.js';
 import type { PaymentMessage } from './payment-queues.js';
 

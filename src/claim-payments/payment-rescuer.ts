@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Rounds } from '../platform/rounds.js';
-import { acrossSources } from '../platform/walls.js';
+import { acrossSources } from '../platform/source-isolation.js';
 import type { PaymentMessage } from './payment-queues.js';
 import { PaymentQueue } from './payment-queue.js';
 import { PaymentRelay } from './payment-relay.js';

@@ -7,7 +7,7 @@ import { CONFIG, type Config } from '../platform/config.js';
 import { isOutage, isTooSlow, sqlState } from '../platform/outage.js';
 import { safeError } from '../platform/safe-error.js';
 import { atStep } from '../platform/steps.js';
-import { withinSource } from '../platform/walls.js';
+import { withinSource } from '../platform/source-isolation.js';
 import type { PaymentMessage } from './payment-queues.js';
 
 /** Why the payments service will not settle a claim, however often it is told. */

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { TotalDifference, TotalsVerdict } from '../platform/totals-verdict.js';
-import { SYSTEM_ROLE } from '../platform/walls.js';
+import { SYSTEM_ROLE } from '../platform/source-isolation.js';
 
 /** Differences that are told one by one. More are only counted: something is wrong with all of them then. */
 const MAX_TOLD = 100;

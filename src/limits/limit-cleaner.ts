@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { acrossSources } from '../platform/walls.js';
+import { acrossSources } from '../platform/source-isolation.js';
 import { Rounds } from '../platform/rounds.js';
 
 const PAUSE_MS = 5 * 60 * 1000;

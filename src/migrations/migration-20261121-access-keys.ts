@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { SYSTEM_ROLE } from '../platform/walls.js';
+import { SYSTEM_ROLE } from '../platform/source-isolation.js';
 
 /** Who may call: keys, of which only the digests are kept. */
 export class Migration20261121AccessKeys extends Migration {

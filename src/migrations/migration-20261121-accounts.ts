@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE, SYSTEM_ROLE } from '../platform/walls.js';
+import { APP_ROLE, SYSTEM_ROLE } from '../platform/source-isolation.js';
 
 /** The ledger: accounts, transfers, entries, what was answered under idempotency keys, and how a batch is posted. */
 export class Migration20261121Accounts extends Migration {

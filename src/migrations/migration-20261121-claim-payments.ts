@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE, SYSTEM_ROLE } from '../platform/walls.js';
+import { APP_ROLE, SYSTEM_ROLE } from '../platform/source-isolation.js';
 
 /** What the payments service is to be told of claims, and what came of it there. */
 export class Migration20261121ClaimPayments extends Migration {

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE, SYSTEM_ROLE } from '../platform/walls.js';
+import { APP_ROLE, SYSTEM_ROLE } from '../platform/source-isolation.js';
 
 /** Claims with their lines, and what each provider's claims come to. */
 export class Migration20261121Claims extends Migration {

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { SYSTEM_ROLE } from '../platform/walls.js';
+import { SYSTEM_ROLE } from '../platform/source-isolation.js';
 
 /** What callers have asked of late, and the uploads that run. Unlogged: a crash may forget both. */
 export class Migration20261121Limits extends Migration {

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE, SYSTEM_ROLE } from '../platform/walls.js';
+import { APP_ROLE, SYSTEM_ROLE } from '../platform/source-isolation.js';
 
 /**
  * The walls between sources. Every table with rows of sources lets the application's role see those of one source only,

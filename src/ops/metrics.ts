@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { acrossSources } from '../platform/walls.js';
+import { acrossSources } from '../platform/source-isolation.js';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 interface JobNumbers {

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import type { Pool, PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { APP_ROLE, wallIn } from './walls.js';
+import { APP_ROLE, wallIn } from './source-isolation.js';
 
 /** What the other rooms bring to the database. */
 export interface Schema {

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { identifier } from './database.js';
 import { queueSchema } from './queue.js';
 import { ensureRoles } from './roles.js';
-import { APP_ROLE } from './walls.js';
+import { APP_ROLE } from './source-isolation.js';
 
 /** Any constant will do, as long as it stays: instances that start at the same time queue up behind it. */
 const MIGRATION_LOCK = 7_220_251_121;

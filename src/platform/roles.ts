@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { APP_ROLE, SYSTEM_ROLE } from './walls.js';
+import { APP_ROLE, SYSTEM_ROLE } from './source-isolation.js';
 
 /** The roles are not there, and the user of the database may not make them. */
 export class RolesMissingError extends Error {

@@ -1,6 +1,6 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/walls.js';
+import { WALL } from '../platform/source-isolation.js';
 
 /**
  * What every mirrored table has. `created`, `updated` and `deletedAt` are the times at which a job was applied, and no

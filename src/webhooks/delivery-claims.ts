@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { CONFIG, type Config } from '../platform/config.js';
-import { acrossSources } from '../platform/walls.js';
+import { acrossSources } from '../platform/source-isolation.js';
 import { disableEndpoint } from './disable-endpoint.js';
 import type { Outcome } from './webhook-post.js';
 

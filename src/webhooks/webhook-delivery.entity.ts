@@ -1,5 +1,5 @@
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/walls.js';
+import { WALL } from '../platform/source-isolation.js';
 import type { EventType } from './webhook-event.js';
 
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed'] as const;

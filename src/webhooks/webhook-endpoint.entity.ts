@@ -1,6 +1,6 @@
 import { ArrayType } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/walls.js';
+import { WALL } from '../platform/source-isolation.js';
 import type { JobEvent } from './webhook-event.js';
 
 /** Why an endpoint is sent nothing: its owner wants it so, nothing arrived for days, or it answered 410 Gone. */

@@ -4,7 +4,7 @@ import type { Request, Response } from 'express';
 import { Audited, newSubject, subjectOf } from '../platform/audited.js';
 import { CallerSource } from '../platform/caller-source.js';
 import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
-import { withinSource } from '../platform/walls.js';
+import { withinSource } from '../platform/source-isolation.js';
 import { Wants } from '../platform/wants.js';
 import { Sources } from '../sync/sources.js';
 import type { WebhookEndpoint } from './webhook-endpoint.entity.js';

@@ -1,6 +1,6 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../../platform/walls.js';
+import { WALL } from '../../platform/source-isolation.js';
 
 /** Everything that one source held of one resource at one moment, as it was sent. Its bytes lie in `snapshot_chunk`. */
 @Filter(WALL)

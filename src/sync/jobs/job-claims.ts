@@ -3,7 +3,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { INSTANCE } from '../../platform/instance.js';
-import { acrossSources, asLogin } from '../../platform/walls.js';
+import { acrossSources, asLogin } from '../../platform/source-isolation.js';
 import { clearAttempt } from '../read/clear-attempt.js';
 import { IS_DUE, IS_SILENT, ITS_TURN } from './job-conditions.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { Rounds } from '../../platform/rounds.js';
-import { acrossSources, asLogin } from '../../platform/walls.js';
+import { acrossSources, asLogin } from '../../platform/source-isolation.js';
 import { IS_DUE, IS_SILENT, ITS_TURN } from './job-conditions.js';
 import { type HintedJob, JobQueue } from './job-queue.js';
 

@@ -1,6 +1,6 @@
 import { BigIntType, OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../../platform/walls.js';
+import { WALL } from '../../platform/source-isolation.js';
 
 /** How far the mirror of one source and resource has come. */
 @Filter(WALL)

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG, type Config } from '../../platform/config.js';
-import { acrossSources } from '../../platform/walls.js';
+import { acrossSources } from '../../platform/source-isolation.js';
 import { type Claim, JobClaims } from './job-claims.js';
 
 /** Beats within the time after which silence counts as death: five may be missed. */

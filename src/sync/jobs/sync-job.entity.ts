@@ -1,6 +1,6 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../../platform/walls.js';
+import { WALL } from '../../platform/source-isolation.js';
 import type { Lane } from './lanes.js';
 
 export const JOB_STATUSES = [

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Patient } from '../../src/patients/patient.entity.js';
-import { acrossSources, withinSource } from '../../src/platform/walls.js';
+import { acrossSources, withinSource } from '../../src/platform/source-isolation.js';
 import { WebhookEndpoint } from '../../src/webhooks/webhook-endpoint.entity.js';
 import { aLine } from '../claims/biller.js';
 import { aPayment, Sender, somePatients } from '../http/sender.js';
