@@ -2,6 +2,7 @@ import { BullModule } from '@nestjs/bullmq';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import type { Config } from '../platform/config.js';
 import { answersCallers, settlesPayments } from '../platform/duties.js';
+import { withTask } from '../platform/periodic-task.js';
 import { ClaimPaymentsController } from './claim-payments.controller.js';
 import { ClaimPaymentsProcessor } from './claim-payments.processor.js';
 import { PaymentOutbox } from './payment-outbox.js';
@@ -14,11 +15,11 @@ import { PaymentRetries } from './payment-retries.js';
 import { PaymentSettlement } from './payment-settlement.js';
 
 /** Whatever a process is there for, it passes on what waits in the outbox. */
-const SHARED: Provider[] = [PaymentQueue, PaymentRelay, PaymentOutbox];
+const SHARED: Provider[] = [PaymentQueue, ...withTask(PaymentRelay), PaymentOutbox];
 
 const API: Provider[] = [PaymentQueries, PaymentRetries];
 
-const CONSUMER: Provider[] = [PaymentSettlement, ClaimPaymentsProcessor, PaymentRescuer];
+const CONSUMER: Provider[] = [PaymentSettlement, ClaimPaymentsProcessor, ...withTask(PaymentRescuer)];
 
 /** The payments service: it is told of each claim through a queue, and has one effect for each. */
 @Module({})

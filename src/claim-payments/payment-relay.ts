@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Rounds } from '../platform/rounds.js';
+import { Injectable } from '@nestjs/common';
+import { PeriodicTask } from '../platform/periodic-task.js';
 import { atStep } from '../platform/steps.js';
 import { acrossSources } from '../platform/source-isolation.js';
 import { PaymentQueue } from './payment-queue.js';
@@ -27,34 +27,24 @@ interface Notification extends PaymentMessage {
  * leaves it to the next one to tell it again: at least once.
  */
 @Injectable()
-export class PaymentRelay implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly rounds = new Rounds({
-    what: 'telling the payments service',
+export class PaymentRelay {
+  readonly task = new PeriodicTask({
+    name: 'notifying the payments service',
     pauseMs: PAUSE_MS,
-    round: () => acrossSources(() => this.relayAll()),
+    run: (stopping) => acrossSources(() => this.relayAll(stopping)),
   });
-  private isStopping = false;
 
   constructor(
     private readonly em: EntityManager,
     private readonly queue: PaymentQueue,
   ) {}
 
-  onApplicationBootstrap(): void {
-    this.rounds.start();
-  }
-
-  onApplicationShutdown(): Promise<void> {
-    this.isStopping = true;
-    return this.rounds.stop();
-  }
-
   /** Looks at the outbox at once. */
   wake(): void {
-    this.rounds.wake();
+    this.task.wake();
   }
 
-  private async relayAll(): Promise<void> {
+  private async relayAll(stopping: AbortSignal): Promise<void> {
     const [waiting] = await this.em
       .fork()
       .execute<{ some: boolean }[]>(
@@ -63,7 +53,7 @@ export class PaymentRelay implements OnApplicationBootstrap, OnApplicationShutdo
     if (!waiting?.some) return;
     // Before anything is locked.
     await this.queue.mustAnswer();
-    while (!this.isStopping && (await this.relayBatch()) === BATCH);
+    while (!stopping.aborted && (await this.relayBatch()) === BATCH);
   }
 
   /** @returns how many there were */

@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Rounds } from '../platform/rounds.js';
+import { Injectable } from '@nestjs/common';
+import { PeriodicTask } from '../platform/periodic-task.js';
 import { acrossSources } from '../platform/source-isolation.js';
 import type { PaymentMessage } from './payment-queues.js';
 import { PaymentQueue } from './payment-queue.js';
@@ -28,14 +28,13 @@ interface Told extends PaymentMessage {
  * away. Walks through all that is told and not settled, a piece in each round, and on and on while it finds something.
  */
 @Injectable()
-export class PaymentRescuer implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly rounds = new Rounds({
-    what: 'looking for lost payments',
+export class PaymentRescuer {
+  readonly task = new PeriodicTask({
+    name: 'looking for lost payments',
     pauseMs: PAUSE_MS,
-    round: () => acrossSources(() => this.rescue()),
+    run: (stopping) => acrossSources(() => this.rescue(stopping)),
   });
   private place = START;
-  private isStopping = false;
 
   constructor(
     private readonly em: EntityManager,
@@ -43,17 +42,8 @@ export class PaymentRescuer implements OnApplicationBootstrap, OnApplicationShut
     private readonly relay: PaymentRelay,
   ) {}
 
-  onApplicationBootstrap(): void {
-    this.rounds.start();
-  }
-
-  onApplicationShutdown(): Promise<void> {
-    this.isStopping = true;
-    return this.rounds.stop();
-  }
-
-  private async rescue(): Promise<void> {
-    while (!this.isStopping && (await this.rescueBatch()) > 0) this.relay.wake();
+  private async rescue(stopping: AbortSignal): Promise<void> {
+    while (!stopping.aborted && (await this.rescueBatch()) > 0) this.relay.wake();
   }
 
   /** @returns how many were lost */

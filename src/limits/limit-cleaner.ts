@@ -1,30 +1,22 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
+import { PeriodicTask } from '../platform/periodic-task.js';
 import { acrossSources } from '../platform/source-isolation.js';
-import { Rounds } from '../platform/rounds.js';
 
 const PAUSE_MS = 5 * 60 * 1000;
 
-/** Clears away counts whose window is long over. */
+/** Deletes counts whose window ended long ago. */
 @Injectable()
-export class LimitCleaner implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly rounds = new Rounds({
-    what: 'cleaning limits',
+export class LimitCleaner {
+  readonly task = new PeriodicTask({
+    name: 'cleaning limits',
     pauseMs: PAUSE_MS,
-    round: () => acrossSources(() => this.clean()),
+    run: () => acrossSources(() => this.clean()),
   });
 
   constructor(private readonly em: EntityManager) {}
 
-  onApplicationBootstrap(): void {
-    this.rounds.start();
-  }
-
-  onApplicationShutdown(): Promise<void> {
-    return this.rounds.stop();
-  }
-
-  /** One round. A minute of grace, as the windows end by the clocks of the processes. */
+  /** One run. A minute of grace, as the windows end by the clocks of the processes. */
   private async clean(): Promise<void> {
     await this.em
       .fork()

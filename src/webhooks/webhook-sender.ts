@@ -1,12 +1,13 @@
-import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
+import { PeriodicTask } from '../platform/periodic-task.js';
 import { safeError } from '../platform/safe-error.js';
 import { type ClaimedDelivery, DeliveryClaims } from './delivery-claims.js';
 import { WebhookPost } from './webhook-post.js';
 import { signatureHeaders } from './webhook-signature.js';
 
 /** An event waits this long at most before its first attempt, unless the receiver is busy. */
-const PERIOD_MS = 1_000;
+const PAUSE_MS = 1_000;
 
 /** Attempts that one process makes at a time: more than the endpoints of one source can keep busy by default (20 × 2). */
 const MAX_AT_ONCE = 48;
@@ -22,27 +23,23 @@ const GIVE_BACK_MS = 1_000;
  * be sent more than once (a process dies between the answer and writing it down), always with the same `webhook-id`.
  */
 @Injectable()
-export class WebhookSender implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class WebhookSender implements BeforeApplicationShutdown {
+  readonly task = new PeriodicTask({
+    name: 'looking for webhooks to send',
+    pauseMs: PAUSE_MS,
+    run: (stopping) => this.sendDue(stopping),
+  });
   private readonly logger = new Logger(WebhookSender.name);
   private readonly underWay = new Map<ClaimedDelivery, Promise<void>>();
   private readonly abortion = new AbortController();
-  private timer: NodeJS.Timeout | undefined;
-  private round: Promise<void> | null = null;
-  private stopped = false;
 
   constructor(
     private readonly claims: DeliveryClaims,
     private readonly post: WebhookPost,
   ) {}
 
-  onApplicationBootstrap(): void {
-    this.startRound();
-  }
-
   /** Lets what is under way come to its end, within limits, and gives the rest back for others to send. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    clearTimeout(this.timer);
     await Promise.race([this.finishAll(), delay(GRACE_MS, undefined, { ref: false })]);
     const left = [...this.underWay.keys()];
     this.abortion.abort();
@@ -52,25 +49,14 @@ export class WebhookSender implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   private async finishAll(): Promise<void> {
-    await this.round;
+    await this.task.stop();
     await Promise.all(this.underWay.values());
   }
 
-  private startRound(): void {
-    if (this.round !== null || this.stopped) return;
-    clearTimeout(this.timer);
-    this.round = this.sendWhatIsDue()
-      .catch((error: unknown) => this.logger.warn({ err: safeError(error) }, 'could not look for webhooks to send'))
-      .then(() => {
-        this.round = null;
-        if (!this.stopped) this.timer = setTimeout(() => this.startRound(), PERIOD_MS);
-      });
-  }
-
   /** Takes one delivery of each endpoint in turn until nothing is due or all places are taken. */
-  private async sendWhatIsDue(): Promise<void> {
+  private async sendDue(stopping: AbortSignal): Promise<void> {
     await this.claims.renew([...this.underWay.keys()]);
-    while (!this.stopped && this.underWay.size < MAX_AT_ONCE) {
+    while (!stopping.aborted && this.underWay.size < MAX_AT_ONCE) {
       const claimed = await this.claims.claim(MAX_AT_ONCE - this.underWay.size);
       if (claimed.length === 0) return;
       for (const delivery of claimed) this.start(delivery);
@@ -83,7 +69,7 @@ export class WebhookSender implements OnApplicationBootstrap, BeforeApplicationS
       .catch((error: unknown) => this.logger.warn({ delivery: delivery.id, err: safeError(error) }, 'not written down'))
       .then(() => {
         this.underWay.delete(delivery);
-        this.startRound();
+        this.task.wake();
       });
     this.underWay.set(delivery, attempt);
   }

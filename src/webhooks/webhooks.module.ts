@@ -10,6 +10,7 @@ import { lookup } from 'node:dns/promises';
 import { CONFIG, type Config } from '../platform/config.js';
 import { answersCallers, worksOnJobs } from '../platform/duties.js';
 import { readJsonBody } from '../platform/json-body.js';
+import { withTask } from '../platform/periodic-task.js';
 import { DeliveryClaims } from './delivery-claims.js';
 import { WebhookCleaner } from './webhook-cleaner.js';
 import { WebhookDeliveriesController } from './webhook-deliveries.controller.js';
@@ -40,7 +41,7 @@ const SHARED: Provider[] = [WebhookOutbox, TARGETS];
 
 const API: Provider[] = [WebhookEndpoints, WebhookDeliveries];
 
-const WORKER: Provider[] = [POST, DeliveryClaims, WebhookSender, WebhookCleaner];
+const WORKER: Provider[] = [POST, DeliveryClaims, ...withTask(WebhookSender), ...withTask(WebhookCleaner)];
 
 /** Tells the world outside of the ends of jobs. */
 @Module({})
