@@ -1,9 +1,9 @@
 import { OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/source-isolation.js';
+import { SOURCE_FILTER } from '../platform/source-isolation.js';
 
 /** The payments service's own account of a claim: its one effect. */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'claim_payment' })
 export class ClaimPayment {
   [PrimaryKeyProp]?: ['sourceId', 'id'];

@@ -1,6 +1,6 @@
 import { OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/source-isolation.js';
+import { SOURCE_FILTER } from '../platform/source-isolation.js';
 
 export const PAYMENT_STATUSES = ['pending', 'notified', 'settled', 'failed'] as const;
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
@@ -9,7 +9,7 @@ export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
  * What the payments service is to be told of one claim: the outbox, written in the claim's own transaction, and the
  * account of what came of it. The queue carries its ids; what is true stands here.
  */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'payment_notification' })
 export class PaymentNotification {
   [PrimaryKeyProp]?: ['sourceId', 'claimId'];

@@ -11,7 +11,7 @@ import { Migration20261121Reverts } from './migration-20261121-reverts.js';
 import { Migration20261121Walls } from './migration-20261121-walls.js';
 import { Migration20261121Webhooks } from './migration-20261121-webhooks.js';
 
-/** All migrations, oldest first. As a list they need no file paths at run time. */
+/** All migrations, oldest first. Listed here, they need no file paths at run time. */
 export const migrations = [
   { name: 'Migration20261121Initial', class: Migration20261121Initial },
   { name: 'Migration20261121Heartbeats', class: Migration20261121Heartbeats },

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import type { Pool, PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { APP_ROLE, wallIn } from './source-isolation.js';
+import { APP_ROLE, isolateClient } from './source-isolation.js';
 
 /** What the other rooms bring to the database. */
 export interface Schema {
@@ -44,7 +44,7 @@ export function ormOptions(use: DatabaseUse, schema: Schema): Options {
     pool: { min: 0, max: use.poolSize },
     driverOptions: {
       onPoolCreated: (pool: Pool) => {
-        pool.on('connect', wallIn);
+        pool.on('connect', isolateClient);
         pool.on('connect', noticeMarks);
         // Lost between two statements of a transaction, it would end the process: the pool listens to idle ones alone.
         pool.on('connect', (client) => void client.on('error', () => undefined));

@@ -1,98 +1,98 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { PoolClient } from 'pg';
 
-/** The role of every session: it sees the rows of one source, and none before it is said of which. */
+/** The role of every session. It sees the rows of the source that the transaction has named, and none before that. */
 export const APP_ROLE = 'counterpart_app';
 
-/** The role of what looks after all sources: the rescuer, the cleaner, the metrics, the look-up of keys. */
+/** The role for work on all sources: the rescuer, the cleaner, the metrics, the look-up of keys. */
 export const SYSTEM_ROLE = 'counterpart_system';
 
-/** The setting by which the policies of `migration-20261121-walls.ts` know the source. */
-const SETTING = 'counterpart.source';
+/** The setting by which a transaction names its source, and from which the policies read it. */
+export const SOURCE_SETTING = 'counterpart.source';
 
-/** Within which walls a piece of work stands: those of one source, by id, or those around all of them. */
-type Room = number | 'all sources' | 'login';
+/** Which rows a piece of work sees: those of one source, by id, those of all, or what the session's own user may see. */
+type Visibility = number | 'all sources' | 'session user';
 
-const rooms = new AsyncLocalStorage<Room>();
+const visibility = new AsyncLocalStorage<Visibility>();
 
-/** Whatever `work` asks of the database, however deep inside, is about this source. */
+/** Runs `work` within one source: all of its statements, however deep inside, see the rows of that source only. */
 export function withinSource<T>(sourceId: number, work: () => T): T {
   if (!Number.isSafeInteger(sourceId)) throw new Error('a source is known by its id');
-  return rooms.run(sourceId, work);
+  return visibility.run(sourceId, work);
 }
 
-/** Lets `work` see all sources. For what no caller's words reach. */
+/** Lets `work` see all sources. Not for anything that a caller's input decides. */
 export function acrossSources<T>(work: () => T): T {
-  return rooms.run('all sources', work);
+  return visibility.run('all sources', work);
 }
 
 /**
- * Lets `work` speak as the user that the sessions have logged in as. For what PostgreSQL allows nobody else: to cancel or
- * end sessions of that user, and what only an owner may do.
+ * Runs `work` as the user that the sessions were opened by, without a role. For what PostgreSQL allows nobody else: to
+ * cancel or end sessions of that user, and what only an owner may do.
  */
-export function asLogin<T>(work: () => T): T {
-  return rooms.run('login', work);
+export function asSessionUser<T>(work: () => T): T {
+  return visibility.run('session user', work);
 }
 
-/** No source has this id: what is asked of a source that never sent anything finds nothing. */
+/** No source has this id: queries for a source that has never sent anything find nothing. */
 export const NO_SOURCE = 0;
 
-/** The ORM's own wall, beside that of the database: a condition on every query for an entity that belongs to a source. */
-export const WALL = {
-  name: 'wall',
+/** The ORM's part beside row-level security: a condition on every query for an entity that belongs to a source. */
+export const SOURCE_FILTER = {
+  name: 'source',
   cond: () => {
-    const room = rooms.getStore();
-    return room === 'all sources' ? {} : { sourceId: typeof room === 'number' ? room : NO_SOURCE };
+    const seen = visibility.getStore();
+    return seen === 'all sources' ? {} : { sourceId: typeof seen === 'number' ? seen : NO_SOURCE };
   },
   default: true,
   args: false,
 } as const;
 
-/** What makes a transaction stand in a room. `local` ends with it: a pooled connection carries nothing on. */
-function enter(room: Room): string {
-  if (room === 'login') return 'set local role none';
-  if (room === 'all sources') return `set local role ${SYSTEM_ROLE}`;
-  return `set local role ${APP_ROLE}; set local ${SETTING} = '${room}'`;
+/** The SQL by which a transaction takes its role and source. `local` ends with it: a pooled connection keeps neither. */
+function takeRole(seen: Visibility): string {
+  if (seen === 'session user') return 'set local role none';
+  if (seen === 'all sources') return `set local role ${SYSTEM_ROLE}`;
+  return `set local role ${APP_ROLE}; set local ${SOURCE_SETTING} = '${seen}'`;
 }
 
 type Query = (...sent: unknown[]) => unknown;
 
 /**
- * Puts the walls around all that is sent over a connection: a transaction begins with its room, and a statement outside
- * of one gets a transaction of its own. A statement that is sent from no room is left as it is, and meets the session's
- * role, which sees nothing.
+ * Isolates all that is sent over a connection: a transaction begins by taking its role and source, and a statement
+ * outside of a transaction gets one of its own. A statement that is sent outside of any of the functions above is left
+ * as it is: it runs under the session's role, which sees no rows.
  */
-export function wallIn(client: PoolClient): void {
+export function isolateClient(client: PoolClient): void {
   const query = client.query.bind(client) as Query;
-  let inside: { room: Room | undefined } | null = null;
-  const walled: Query = (...sent) => {
+  let transaction: { seen: Visibility | undefined } | null = null;
+  const isolated: Query = (...sent) => {
     const [text] = sent;
-    // What is no text, such as a COPY, belongs to a transaction that has begun.
+    // What is not text, such as a COPY, belongs to a transaction that has begun.
     if (typeof text !== 'string') return query(...sent);
-    const room = rooms.getStore();
-    if (inside === null && isBegin(text)) {
-      inside = { room };
-      return query(room === undefined ? text : `${text}; ${enter(room)}`);
+    const seen = visibility.getStore();
+    if (transaction === null && isBegin(text)) {
+      transaction = { seen };
+      return query(seen === undefined ? text : `${text}; ${takeRole(seen)}`);
     }
-    if (inside !== null && isEnd(text)) {
-      inside = null;
+    if (transaction !== null && isEnd(text)) {
+      transaction = null;
       return query(...sent);
     }
-    if (inside === null) return room === undefined ? query(...sent) : inTransaction(query, room, sent);
-    if (inside.room !== room) throw new Error('a transaction stays within the walls that it began in');
+    if (transaction === null) return seen === undefined ? query(...sent) : inTransaction(query, seen, sent);
+    if (transaction.seen !== seen) throw new Error('a transaction stays within the source that it began in');
     return query(...sent);
   };
-  Object.assign(client, { query: walled });
+  Object.assign(client, { query: isolated });
 }
 
 /**
- * In one message, as the ORM puts its values into the text: a round trip as before. Whatever the statement does, it does
- * within the room: if it fails, nothing behind it is executed.
+ * Sends a transaction in one message, so it takes one round trip; the ORM has already put the values into the text. If
+ * taking the role fails, PostgreSQL does not execute the statement.
  */
-async function inTransaction(query: Query, room: Room, [text, values]: unknown[]): Promise<unknown> {
+async function inTransaction(query: Query, seen: Visibility, [text, values]: unknown[]): Promise<unknown> {
   if (Array.isArray(values) && values.length > 0) throw new Error('values belong into the text');
   try {
-    const results = (await query(`begin; ${enter(room)};\n${String(text)}\n;commit`)) as unknown[];
+    const results = (await query(`begin; ${takeRole(seen)};\n${String(text)}\n;commit`)) as unknown[];
     return results.at(-2);
   } catch (error) {
     await (query('rollback') as Promise<unknown>).catch(() => undefined);

@@ -1,5 +1,5 @@
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/source-isolation.js';
+import { SOURCE_FILTER } from '../platform/source-isolation.js';
 import type { EventType } from './webhook-event.js';
 
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed'] as const;
@@ -9,7 +9,7 @@ export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
  * One event on its way to one endpoint: the outbox, written in the transaction that ends the job, and the account of the
  * sending. Whoever sends it holds its `lease`; `nextAttemptAt` is then when the lease runs out.
  */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'webhook_delivery' })
 export class WebhookDelivery {
   /** UUIDv7, and the `webhook-id` of every attempt: what receivers know a repetition by. */

@@ -1,13 +1,13 @@
 import { ArrayType } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/source-isolation.js';
+import { SOURCE_FILTER } from '../platform/source-isolation.js';
 import type { JobEvent } from './webhook-event.js';
 
 /** Why an endpoint is sent nothing: its owner wants it so, nothing arrived for days, or it answered 410 Gone. */
 export type DisabledReason = 'by_request' | 'failing' | 'gone';
 
 /** An address that a source wants told of the ends of its jobs. */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'webhook_endpoint' })
 export class WebhookEndpoint {
   /** UUIDv7: newer endpoints sort later. */

@@ -202,7 +202,7 @@ it('a transaction stays within the walls that it began in', async () => {
   const crossing = withinSource(mine, () =>
     em.fork().transactional((inside) => withinSource(theirs, () => inside.execute('select 1'))),
   );
-  await expect(crossing).rejects.toThrow('stays within the walls');
+  await expect(crossing).rejects.toThrow('stays within the source');
   expect(await withinSource(theirs, () => count('patient'))).toBeGreaterThan(0);
 });
 

@@ -3,7 +3,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { INSTANCE } from '../../platform/instance.js';
-import { acrossSources, asLogin } from '../../platform/source-isolation.js';
+import { acrossSources, asSessionUser } from '../../platform/source-isolation.js';
 import { clearAttempt } from '../read/clear-attempt.js';
 import { IS_DUE, IS_SILENT, ITS_TURN } from './job-conditions.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
@@ -115,7 +115,7 @@ export class JobClaims {
   async interrupt(claim: Claim): Promise<void> {
     claim.isInterrupted = true;
     const { session } = claim;
-    if (session !== null) await asLogin(() => this.em.fork().execute('select pg_cancel_backend(?)', [session]));
+    if (session !== null) await asSessionUser(() => this.em.fork().execute('select pg_cancel_backend(?)', [session]));
   }
 
   /** Puts back a job that this worker cannot finish because it stops: as if it had not been tried. */

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { PeriodicTask } from '../../platform/periodic-task.js';
-import { acrossSources, asLogin } from '../../platform/source-isolation.js';
+import { acrossSources, asSessionUser } from '../../platform/source-isolation.js';
 import { IS_DUE, IS_SILENT, ITS_TURN } from './job-conditions.js';
 import { type HintedJob, JobQueue } from './job-queue.js';
 
@@ -65,7 +65,7 @@ export class JobRescuer {
     );
     if (holders.length === 0) return;
     // By the user that the session belongs to, and only while it is in that very transaction.
-    await asLogin(() =>
+    await asSessionUser(() =>
       this.em.fork().execute(
         `select pg_terminate_backend(holder.pid) from pg_locks holder
           where holder.locktype = 'virtualxid' and holder.virtualxid = holder.virtualtransaction

@@ -1,6 +1,6 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../../platform/source-isolation.js';
+import { SOURCE_FILTER } from '../../platform/source-isolation.js';
 import type { Lane } from './lanes.js';
 
 export const JOB_STATUSES = [
@@ -92,7 +92,7 @@ const TRANSITIONS: Record<JobStatus, readonly JobStatus[]> = {
 };
 
 /** One snapshot's way into the mirror, and the account of it. The table is the truth; the queue only carries ids. */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'sync_job' })
 export class SyncJob {
   [OptionalProps]?:
