@@ -16,7 +16,7 @@ import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
 import type { Config } from './platform/config.js';
 import { answersCallers } from './platform/duties.js';
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
-import { nameRequest } from './platform/logging.js';
+import { identifyRequest } from './platform/logging.js';
 import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
 import { requestLimits } from './platform/request-limits.js';
 import { resources } from './resources.js';
@@ -56,7 +56,7 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     await app.get(MikroORM).connect();
     app.set('query parser', 'simple');
     app.disable('x-powered-by');
-    app.use(nameRequest);
+    app.use(identifyRequest);
     app.set('trust proxy', config.TRUST_PROXY ?? false);
     protectBrowsers(app);
     app.use(requestLimits(config.MAX_URL_BYTES));

@@ -68,7 +68,7 @@ export class PaymentRelay {
       if (taken.length === 0) return 0;
       atStep('notifications taken');
       await this.tell(taken);
-      atStep('payments service told');
+      atStep('payments service notified');
       await em.execute(
         `update payment_notification n
             set status = case n.status when 'pending' then 'notified' else n.status end, relayed_at = now(),

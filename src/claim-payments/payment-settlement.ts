@@ -112,6 +112,6 @@ export class PaymentSettlement {
         where source_id = ? and claim_id = ? and round = ? and status in ('pending', 'notified')`,
       [attempt.number, reason, attempt.isLast, attempt.isLast, sourceId, claimId, round],
     );
-    atStep('payment failure noted');
+    atStep('payment failure recorded');
   }
 }

@@ -10,7 +10,7 @@ import { BACKENDS, startTestServer, until } from '../setup/test-server.js';
 /** Between any two of these the relay or the consumer has done something that somebody else can see. */
 const STEPS: Step[] = [
   'notifications taken',
-  'payments service told',
+  'payments service notified',
   'notifications marked',
   'notification received',
   'payment settled',
@@ -53,7 +53,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   // What a relay has locked, it has locked in the database, whichever queue it tells.
   const stepsToPauseAt: Step[] =
-    backend === 'postgresql' ? ['payments service told', 'notification received'] : ['notification received'];
+    backend === 'postgresql' ? ['payments service notified', 'notification received'] : ['notification received'];
 
   it.each(stepsToPauseAt)(
     'who is paused at "%s" has no second effect when waking up late',
@@ -77,7 +77,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   it('a failure is buried and told again, though whoever found it out and whoever retried it died', async () => {
     await claims(1, LARGE);
-    const dying = await start({ FAULT_DIE_AT: 'payment failure noted' });
+    const dying = await start({ FAULT_DIE_AT: 'payment failure recorded' });
     expect(await dying.exited).toMatchObject({ signal: 'SIGKILL' });
     const { databaseUrl, config } = stage.api;
     const api = await startTestServer({ backend, databaseUrl, ROLE: 'api', QUEUE_PREFIX: config.QUEUE_PREFIX });
