@@ -27,8 +27,8 @@ export function acrossSources<T>(work: () => T): T {
 }
 
 /**
- * Runs `work` as the user that the sessions were opened by, without a role. For what PostgreSQL allows nobody else: to
- * cancel or end sessions of that user, and what only an owner may do.
+ * Runs `work` as the user that the sessions were opened by, without a role. For what PostgreSQL only allows that user: to
+ * cancel or end its sessions, and what requires the owner.
  */
 export function asSessionUser<T>(work: () => T): T {
   return visibility.run('session user', work);
