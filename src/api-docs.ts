@@ -11,14 +11,14 @@ export function documentApi(app: INestApplication, tags: string[], routes: Route
       'Complete snapshots in, an exact mirror out; claims with their payments; accounts on a ledger. Errors are application/problem+json (RFC 9457).',
     )
     .setVersion('0.1.0');
-  // The order in which the page shows them.
+  // The page shows them in this order.
   for (const tag of tags) builder.addTag(tag);
   const config = builder
     .addGlobalParameters({
       name: 'X-Source',
       in: 'header',
       required: false,
-      description: 'the external system that speaks; without it the one of the key, or "default"',
+      description: 'the external system that the request is for; by default the one of the key, or "default"',
       schema: { type: 'string', example: 'default' },
     })
     .addBearerAuth({ type: 'http', description: 'a key of `npm run cli -- keys create`' }, 'bearer')
@@ -43,7 +43,7 @@ const PROBLEM = {
   },
 };
 
-/** Whatever goes wrong has one shape, the same for every operation. */
+/** Every operation answers errors in the same shape. */
 function describeProblems(document: OpenAPIObject): void {
   for (const path of Object.values(document.paths)) {
     for (const operation of [path.get, path.post, path.put, path.patch, path.delete]) {
@@ -52,7 +52,7 @@ function describeProblems(document: OpenAPIObject): void {
   }
 }
 
-/** What each operation wants of its callers. A server that asks nobody for a key (`AUTH=open`) lets all of them pass. */
+/** The key and scope that each operation requires. A server with `AUTH=open` requires none. */
 function describeAccess(document: OpenAPIObject, routes: Route[]): void {
   for (const { method, path, want } of routes) {
     const item = document.paths[path.replace(/:(\w+)/g, '{$1}')];
@@ -60,7 +60,7 @@ function describeAccess(document: OpenAPIObject, routes: Route[]): void {
     if (!operation) continue;
     operation.security = want === 'public' ? [] : [{ bearer: [] }, { apiKey: [] }];
     if (want === 'public') continue;
-    operation.responses['401'] = problem('no key, or none that is valid');
+    operation.responses['401'] = problem('no key, or an invalid one');
     operation.responses['403'] = problem(`the key lacks the scope \`${want}\``);
   }
 }

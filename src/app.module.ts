@@ -54,7 +54,7 @@ const SCHEMA = {
 @Module({})
 class ConfigModule {}
 
-/** The whole of a process: what it contains follows from its role. */
+/** The application of a process. Which modules it has depends on the process's role. */
 @Module({})
 export class AppModule {
   /** @param operatorKey a key that only this process knows, or null */
@@ -81,9 +81,9 @@ export class AppModule {
       ],
       providers: [
         { provide: APP_FILTER, useClass: ProblemFilter },
-        // The first guard: it sees what the others refuse.
+        // The first guard, so that it can audit the refusals of the others.
         ...(answersCallers(config.ROLE) ? [{ provide: APP_GUARD, useClass: AuditGuard }] : []),
-        // The order is theirs: a stranger does not learn which parameters there are.
+        // Before QueryGuard, so that unauthenticated callers do not learn which parameters exist.
         { provide: APP_GUARD, useClass: AccessGuard },
         ...(answersCallers(config.ROLE) ? [{ provide: APP_GUARD, useClass: RouteLimits }] : []),
         { provide: APP_GUARD, useClass: QueryGuard },
@@ -93,7 +93,7 @@ export class AppModule {
   }
 }
 
-/** The ORM's settings for migrations, which one connection makes, however long it takes. */
+/** The ORM's settings for migrations: one connection, without a time limit for statements. */
 export function migrationOptions(databaseUrl: string): Options {
   return ormOptions(
     { url: databaseUrl, poolSize: 1, name: 'counterpart migrations', statementTimeoutSeconds: null },

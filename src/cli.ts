@@ -52,6 +52,6 @@ Examples:
 const program = new Command('counterpart')
   .description('Keeps an exact counterpart of what an external system holds.')
   .addHelpText('after', EXAMPLES)
-  .showHelpAfterError('(--help tells more)');
+  .showHelpAfterError('(--help shows more)');
 for (const command of commands) program.addCommand(command(app));
 await program.parseAsync();

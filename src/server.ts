@@ -16,30 +16,30 @@ import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
 import type { Config } from './platform/config.js';
 import { answersCallers } from './platform/duties.js';
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
-import { nameRequest } from './platform/logging.js';
+import { identifyRequest } from './platform/logging.js';
 import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
 import { requestLimits } from './platform/request-limits.js';
 import { resources } from './resources.js';
 import { SYNC_QUEUES } from './sync/jobs/sync-queues.js';
 
-/** What the dashboard shows: the queues of every room that has some. */
+/** The queues that the dashboard shows. */
 const SHOWN_QUEUES = [SYNC_QUEUES, PAYMENT_QUEUES].flatMap((queues) => Object.values<string>(queues));
 
 /** A running server. */
 export interface Server {
   app: NestExpressApplication;
   url: string;
-  /** Stops taking work, lets what runs come to its end or gives it back, and frees everything. */
+  /** Stops taking work, lets running work finish or gives it back, and closes all connections. */
   close: () => Promise<void>;
 }
 
-/** What a server is told besides its settings. */
+/** Options of a server besides its settings. */
 export interface ServerOptions {
-  /** A key that may do everything, for the process alone in which the server runs. It is given out to nobody. */
+  /** A key with all scopes, known only to the process in which the server runs. */
   operatorKey?: string;
 }
 
-/** Builds the application for its role, with the database that the settings name or one of its own. Does not listen yet. */
+/** Builds the application for its role, with the database of the settings or an embedded one. Does not listen yet. */
 export async function createServer(config: Config, options: ServerOptions = {}): Promise<Omit<Server, 'url'>> {
   const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres({ dataDir: config.DATA_DIR });
   const databaseUrl = config.DATABASE_URL ?? embedded?.url ?? '';
@@ -56,11 +56,11 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     await app.get(MikroORM).connect();
     app.set('query parser', 'simple');
     app.disable('x-powered-by');
-    app.use(nameRequest);
+    app.use(identifyRequest);
     app.set('trust proxy', config.TRUST_PROXY ?? false);
     protectBrowsers(app);
     app.use(requestLimits(config.MAX_URL_BYTES));
-    // Before anybody looks at a key, so that wrong ones are counted too.
+    // Before keys are checked, so that wrong ones are counted too.
     if (answersCallers(config.ROLE)) app.use(app.get(RateLimits).check);
     mountAuthentication(app);
     if (answersCallers(config.ROLE)) mountPages(app, config);
@@ -88,11 +88,11 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   return { app, close, url: `http://${host}:${port}` };
 }
 
-/** Headers for the sake of whoever looks at our answers in a browser. */
+/** Sets security headers for callers that are browsers. */
 function protectBrowsers(app: NestExpressApplication): void {
   app.use(
     helmet({
-      // Swagger UI and Bull Board bring styles and images inside their pages; scripts come from files alone.
+      // Swagger UI and Bull Board have styles and images inside their pages; their scripts are files.
       contentSecurityPolicy: {
         directives: {
           'font-src': ["'self'"],

@@ -10,7 +10,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { commandEnvironment } from './setup/command-environment.js';
 import { createDatabase, startTestServer, type TestServer, until } from './setup/test-server.js';
 
-// Against the built command line, as a process of its own: exit codes and pipes are what its users see.
+// Runs the built command line as a process of its own: exit codes and pipes are what its users see.
 const CLI = join(import.meta.dirname, '../dist/cli.js');
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
@@ -63,7 +63,7 @@ function file(name: string, content: unknown): string {
   return path;
 }
 
-/** A source that nobody has used: each test mirrors into its own. */
+/** A new source: each test mirrors into its own. */
 function newSource(): string {
   return `cli-${++sources}`;
 }
@@ -87,7 +87,7 @@ async function unusedPort(): Promise<string> {
 }
 
 describe('load', () => {
-  it('ends with 0 when all records are mirrored', async () => {
+  it('exits with 0 when all records are mirrored', async () => {
     const source = newSource();
 
     const { code, stdout, stderr } = await load(source, 'patient', file('all.json', [rick, roy]));
@@ -97,7 +97,7 @@ describe('load', () => {
     expect(await livePatients(source)).toEqual(['5', '8']);
   });
 
-  it('ends with 2 and tells every rejected record with its reason', async () => {
+  it('exits with 2 and prints every rejected record with its reason', async () => {
     const path = file('some.json', [rick, unborn, { ...roy, lastName: '' }, roy]);
 
     const { code, stdout } = await load(newSource(), 'patients', path);
@@ -114,7 +114,7 @@ describe('load', () => {
     expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
   });
 
-  it('spells out control characters that a record brings', async () => {
+  it('escapes control characters in a record', async () => {
     const path = file('escape.json', [{ ...unborn, externalId: '\u001b[2J1' }]);
 
     const { stdout } = await load(newSource(), 'patient', path);
@@ -123,7 +123,7 @@ describe('load', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
-  it('ends with 0 when payments only wait for their patients, and tells which', async () => {
+  it('exits with 0 when payments only wait for their patients, and prints which', async () => {
     const path = file('waiting.json', [{ externalId: '501', patientId: '5', amount: 1 }]);
 
     const { code, stdout } = await load(newSource(), 'payment', path);
@@ -146,7 +146,7 @@ describe('load', () => {
     expect(await livePatients(source)).toEqual(['5']);
   });
 
-  it('writes nothing on a dry run and tells what it would do', async () => {
+  it('writes nothing on a dry run and prints what it would do', async () => {
     const source = newSource();
 
     const { code, stdout } = await load(source, 'patient', file('dry.json', [rick]), '--dry-run');
@@ -165,7 +165,7 @@ describe('load', () => {
     expect(await livePatients(source)).toEqual(['5', '8']);
   });
 
-  it('ends with 1 when the snapshot is held, and approve applies exactly its plan', async () => {
+  it('exits with 1 when the snapshot is held, and approve applies exactly its plan', async () => {
     const source = newSource();
     await load(source, 'patient', file('before.json', [rick, roy]));
 
@@ -180,7 +180,7 @@ describe('load', () => {
     expect(await livePatients(source)).toEqual(['5']);
   });
 
-  it('goes on waiting with --wait-approval yes until somebody approves', async () => {
+  it('waits for approval with --wait-approval yes', async () => {
     const source = newSource();
     await load(source, 'patient', file('two.json', [rick, roy]));
     const path = file('none.json', '[]');
@@ -202,7 +202,7 @@ describe('load', () => {
     expect(await livePatients(source)).toEqual([]);
   });
 
-  it('ends with 1 and tells the place when the file is broken', async () => {
+  it('exits with 1 and prints the place when the file is malformed', async () => {
     const path = file('broken.json', `[${JSON.stringify(rick)},\n{"externalId":`);
 
     const { code, stdout } = await load(newSource(), 'patient', path);
@@ -219,7 +219,7 @@ describe('load', () => {
     expect(stderr).toMatch(/The snapshot is empty.*\(400/);
   });
 
-  it('gives programs JSON alone', async () => {
+  it('prints only JSON with --json', async () => {
     const { code, stdout } = await load(newSource(), 'patient', file('json.json', [rick, unborn]), '--json');
 
     expect(code).toBe(2);
@@ -259,7 +259,7 @@ describe('load', () => {
     [
       'a name without a format',
       ['load', '--model-name', 'patient', '--input-file', join(process.cwd(), 'LICENSE')],
-      /does not tell its format/,
+      /does not show its format/,
     ],
     ['a job that there is not', ['job', '42'], /There is no such job/],
     ['a status that there is not', ['jobs', '--status', 'lost'], /--status/],
@@ -271,7 +271,7 @@ describe('load', () => {
     expect(stderr).not.toMatch(/ at .*:\d+:\d+/);
   });
 
-  it('ends with 1 when nobody answers at the address that was named', async () => {
+  it('exits with 1 when no server answers at the given address', async () => {
     const url = `http://127.0.0.1:${await unusedPort()}`;
     const path = file('unsent.json', [rick]);
 
@@ -281,7 +281,7 @@ describe('load', () => {
     expect(stderr).toContain(`No server answers at ${url}`);
   });
 
-  it('finishes its work when the reader of its output goes away', async () => {
+  it('finishes its work when the reader of its output closes the pipe', async () => {
     const source = newSource();
     const path = file(
       'headed.json',
@@ -314,7 +314,7 @@ describe('without a server', () => {
     expect(JSON.parse(listed.stdout)).toMatchObject([{ resource: 'patients', status: 'completed' }]);
   });
 
-  it('says so when the database is away', async () => {
+  it('says so when the database does not answer', async () => {
     const env = { DATABASE_URL: `postgresql://x:x@127.0.0.1:${await unusedPort()}/x`, PORT: await unusedPort() };
 
     const { code, stderr } = await cli(['jobs'], env);
@@ -355,7 +355,7 @@ describe('jobs and their errors', () => {
     expect(errors).toMatch(/^No record was reported. The job is failed: /);
   });
 
-  it('refuses a decision that nobody waits for', async () => {
+  it('refuses a decision on a job that does not wait for one', async () => {
     const source = newSource();
     const { stdout } = await load(source, 'patient', file('done.json', [rick]));
     const id = UUID.exec(stdout)?.[0] ?? '';
@@ -369,7 +369,7 @@ describe('jobs and their errors', () => {
 });
 
 describe('claims payments and claims retry', () => {
-  it('tell what has failed, with the reason, and have it settled', async () => {
+  it('list failed payments with their reasons, and have them settled', async () => {
     const source = newSource();
     const [row] = await server.query(
       `with clinic as (insert into source (name) values ($1) returning id)
@@ -397,7 +397,7 @@ describe('claims payments and claims retry', () => {
   });
 });
 
-describe('what adds up or checks a whole database', () => {
+describe('commands that check or rebuild a whole database', () => {
   it.each([['accounts'], ['claims'], ['audit']])('says that there is none, and makes none: %s verify', async (what) => {
     const outcome = await cli([what, 'verify'], { DATA_DIR: join(folder, 'nowhere') });
 
@@ -406,10 +406,10 @@ describe('what adds up or checks a whole database', () => {
     expect(existsSync(join(folder, 'nowhere'))).toBe(false);
   });
 
-  it('says what to do about one without tables', async () => {
+  it('say what to do about a database without tables', async () => {
     const outcome = await cli(['accounts', 'verify'], { DATABASE_URL: await createDatabase() });
 
     expect(outcome).toMatchObject({ code: 1, stdout: '' });
-    expect(outcome.stderr).toMatch(/^✗ That is no database of counterpart, .* npm run cli -- migrate\n$/);
+    expect(outcome.stderr).toMatch(/^✗ This is not a database of counterpart, .* npm run cli -- migrate\n$/);
   });
 });

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { commandEnvironment } from './setup/command-environment.js';
 import { createDatabase, startTestServer, until } from './setup/test-server.js';
 
-/** A show takes 3 s on a quiet machine. */
+/** A run of the demo takes 3 s on an idle machine. */
 const SHOW_LIMIT_MS = 60_000;
 
 jest.setTimeout(2 * SHOW_LIMIT_MS);
@@ -23,7 +23,7 @@ async function outputOf(child: ReturnType<typeof demo>) {
   return { code: code as number | null, stdout, stderr };
 }
 
-/** Of a show, what must be the same in every other one. */
+/** The parts of a demo's output that must be the same in every run. */
 function story(stdout: string): string {
   return stdout
     .slice(stdout.indexOf('── Day 1'))
@@ -33,7 +33,7 @@ function story(stdout: string): string {
     .replace(/^(Waiting|Reading|Reconciling).*\n/gm, '');
 }
 
-it('tells the same story every time it is shown on the same data', async () => {
+it('prints the same each time it runs on the same data', async () => {
   const env = { DATABASE_URL: await createDatabase(), PORT: '0' };
 
   const first = await outputOf(demo(['--exit'], env));
@@ -47,12 +47,12 @@ it('tells the same story every time it is shown on the same data', async () => {
   expect(first.stdout).toMatch(/awaiting_approval[\s\S]*It would delete 11, 13, 14, 16\.[\s\S]*patients rejected/);
   expect(first.stdout).toMatch(/0 +1234567893 +0\.00\n +1 +1234567893 +120\.50\n +all +120\.50/);
   expect(first.stdout).toMatch(/payment settled[\s\S]*1234567893 +120\.50 +1\n/);
-  // Its screen is for people: no log lines.
+  // Its output is for people: no log lines.
   expect(first.stdout).not.toContain('{"level"');
   expect(story(second.stdout)).toBe(story(first.stdout));
 });
 
-it('leaves alone what somebody has mirrored', async () => {
+it('does not touch records that were mirrored before', async () => {
   const server = await startTestServer();
   await server.mirror('/patients', [{ externalId: '1', firstName: 'Rick', lastName: 'Deckard' }]);
 
@@ -64,7 +64,7 @@ it('leaves alone what somebody has mirrored', async () => {
   await server.close();
 });
 
-it('takes another port if its own is taken, and stays up until it is stopped', async () => {
+it('takes another port if its own is in use, and runs until it is stopped', async () => {
   const occupant = createServer().listen(0, '127.0.0.1');
   await once(occupant, 'listening');
   const { port } = occupant.address() as { port: number };

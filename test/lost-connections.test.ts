@@ -4,8 +4,8 @@ import pg from 'pg';
 import { chooseQueueBackend } from '../src/platform/queue.js';
 import { startTestServer } from './setup/test-server.js';
 
-// Found by the chaos run: a process whose database went away right after its start ended with an unhandled error.
-it('outlives connections that are lost while nothing is asked over them', async () => {
+// Found by a chaos run: a process whose database went away right after its start ended with an unhandled error.
+it('survives the loss of idle connections', async () => {
   const server = await startTestServer();
   const queue = chooseQueueBackend(server.config, server.databaseUrl).connection as pg.PoolConfig;
   const { max, Client, connectionString } = queue;
@@ -22,7 +22,7 @@ it('outlives connections that are lost while nothing is asked over them', async 
   const transaction = em.transactional(async (inside) => {
     const [row] = await inside.execute<{ pid: number }[]>('select pg_backend_pid() as pid');
     await server.query('select pg_terminate_backend($1, 5000)', [row?.pid]);
-    // Nothing is asked until the loss has come through.
+    // No query is sent until the loss has been noticed.
     await server.get('/health/live');
     await inside.execute('select 1');
   });

@@ -8,7 +8,7 @@ interface PatientPage {
 
 const IDS = Array.from({ length: 12 }, (_, place) => String(place));
 
-/** Patients whose names, and payments whose amounts, come in the order of `rank`. */
+/** Patients whose names, and payments whose amounts, sort in the order of `rank`. */
 function patientsBy(rank: (place: number) => number) {
   return IDS.map((externalId, place) => ({ externalId, firstName: 'Ann', lastName: `Name ${100 + rank(place)}` }));
 }
@@ -59,7 +59,7 @@ describe('paging while the order of the list changes', () => {
     },
   );
 
-  it('keeps to the order that the first page began', async () => {
+  it('keeps the order of the first page', async () => {
     await server.mirror('/patients', patientsBy(upwards));
     await server.mirror('/payments', paymentsBy(upwards));
 

@@ -3,7 +3,7 @@ import { v7 as uuid } from 'uuid';
 import { appendAudit, type AuditEntry } from '../platform/append-audit.js';
 import type { Caller, Scope } from '../platform/caller.js';
 import { sqlState } from '../platform/outage.js';
-import { acrossSources, asLogin } from '../platform/walls.js';
+import { acrossSources, asSessionUser } from '../platform/source-isolation.js';
 import { digestOf, newKey } from './key-text.js';
 
 /** https://www.postgresql.org/docs/18/errcodes-appendix.html */
@@ -122,7 +122,7 @@ export class AccessKeys {
 
   /** Only the owner of the database may make and revoke keys; the user of a server need not be the owner. */
   private asOwner<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
-    return asLogin(() => this.em.fork().transactional(work));
+    return asSessionUser(() => this.em.fork().transactional(work));
   }
 }
 

@@ -3,7 +3,7 @@ import { ApiBody, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { CallerSource } from '../platform/caller-source.js';
 import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
-import { withinSource } from '../platform/walls.js';
+import { withinSource } from '../platform/source-isolation.js';
 import { ApiPage } from '../sync/changes/api-page.js';
 import { Sources } from '../sync/sources.js';
 import { BalanceQuery, OpenAccount, SumQuery } from './account.dto.js';

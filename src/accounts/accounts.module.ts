@@ -9,6 +9,7 @@ import {
 import { CONFIG, type Config } from '../platform/config.js';
 import { answersCallers, worksOnJobs } from '../platform/duties.js';
 import { readJsonBody } from '../platform/json-body.js';
+import { withTask } from '../platform/periodic-task.js';
 import { Accounts } from './accounts.js';
 import { AccountsController } from './accounts.controller.js';
 import { Ledger } from './ledger.js';
@@ -24,7 +25,10 @@ export class AccountsModule implements NestModule {
     return {
       module: AccountsModule,
       controllers: answersCallers(role) ? [AccountsController, TransfersController] : [],
-      providers: [...(answersCallers(role) ? [Accounts, Ledger] : []), ...(worksOnJobs(role) ? [RequestCleaner] : [])],
+      providers: [
+        ...(answersCallers(role) ? [Accounts, Ledger] : []),
+        ...(worksOnJobs(role) ? withTask(RequestCleaner) : []),
+      ],
     };
   }
 

@@ -3,7 +3,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import { Counter, Histogram, Registry } from 'prom-client';
 import { CONFIG, type Config, poolSize } from '../platform/config.js';
 import { Refusal } from '../platform/refusal.js';
-import { withinSource } from '../platform/walls.js';
+import { withinSource } from '../platform/source-isolation.js';
 import { Semaphore } from './semaphore.js';
 import { postBatch } from './post-batch.js';
 import type { Decision, Posting } from './posting.js';

@@ -1,15 +1,15 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../platform/config.js';
-import { Rounds } from '../platform/rounds.js';
-import { acrossSources } from '../platform/walls.js';
+import { deleteInBatches } from '../platform/delete-in-batches.js';
+import { PeriodicTask } from '../platform/periodic-task.js';
+import { acrossSources } from '../platform/source-isolation.js';
 
 const PAUSE_MS = 60 * 60 * 1000;
 
 /** Entries per statement. No entry can be appended while it runs, so it has to be short: some 20 ms. */
 const BATCH = 2_000;
 
-/** Batches of one round; the next one goes on where it ended. */
 const MAX_BATCHES = 500;
 
 /**
@@ -17,30 +17,23 @@ const MAX_BATCHES = 500;
  * year.
  */
 @Injectable()
-export class AuditCleaner implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly rounds = new Rounds({ what: 'cleaning the audit', pauseMs: PAUSE_MS, round: () => this.clean() });
+export class AuditCleaner {
+  readonly task = new PeriodicTask({ name: 'cleaning the audit log', pauseMs: PAUSE_MS, run: () => this.clean() });
 
   constructor(
     private readonly em: EntityManager,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  onApplicationBootstrap(): void {
-    this.rounds.start();
-  }
-
-  onApplicationShutdown(): Promise<void> {
-    return this.rounds.stop();
-  }
-
-  /** One round. Any number of instances may do it at once. */
-  async clean(): Promise<void> {
-    for (let batch = 0; batch < MAX_BATCHES; batch++) {
-      const values = [this.config.AUDIT_RETENTION_DAYS, BATCH];
-      const [row] = await acrossSources(() =>
-        this.em.fork().execute<{ dropped: number }[]>('select audit_forget(?, ?) as dropped', values),
-      );
-      if ((row?.dropped ?? 0) < BATCH) return;
-    }
+  /** One run. Any number of instances may do it at once. */
+  clean(): Promise<void> {
+    return acrossSources(() =>
+      deleteInBatches(this.em.fork(), {
+        sql: 'select audit_forget(?, ?) as deleted',
+        values: [this.config.AUDIT_RETENTION_DAYS, BATCH],
+        fullBatch: BATCH,
+        maxBatches: MAX_BATCHES,
+      }),
+    );
   }
 }

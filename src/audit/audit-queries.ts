@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { type Page, readPosition, toPage } from '../platform/paging.js';
 import type { AuditView } from './audit.dto.js';
-import { acrossSources } from '../platform/walls.js';
+import { acrossSources } from '../platform/source-isolation.js';
 
 /** Which entries to list; undefined fields match all. */
 export interface AuditFilter {

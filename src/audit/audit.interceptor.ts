@@ -2,7 +2,7 @@ import { type CallHandler, type ExecutionContext, Injectable, type NestIntercept
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import { catchError, concatMap, type Observable } from 'rxjs';
-import { AUDITED, type AuditRule, type Done, setWitness } from '../platform/audited.js';
+import { AUDITED, type AuditRule, type RequestOutcome, setOutcomeRecorder } from '../platform/audited.js';
 import type { AuditEntry } from '../platform/append-audit.js';
 import { refusalFor } from '../platform/problem.filter.js';
 import { AuditLog } from './audit-log.js';
@@ -25,12 +25,12 @@ export class AuditInterceptor implements NestInterceptor {
     const request = context.switchToHttp().getRequest<Request>();
     const response = context.switchToHttp().getResponse<Response>();
     let written: Promise<void> | null = null;
-    const write = (done: Done): Promise<void> => {
+    const write = (done: RequestOutcome): Promise<void> => {
       const isNothing = rule.unlessEmpty === true && done.items === 0;
       written ??= isNothing ? Promise.resolve() : this.record(rule, entryOf(request, rule, response.statusCode, done));
       return written;
     };
-    setWitness(response, write);
+    setOutcomeRecorder(response, write);
     return next.handle().pipe(
       concatMap(async (answer: unknown) => {
         await write(doneBy(answer));
@@ -57,7 +57,7 @@ export class AuditInterceptor implements NestInterceptor {
 }
 
 /** Derives the result from the shape of an answer: a page of items, or an object with an id. */
-function doneBy(answer: unknown): Done {
+function doneBy(answer: unknown): RequestOutcome {
   if (typeof answer !== 'object' || answer === null) return {};
   const { items, id } = answer as { items?: unknown; id?: unknown };
   if (Array.isArray(items)) return { items: items.length };

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import type { Config } from '../platform/config.js';
 import { answersCallers, worksOnJobs } from '../platform/duties.js';
+import { withTask } from '../platform/periodic-task.js';
 import { AuditCleaner } from './audit-cleaner.js';
 import { AuditLog } from './audit-log.js';
 import { AuditQueries } from './audit-queries.js';
@@ -18,7 +19,7 @@ export class AuditModule {
     return {
       module: AuditModule,
       controllers: isApi ? [AuditController] : [],
-      providers: [...(isApi ? API : []), ...(worksOnJobs(role) ? [AuditCleaner] : [])],
+      providers: [...(isApi ? API : []), ...(worksOnJobs(role) ? withTask(AuditCleaner) : [])],
       exports: isApi ? [AuditLog] : [],
     };
   }

@@ -1,12 +1,12 @@
 import type { Request } from 'express';
 import type { AuditEntry, AuditOutcome } from '../platform/append-audit.js';
-import type { AuditRule, Done } from '../platform/audited.js';
+import type { AuditRule, RequestOutcome } from '../platform/audited.js';
 import { callerAddress } from '../platform/caller-address.js';
 import { callerOf } from '../platform/caller.js';
 import { callerSource } from '../platform/caller-source.js';
 
 /** The entry for a request with the result `done` that is answered with `status`. */
-export function entryOf(request: Request, rule: AuditRule, status: number, done: Done = {}): AuditEntry {
+export function entryOf(request: Request, rule: AuditRule, status: number, done: RequestOutcome = {}): AuditEntry {
   const { name, keyId } = callerOf(request);
   const { exported = rule.action } = rule;
   return {

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
 import { CONFIG, type Config } from '../platform/config.js';
 import { idempotencyKeyOf } from '../platform/idempotency-key.js';
-import { withinSource } from '../platform/walls.js';
+import { withinSource } from '../platform/source-isolation.js';
 import { Sources } from '../sync/sources.js';
 import { receiveClaim } from './claim-body.js';
 import type { CheckedClaim } from './checked-claim.js';

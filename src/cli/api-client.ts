@@ -1,12 +1,12 @@
 import type { ProblemDetail } from '../platform/refusal.js';
 import { Failure } from './failure.js';
 
-/** Any answer but the upload's comes within this time; `Prefer: wait` is at most 30 s of it. */
+/** The limit for every answer except those to uploads; `Prefer: wait` takes at most 30 s of it. */
 const ANSWER_LIMIT_MS = 60_000;
 
 const BROKEN_CONNECTION = /^(ECONNRESET|EPIPE|ETIMEDOUT|UND_ERR_SOCKET|other side closed)$/;
 
-/** An error as the server tells it (RFC 9457). */
+/** The server's description of an error (RFC 9457). */
 export interface ProblemDocument {
   status: number;
   title?: string;
@@ -15,24 +15,24 @@ export interface ProblemDocument {
   errors?: ProblemDetail[];
 }
 
-/** The server said no. */
+/** The server refused a request. */
 export class Problem extends Error {
   constructor(readonly document: ProblemDocument) {
     super(document.detail ?? document.title ?? `status ${document.status}`);
   }
 }
 
-/** Nobody answers there, or the connection broke, or it is no server of ours. */
+/** No server answers, the connection broke, or it is not a counterpart server. */
 export class Unreachable extends Error {}
 
-/** A server's HTTP interface, as any other caller uses it. */
+/** A client of the server's HTTP API. */
 export class ApiClient {
   constructor(
     readonly url: string,
     private readonly headers: Record<string, string> = {},
   ) {}
 
-  /** The same server with the questions of another source. */
+  /** A client of the same server for another source. */
   forSource(source: string): ApiClient {
     return new ApiClient(this.url, { ...this.headers, 'X-Source': source });
   }
@@ -45,12 +45,12 @@ export class ApiClient {
     return this.json<T>(await this.open(path, { method: 'POST', signal: AbortSignal.timeout(ANSWER_LIMIT_MS) }));
   }
 
-  /** Streams a body. It takes as long as it takes. */
+  /** Streams a body, without a time limit. */
   async upload<T>(path: string, body: AsyncIterable<Uint8Array>, headers: Record<string, string>): Promise<T> {
     return this.json<T>(await this.open(path, { method: 'POST', body, headers, duplex: 'half' }));
   }
 
-  /** The raw answer, if it is a good one. @throws Problem, Unreachable */
+  /** The raw answer, if its status is 2xx. @throws Problem, Unreachable */
   async open(path: string, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
     const response = await this.reach(path, { ...init, headers: { ...this.headers, ...init.headers } });
     if (response.ok) return response;
@@ -62,7 +62,7 @@ export class ApiClient {
     try {
       return await fetch(this.url.replace(/\/+$/, '') + path, init);
     } catch (error) {
-      // The body's own failure, such as a file that cannot be read any more, comes out here too.
+      // Errors of reading the body, such as a file that cannot be read any more, are thrown here too.
       if (error instanceof Failure) throw error;
       if ((error as Error).cause instanceof Failure) throw (error as Error).cause;
       throw new Unreachable(whyUnreachable(this.url, error), { cause: error });
@@ -86,7 +86,7 @@ function parseProblem(text: string, statusText: string): Partial<ProblemDocument
   }
 }
 
-/** What happened, in a sentence; `fetch` hides it in the cause. */
+/** The reason in a sentence; `fetch` has it in the error's cause. */
 function whyUnreachable(url: string, error: unknown): string {
   const { cause, name } = error as { cause?: { code?: string; message?: string }; name?: string };
   if (name === 'TimeoutError') return `The server at ${url} does not answer in time.`;

@@ -11,13 +11,13 @@ export interface LocalServer {
 }
 
 /**
- * What the commands want of the application itself. It is loaded when a command first needs it, as that takes about a
- * second, which one that only asks a running server can do without.
+ * What the commands need from the application itself. It is loaded when a command first needs it, as loading takes about a
+ * second, and commands that only call a running server do not need it.
  */
 export interface Application {
   /** The names of the mirrored resources: `patients`, `payments`, … */
   resourceNames(): Promise<string[]>;
-  /** @param options.operatorKey a key that may do everything there, for this process alone */
+  /** @param options.operatorKey a key with all scopes, known only to this process */
   startServer(config: Config, options: { operatorKey: string }): Promise<LocalServer>;
   migrationOptions(databaseUrl: string): Promise<Options>;
   verifyAccounts(databaseUrl: string): Promise<AccountsVerdict>;

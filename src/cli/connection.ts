@@ -15,29 +15,29 @@ export interface ConnectionOptions {
   json?: boolean;
 }
 
-/** A way to a server: a running one, or one in this process that ends with the command. */
+/** A connection to a server: a running one, or one in this process that ends with the command. */
 export interface Connection {
   api: ApiClient;
   close(): Promise<void>;
 }
 
-/** A server on this machine answers this at once, however busy it is; a stranger's silence must not hold us up. */
+/** A server on this machine answers at once, however busy it is; another program on its port may never answer. */
 const PROBE_LIMIT_MS = 3_000;
 
-/** Whoever may read the database may do everything; the other users of this machine may do nothing. */
+/** Our own server: a user who may read the database gets a key with all scopes, other users of the machine have none. */
 const OWN_SERVER = { ROLE: 'all', HOST: '127.0.0.1', PORT: 0, AUTH: 'keys', LOG_LEVEL: 'silent' } as const;
 
 export function withConnectionOptions(command: Command): Command {
   return command
     .option('--url <url>', 'the server (default: COUNTERPART_URL, else this machine, else the database directly)')
-    .option('--key <key>', 'the key to show (default: COUNTERPART_KEY)')
-    .option('--source <name>', 'the source to speak for')
+    .option('--key <key>', 'the key to use (default: COUNTERPART_KEY)')
+    .option('--source <name>', 'the source that the command is for')
     .option('--json', 'print JSON for programs');
 }
 
 /**
- * Finds the server: the one that was named, or the one on this machine. If none was named and none runs, the database
- * is worked on directly: the whole application starts in this process, with a key that nobody else knows.
+ * Finds the server: the one that was named, or the one on this machine. If none was named and none runs, the command works
+ * on the database directly: the whole application starts in this process, with a key that only this process knows.
  * @throws Failure if neither works
  */
 export async function connect(app: Application, options: ConnectionOptions, terminal: Terminal): Promise<Connection> {
@@ -66,7 +66,7 @@ function client(url: string, { key, source }: ConnectionOptions): ApiClient {
   });
 }
 
-/** Whether one of ours listens there, rather than nobody or somebody else. */
+/** Whether a counterpart server listens there, rather than none or another program. */
 async function isServer(url: string): Promise<boolean> {
   try {
     const response = await fetch(`${url}/health/live`, { signal: AbortSignal.timeout(PROBE_LIMIT_MS) });
@@ -79,7 +79,7 @@ async function isServer(url: string): Promise<boolean> {
 
 function httpUrl(text: string): string {
   if (URL.canParse(text) && /^https?:\/\//.test(text)) return text;
-  throw new Failure(`"${text}" is no server's address: it must look like http://127.0.0.1:3000.`);
+  throw new Failure(`"${text}" is not the address of a server: it must look like http://127.0.0.1:3000.`);
 }
 
 function inUse(local: string, { directory, pid }: DataDirectoryInUseError): Failure {

@@ -6,7 +6,7 @@ import { type Job, jobPath, watchJob } from './jobs-api.js';
 import { Progress } from './progress.js';
 import { type Session, talkToServer } from './run-command.js';
 
-/** `approve ID`: applies the plan that was shown, and tells how that went just as `load` does. */
+/** `approve ID`: applies the plan that was shown, and reports the result like `load`. */
 export function approveCommand(app: Application): Command {
   const command = new Command('approve')
     .description('apply exactly the plan of a job that is held')
@@ -14,9 +14,11 @@ export function approveCommand(app: Application): Command {
   return talkToServer(app, command, approve);
 }
 
-/** `reject ID`: drops the plan that was shown. */
+/** `reject ID`: discards the plan that was shown. */
 export function rejectCommand(app: Application): Command {
-  const command = new Command('reject').description('drop the plan of a job that is held').argument('<id>', 'the job');
+  const command = new Command('reject')
+    .description('discard the plan of a job that is held')
+    .argument('<id>', 'the job');
   return talkToServer<object>(app, command, (session, id) => end(session, id, 'reject'));
 }
 
@@ -31,13 +33,15 @@ interface RevertOptions {
   dryRun?: boolean;
 }
 
-/** `revert ID`: puts back what a job changed, and tells how that went just as `load` does. */
+/** `revert ID`: undoes the changes of a job, and reports the result like `load`. */
 export function revertCommand(app: Application): Command {
   const command = new Command('revert')
-    .description('put back what a job changed, by a new job')
+    .description('undo the changes of a job, by a new job')
     .argument('<id>', 'the job')
-    .addOption(new Option('--deletes <how>', 'whether what it created may go').choices(['auto', 'apply', 'hold']))
-    .option('--dry-run', 'everything but the writing');
+    .addOption(
+      new Option('--deletes <how>', 'whether rows that it created may be deleted').choices(['auto', 'apply', 'hold']),
+    )
+    .option('--dry-run', 'do everything except writing');
   return talkToServer<RevertOptions>(app, command, revert);
 }
 
@@ -53,7 +57,7 @@ async function revert(session: Session<RevertOptions>, id = ''): Promise<number>
   return follow(session, job.id);
 }
 
-/** Watches a job until it rests, and reports it. */
+/** Watches a job until it has ended or waits for approval, and reports it. */
 async function follow({ api, terminal, options }: Session<object>, id: string): Promise<number> {
   const progress = new Progress(terminal, options.json);
   let job: Job;

@@ -16,7 +16,7 @@ interface ErrorsOptions {
   format: 'table' | 'ndjson' | 'csv';
 }
 
-/** One page of the server: a table must be known as a whole before it can be laid out. */
+/** One page of the server: all rows of a table are needed for its layout. */
 const TABLE_ROWS = 1_000;
 
 const MEDIA_TYPES = { ndjson: 'application/x-ndjson', csv: 'text/csv' };
@@ -27,7 +27,7 @@ export function errorsCommand(app: Application): Command {
     .description('show the records of a job that were rejected or are unresolved')
     .argument('<id>', 'the job')
     .addOption(
-      new Option('--format <format>', 'ndjson and csv give all of them, with the records as they were sent')
+      new Option('--format <format>', 'ndjson and csv print all of them, with the records as they were sent')
         .choices(['table', 'ndjson', 'csv'])
         .default('table'),
     );
@@ -60,7 +60,7 @@ async function showTable({ api, terminal, options }: Session<ErrorsOptions>, id:
   terminal.line(`\n  There are more: ${suggest({ api, terminal, ...options }, `errors ${id} --format ndjson`)}`);
 }
 
-/** No errors mean that all is well only if the job was applied. */
+/** Without errors every record was mirrored only if the job was applied. */
 function whyNoErrors({ status, error }: JobView): string {
   if (status === 'completed') return 'Every record was mirrored.';
   return `No record was reported. The job is ${status}${error ? `: ${error.detail}` : '.'}`;
@@ -72,7 +72,7 @@ function reasonOf({ errors }: RecordErrorView): string {
     .join('; ');
 }
 
-/** Passes the server's answer on as it is, as fast as the reader takes it. */
+/** Copies the server's answer to the output, as fast as the reader takes it. */
 async function copyBody(api: ApiClient, terminal: Terminal, id: string, mediaType: string): Promise<void> {
   const response = await api.open(jobPath(id, '/errors'), { headers: { Accept: mediaType } });
   if (!response.body) return;

@@ -1,12 +1,12 @@
-/** What the commands tell the shell. */
+/** The exit codes of the commands. */
 export const EXIT = {
   /** Everything was mirrored. */
   ok: 0,
-  /** Nothing was mirrored, or the server said no, or there is none. */
+  /** Nothing was mirrored, the server refused, or there is no server. */
   failed: 1,
-  /** Mirrored, but for some records that were rejected. */
+  /** Mirrored except for some rejected records. */
   someRejected: 2,
 } as const;
 
-/** A user's own Ctrl-C: 128 + SIGINT, as shells have it. */
+/** For Ctrl-C: 128 + SIGINT, as in shells. */
 export const EXIT_INTERRUPTED = 130;

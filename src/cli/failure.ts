@@ -1,2 +1,2 @@
-/** Something that the user can see to: its message is all they are told, in words of theirs. */
+/** An error that the user can resolve: only its message is printed. */
 export class Failure extends Error {}

@@ -5,11 +5,11 @@ import { type ErrorKind, printErrors } from './rejected-records.js';
 import { renderTable } from './tables.js';
 import { printable, type Terminal } from './terminal.js';
 
-/** So many rejected records are all shown; of more, the first ones give the idea and a file is the place for the rest. */
+/** Up to this many rejected records are all shown; of more, the first ones as examples, and a command for the rest. */
 const ALL_REJECTED_LIMIT = 1_000;
 const FIRST_REJECTED = 100;
 
-/** Records that merely wait are shown as examples. */
+/** Of records that only wait, a few are shown as examples. */
 const FIRST_UNRESOLVED = 20;
 
 /** What a report needs besides the job. */
@@ -38,13 +38,13 @@ export function styledStatus(terminal: Terminal, status: string): string {
   return terminal.style(STATUS_STYLES[status] ?? 'cyan', status);
 }
 
-/** The exit code for a job that rests. What is merely unresolved was mirrored. */
+/** The exit code for a job that has ended or is held. Unresolved records count as mirrored. */
 export function exitCodeOf(job: Job): number {
   if (job.status !== 'completed') return EXIT.failed;
   return job.counts.rejected > 0 ? EXIT.someRejected : EXIT.ok;
 }
 
-/** Tells how a job ended: its counts, each record that was rejected, and what to do if something is to be done. */
+/** Reports a job: its counts, each rejected record, and the commands to decide on it if it is held. */
 export async function reportJob(context: ReportContext, job: Job): Promise<void> {
   const { terminal } = context;
   terminal.line(headline(terminal, job));
@@ -86,7 +86,7 @@ export function countsTable(terminal: Terminal, { counts }: Job): string {
   return renderTable(terminal, columns, [Object.values(counts)]);
 }
 
-/** `5 received, 3 created, 2 rejected`: those that are not zero. */
+/** `5 received, 3 created, 2 rejected`: the counts that are not zero. */
 export function countsLine(terminal: Terminal, { counts }: Job): string {
   const { received, ...others } = counts;
   const parts = Object.entries(others).filter(([, count]) => count > 0);
@@ -104,7 +104,7 @@ function describeFault({ code, detail, line, byteOffset, record }: NonNullable<J
   return `${detail} (${[code, ...places].join(', ')}) Nothing was changed.`;
 }
 
-/** What would happen to the rows: of a snapshot that is held, or that was sent as a dry run. */
+/** Prints what would happen to the rows: for a snapshot that is held, or that was sent as a dry run. */
 export function printPlan(terminal: Terminal, { plan, dryRun }: Job): void {
   if (!plan) return;
   const { create, update, delete: deleted, unchanged, live, sample } = plan;
@@ -138,7 +138,7 @@ function howToDecide(context: ReportContext, { id }: Job): string {
   return `\n  Apply it   ${suggest(context, `approve ${id}`)}\n  Drop it    ${suggest(context, `reject ${id}`)}`;
 }
 
-/** A command to copy, with the connection of this one. The key is never repeated. */
+/** A command to copy, with the connection options of this one except the key. */
 export function suggest({ terminal, source, url }: ReportContext, command: string): string {
   const connection = `${url === undefined ? '' : ` --url ${url}`}${source === undefined ? '' : ` --source ${source}`}`;
   return terminal.style('bold', `npm run cli -- ${command}${connection}`);

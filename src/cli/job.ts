@@ -11,12 +11,12 @@ interface JobOptions {
   wait?: number;
 }
 
-/** `job ID`: the account of one snapshot. With `--wait`, the exit code tells how it ended, as that of `load` does. */
+/** `job ID`: shows one job. With `--wait`, the exit code says how it ended, like that of `load`. */
 export function jobCommand(app: Application): Command {
   const command = new Command('job')
     .description('show a job')
-    .argument('<id>', 'as load and jobs print it')
-    .option('--wait <seconds>', 'wait so long for its end; then the exit code is that of load', secondsOf);
+    .argument('<id>', 'its id, as load and jobs print it')
+    .option('--wait <seconds>', 'wait so long for its end; the exit codes are those of load', secondsOf);
   return talkToServer<JobOptions>(app, command, showJob);
 }
 

@@ -3,14 +3,14 @@ import type { JobView } from '../sync/jobs/job-view.js';
 import { type ApiClient, Problem, Unreachable } from './api-client.js';
 import type { SnapshotFile } from './snapshot-file.js';
 
-/** A job as it arrives: its instants are text. */
+/** A job as JSON: its instants are text. */
 export type Job = Omit<JobView, 'submittedAt' | 'startedAt' | 'finishedAt'> & {
   submittedAt: string;
   startedAt: string | null;
   finishedAt: string | null;
 };
 
-/** How a snapshot is to be taken. */
+/** How a snapshot is to be applied. */
 export interface SubmitOptions {
   mode?: string;
   deletes?: string;
@@ -19,27 +19,27 @@ export interface SubmitOptions {
 
 /** How to wait for a job. */
 export interface WatchOptions {
-  /** Called with every sight of the job on its way. */
+  /** Called with each state of the job until it has ended. */
   onSight?: (job: Job) => void;
-  /** Whether to look often, for a smooth bar, rather than about once a second. */
+  /** Whether to poll often, for a smooth progress bar, rather than about once a second. */
   isClose?: boolean;
-  /** Whether to go on while the job waits for somebody's approval. */
+  /** Whether to go on while the job waits for approval. */
   throughApproval?: boolean;
   timeoutMs?: number;
 }
 
-/** Statuses in which something will still happen by itself. */
+/** Statuses in which a job still goes on by itself. */
 const MOVING: string[] = ['queued', 'staging', 'reconciling'];
 
-/** A bar that moves eight times a second looks smooth. */
+/** A progress bar that moves eight times a second looks smooth. */
 const CLOSE_MS = 125;
 const APPROVAL_POLL_MS = 1_000;
 
-/** A server that is restarted is back by then; the job goes on by itself, whether or not somebody looks. */
+/** A server that is restarted is back by then; the job goes on meanwhile. */
 const LOST_SERVER_LIMIT_MS = 30_000;
 const LOST_SERVER_POLL_MS = 500;
 
-/** @param onBytes takes the number of bytes that have left so far */
+/** Sends a snapshot. @param onBytes called with the number of bytes sent so far */
 export function submitSnapshot(
   api: ApiClient,
   resource: string,
@@ -82,7 +82,7 @@ export function isMoving(job: Job): boolean {
 }
 
 /**
- * Follows a job until it rests or the time is up. A server that goes away on the way has half a minute to come back.
+ * Follows a job until it has ended or is held, or the time is up. A server that goes away has half a minute to come back.
  * @throws Problem, Unreachable
  */
 export async function watchJob(api: ApiClient, id: string, options: WatchOptions = {}): Promise<Job> {

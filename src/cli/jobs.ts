@@ -24,7 +24,7 @@ const COLUMNS = [
   ...['received', 'created', 'updated', 'deleted', 'rejected'].map((heading) => ({ heading, isNumeric: true })),
 ];
 
-/** `jobs`: what has been going on. */
+/** `jobs`: lists jobs. */
 export function jobsCommand(app: Application): Command {
   const command = new Command('jobs')
     .description('list jobs, newest first')

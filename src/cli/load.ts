@@ -17,10 +17,10 @@ interface LoadOptions extends SubmitOptions {
   allErrors?: boolean;
 }
 
-/** So many records with errors go into `--json`; of more, `errors` streams all. */
+/** `--json` prints at most this many records with errors; `errors` streams all. */
 const JSON_ERRORS = 1_000;
 
-/** `load`: a file becomes a snapshot. */
+/** `load`: sends a file as a snapshot. */
 export function loadCommand(app: Application): Command {
   const command = new Command('load')
     .description('mirror a file: everything that a source holds of one model')
@@ -28,7 +28,7 @@ export function loadCommand(app: Application): Command {
     .requiredOption('--input-file <file>', '.json, .ndjson, .jsonl or .csv, also with .gz, .br or .zst')
     .addOption(new Option('--mode <mode>', 'full: what is missing was deleted at the source').choices([...MODES]))
     .addOption(new Option('--deletes <policy>', 'when deletions wait for approval').choices([...DELETE_POLICIES]))
-    .option('--dry-run', 'everything but the writing')
+    .option('--dry-run', 'do everything except writing')
     .addOption(
       new Option('--wait-approval <answer>', 'go on waiting while a held job waits for its approval')
         .choices(['yes', 'no'])

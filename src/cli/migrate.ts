@@ -6,7 +6,7 @@ import { EXIT } from './exit-codes.js';
 import { runCommand } from './run-command.js';
 import type { Terminal } from './terminal.js';
 
-/** `migrate`: brings the database up to date, for those who want that as a step of its own. Every start does it too. */
+/** `migrate`: brings the database up to date, for deployments with a step of its own for that. Every start does it too. */
 export function migrateCommand(app: Application): Command {
   return new Command('migrate')
     .description('bring the database of DATABASE_URL, or the embedded one, up to date')
@@ -18,7 +18,7 @@ async function migrateDatabase(app: Application, terminal: Terminal): Promise<nu
   const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres({ dataDir: config.DATA_DIR });
   const databaseUrl = config.DATABASE_URL ?? embedded?.url ?? '';
   try {
-    // Loaded here, as it brings the whole ORM along.
+    // Imported here, as it loads the whole ORM.
     const { migrate } = await import('../platform/migrate.js');
     const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
     await migrate(await app.migrationOptions(databaseUrl), databaseUrl, queue);

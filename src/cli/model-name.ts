@@ -1,8 +1,8 @@
 import { Failure } from './failure.js';
 
 /**
- * Finds the resource that a user means by one or by many: `patient`, `patients`, `Exchange_Rate`.
- * @throws Failure which lists what there is
+ * Finds the resource that a user names in singular or plural: `patient`, `patients`, `Exchange_Rate`.
+ * @throws Failure that lists the resources
  */
 export function findResource(modelName: string, resources: string[]): string {
   const wanted = modelName.trim().toLowerCase().replaceAll('_', '-');

@@ -2,7 +2,7 @@ import { Presets, SingleBar } from 'cli-progress';
 import type { Job } from './jobs-api.js';
 import { formatBytes, type Terminal } from './terminal.js';
 
-/** How often a log may get a line. */
+/** How often a line may be printed where there is no terminal. */
 const LINE_PERIOD_MS = 1_000;
 
 const BAR_COLUMNS = 28;
@@ -14,7 +14,7 @@ const PHASES: Record<string, string> = {
   awaiting_approval: 'Waiting for approval',
 };
 
-/** Shows how far an upload and then its job have come: a bar on a terminal, now and then a line elsewhere. */
+/** Shows the progress of an upload and of its job: a bar on a terminal, a line now and then elsewhere. */
 export class Progress {
   private bar: SingleBar | undefined;
   private lastLine = '';
@@ -33,10 +33,10 @@ export class Progress {
   sighted(job: Job): void {
     const { processed, percent } = job.progress;
     const records = `${this.terminal.number(processed)} records`;
-    this.show(whatKeepsItWaiting(job) ?? PHASES[job.status] ?? job.status, percent, processed > 0 ? records : '');
+    this.show(reasonForWaiting(job) ?? PHASES[job.status] ?? job.status, percent, processed > 0 ? records : '');
   }
 
-  /** Takes the bar away; what comes next is written in its place. */
+  /** Removes the bar; further output is written in its place. */
   stop(): void {
     this.bar?.stop();
     this.bar = undefined;
@@ -59,12 +59,12 @@ export class Progress {
       { stream: this.terminal.output, format, barsize: BAR_COLUMNS, hideCursor: true, clearOnComplete: true },
       Presets.shades_classic,
     );
-    // After Ctrl-C the cursor must be there again.
+    // After Ctrl-C the cursor must be visible again.
     process.once('exit', () => this.stop());
     this.bar.start(100, percent, payload);
   }
 
-  /** One line a second is enough, and what is done is told by what follows. */
+  /** At most one line a second, and none at 100 %, which the next output shows. */
   private log(phase: string, percent: number, remark: string): void {
     const line = `${phase} ${percent}%${remark ? `, ${remark}` : ''}`;
     if (line === this.lastLine || Date.now() - this.lastLineAt < LINE_PERIOD_MS) return;
@@ -74,8 +74,8 @@ export class Progress {
   }
 }
 
-/** Null if it is nothing but its turn, or a worker. */
-function whatKeepsItWaiting({ waiting }: Job): string | null {
+/** Why a job waits; null if it only waits for its turn or a worker. */
+function reasonForWaiting({ waiting }: Job): string | null {
   if (waiting?.behind?.status === 'awaiting_approval') {
     return `Waiting for job ${waiting.behind.id}, which waits for approval (approve or reject it)`;
   }

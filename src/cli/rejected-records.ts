@@ -3,15 +3,15 @@ import type { ApiClient } from './api-client.js';
 import { jobPath } from './jobs-api.js';
 import { printable, type Terminal } from './terminal.js';
 
-/** What may be wrong with a record: it cannot be mirrored, or it waits for what it belongs to. */
+/** The two kinds of errors: a record cannot be mirrored, or it waits for its parent. */
 export type ErrorKind = 'rejected' | 'unresolved';
 
-/** Resources name the codes of records that wait `unresolved_…`. */
+/** The codes of records that wait begin with `unresolved_`. */
 export function kindOf({ code }: RecordErrorView): ErrorKind {
   return code.startsWith('unresolved_') ? 'unresolved' : 'rejected';
 }
 
-/** A job's records of one kind, in the order of the snapshot, one after the other from the server's stream. */
+/** Streams a job's records with errors of one kind, in the order of the snapshot. */
 export async function* streamErrors(api: ApiClient, jobId: string, kind?: ErrorKind): AsyncGenerator<RecordErrorView> {
   const stop = new AbortController();
   const response = await api.open(jobPath(jobId, '/errors'), {
@@ -28,7 +28,7 @@ export async function* streamErrors(api: ApiClient, jobId: string, kind?: ErrorK
   }
 }
 
-/** The lines of a body as they come. Unlike `readline`, this also ends, with an error, when the connection breaks. */
+/** The lines of a body as they arrive. Unlike `readline`, this also ends, with an error, when the connection breaks. */
 async function* linesOf(response: Response): AsyncGenerator<string> {
   if (!response.body) return;
   let rest = '';

@@ -15,7 +15,7 @@ export interface Session<Options> {
   options: Options & ConnectionOptions;
 }
 
-/** Gives a command the options of a connection, and `work` as what it does. `work` returns the exit code. */
+/** Adds the connection options to a command and runs `work`, which returns the exit code, when it is called. */
 export function talkToServer<Options>(
   app: Application,
   command: Command,
@@ -36,7 +36,7 @@ export function talkToServer<Options>(
   });
 }
 
-/** Runs a command to its end and ends the process with its exit code. Nobody sees a stack unless `LOG_LEVEL=debug`. */
+/** Runs a command and ends the process with its exit code. Stacks are only printed with `LOG_LEVEL=debug`. */
 export async function runCommand(
   options: Pick<ConnectionOptions, 'json'>,
   work: (terminal: Terminal) => Promise<number>,
@@ -62,21 +62,21 @@ function explain(error: unknown, terminal: Terminal): string {
   return `${cross} It did not work: ${plainMessage(error)}`;
 }
 
-/** What to do about a refusal that has nothing to do with what was asked for, by its code. */
+/** What to do about refusals that concern the key rather than the request, by code. */
 const REMEDIES: Record<string, string> = {
   unauthorized:
-    'Show a key with --key or COUNTERPART_KEY. Whoever runs the server makes one: npm run cli -- keys create --help',
+    'Give a key with --key or COUNTERPART_KEY. An operator of the server creates one: npm run cli -- keys create --help',
   missing_scope:
-    'Show a key that may, with --key or COUNTERPART_KEY. npm run cli -- keys list, where the server runs, tells which do.',
+    'Give a key with that scope with --key or COUNTERPART_KEY. On the server, npm run cli -- keys list shows the scopes.',
 };
 
-/** The detail, then a line for each single fault. */
+/** The detail, then a line for each fault. */
 function explainProblem({ document, message }: Problem): string {
   const faults = (document.errors ?? []).map(({ parameter, pointer, code, detail }) => {
     const place = parameter ?? pointer;
     return `    ${place === undefined ? '' : `${place}: `}${detail} (${code})`;
   });
-  // A single fault often says the same as the whole.
+  // A single fault often has the same detail as the problem itself.
   const isSaid = faults.length === 1 && document.errors?.[0]?.detail === message;
   const remedy = document.code === undefined ? undefined : REMEDIES[document.code];
   const lines = [

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { SnapshotFile } from './snapshot-file.js';
 
-/** Beside `src` and `dist` alike. */
+/** Beside both `src` and `dist`. */
 const FOLDER = new URL('../../samples/', import.meta.url);
 
 /** The snapshots that the demo sends. */
@@ -11,7 +11,7 @@ export function readSample(name: string): Promise<string> {
   return readFile(new URL(name, FOLDER), 'utf8');
 }
 
-/** A text as a snapshot that could be a file. */
+/** A text in the form of a snapshot file. */
 export function inMemory(text: string, contentType = 'application/json'): SnapshotFile {
   const bytes = Buffer.from(text);
   async function* read(): AsyncGenerator<Uint8Array> {

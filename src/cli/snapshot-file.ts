@@ -18,10 +18,10 @@ const FILE_PROBLEMS: Record<string, string> = {
   EACCES: 'may not be read by this user',
 };
 
-/** Some 160 calls for 10 MB, each of them a chance to show progress. */
+/** Small enough to show progress: some 160 reads for 10 MB. */
 const READ_BYTES = 64 * 1024;
 
-/** A file that is to be sent: what its name says about it, and its bytes. */
+/** A file that is to be sent: the headers that follow from its name, and its bytes. */
 export interface SnapshotFile {
   name: string;
   bytes: number;
@@ -31,13 +31,13 @@ export interface SnapshotFile {
   read(): AsyncIterable<Uint8Array>;
 }
 
-/** @throws Failure for a name that does not tell the format, and for a file that is not there or cannot be read */
+/** @throws Failure for a name without a known format, and for a file that does not exist or cannot be read */
 export async function openSnapshotFile(path: string): Promise<SnapshotFile> {
   const name = basename(path);
   const found = await stat(path).catch((error: unknown) => {
     throw cannotRead(path, error);
   });
-  if (!found.isFile()) throw new Failure(`${path} is no file.`);
+  if (!found.isFile()) throw new Failure(`${path} is not a file.`);
   return { name, bytes: found.size, headers: headersOf(name), read: () => readPieces(path) };
 }
 
@@ -47,7 +47,7 @@ function headersOf(name: string): Record<string, string> {
   const encoding = ENCODINGS[compression];
   if (contentType) return { 'Content-Type': contentType, ...(encoding ? { 'Content-Encoding': encoding } : {}) };
   throw new Failure(
-    `The name of ${name} does not tell its format. Names end in ${Object.keys(CONTENT_TYPES).join(', ')}, ` +
+    `The name of ${name} does not show its format. Names end in ${Object.keys(CONTENT_TYPES).join(', ')}, ` +
       `and may add ${Object.keys(ENCODINGS).join(', ')}.`,
   );
 }

@@ -1,16 +1,16 @@
 import Table from 'cli-table3';
 import { printable, type Terminal } from './terminal.js';
 
-/** A column: its heading, and whether its cells are numbers, which stand on the right. */
+/** A column: its heading, and whether its cells are numbers, which are aligned to the right. */
 export interface Column {
   heading: string;
   isNumeric?: boolean;
 }
 
-/** A cell: text of any origin, a number, or text of ours with colours in it. */
+/** A cell: text of any origin, a number, or our own text with colours. */
 export type Cell = string | number | { styled: string };
 
-/** No lines but the space between columns: easy to read, and to cut with `awk`. */
+/** No lines, only space between columns: easy to read, and to cut with `awk`. */
 const NO_LINES = Object.fromEntries(
   ['top', 'bottom', 'mid', 'left', 'right'].flatMap((side) => [
     [side, ''],
@@ -20,7 +20,7 @@ const NO_LINES = Object.fromEntries(
   ]),
 );
 
-/** Lays rows out under headings; every line is indented by two columns. */
+/** Renders rows under headings; every line is indented by two columns. */
 export function renderTable(terminal: Terminal, columns: Column[], rows: Cell[][]): string {
   const table = new Table({
     head: columns.map(({ heading }) => terminal.style('dim', heading)),

@@ -3,14 +3,14 @@ import { styleText } from 'node:util';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Columns where none are known: what is piped is often looked at in a window of the usual size. */
+/** The width where it is not known: piped output is often read in a window of the usual size. */
 const DEFAULT_COLUMNS = 100;
 
-/** Characters that a terminal takes for commands. What an external system sent must not be able to give any. */
+/** Characters that a terminal treats as commands. Data of an external system must not contain any when it is printed. */
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
-/** Where the commands write: results on standard output, what went wrong and remarks on standard error. */
+/** The output of the commands: results on standard output, errors and remarks on standard error. */
 export class Terminal {
   private isBroken = false;
 
@@ -18,17 +18,17 @@ export class Terminal {
     readonly output: NodeJS.WriteStream = process.stdout,
     private readonly errors: NodeJS.WriteStream = process.stderr,
   ) {
-    // A reader that has seen enough (`| head`) ends the writing, not the work.
+    // When the reader closes the pipe (`| head`), writing stops, but the work goes on.
     output.on('error', () => (this.isBroken = true));
     errors.on('error', () => undefined);
   }
 
-  /** Whether somebody looks on, so that a line may be drawn again. */
+  /** Whether the output is a terminal, on which a line may be redrawn. */
   get isInteractive(): boolean {
     return this.output.isTTY;
   }
 
-  /** Whether nobody reads any more. */
+  /** Whether the reader has closed the output. */
   get isClosed(): boolean {
     return this.isBroken;
   }
@@ -41,7 +41,7 @@ export class Terminal {
     if (!this.isBroken) this.output.write(`${text}\n`);
   }
 
-  /** A line, as fast as the reader takes it: for output without a known end. */
+  /** Writes a line, as fast as the reader takes it: for output of unknown length. */
   async flowingLine(text: string): Promise<void> {
     if (this.isBroken || this.output.write(`${text}\n`)) return;
     await Promise.race([once(this.output, 'drain'), once(this.output, 'close')]).catch(() => undefined);
@@ -51,7 +51,7 @@ export class Terminal {
     this.line(JSON.stringify(value, null, 2));
   }
 
-  /** Something on the side: not part of the result. */
+  /** Writes a remark, which is not part of the result. */
   remark(text: string): void {
     this.errors.write(`${text}\n`);
   }
@@ -61,18 +61,18 @@ export class Terminal {
     return this.isInteractive && !process.env['NO_COLOR'] ? styleText(style, text, { validateStream: false }) : text;
   }
 
-  /** Grouped digits for the eye, plain ones for a program. */
+  /** Grouped digits on a terminal, plain ones for programs. */
   number(value: number): string {
     return this.isInteractive ? value.toLocaleString('en-US') : String(value);
   }
 
-  /** Resolves when all that was written has left the process. */
+  /** Resolves when all output has been written. */
   async flush(): Promise<void> {
     await Promise.all([this.output, this.errors].map((stream) => new Promise((resolve) => stream.write('', resolve))));
   }
 }
 
-/** Text of unknown origin as it may be shown: control characters are spelled out. */
+/** Text of unknown origin, safe to print: control characters are escaped. */
 export function printable(text: string): string {
   return text
     .replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)

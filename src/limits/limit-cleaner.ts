@@ -1,28 +1,20 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { acrossSources } from '../platform/walls.js';
-import { Rounds } from '../platform/rounds.js';
+import { Injectable } from '@nestjs/common';
+import { PeriodicTask } from '../platform/periodic-task.js';
+import { acrossSources } from '../platform/source-isolation.js';
 
 const PAUSE_MS = 5 * 60 * 1000;
 
 /** Deletes counts whose window has ended. */
 @Injectable()
-export class LimitCleaner implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly rounds = new Rounds({
-    what: 'cleaning limits',
+export class LimitCleaner {
+  readonly task = new PeriodicTask({
+    name: 'cleaning limits',
     pauseMs: PAUSE_MS,
-    round: () => acrossSources(() => this.clean()),
+    run: () => acrossSources(() => this.clean()),
   });
 
   constructor(private readonly em: EntityManager) {}
-
-  onApplicationBootstrap(): void {
-    this.rounds.start();
-  }
-
-  onApplicationShutdown(): Promise<void> {
-    return this.rounds.stop();
-  }
 
   /** Runs once. Waits one minute longer than the window, as windows end by the clocks of the processes. */
   private async clean(): Promise<void> {

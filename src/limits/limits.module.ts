@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config.js';
 import { answersCallers } from '../platform/duties.js';
+import { withTask } from '../platform/periodic-task.js';
 import { LimitCleaner } from './limit-cleaner.js';
 import { RateLimits } from './rate-limits.js';
 
@@ -9,7 +10,7 @@ import { RateLimits } from './rate-limits.js';
 export class LimitsModule {
   static forRole(role: Config['ROLE']): DynamicModule {
     return answersCallers(role)
-      ? { module: LimitsModule, providers: [RateLimits, LimitCleaner], exports: [RateLimits] }
+      ? { module: LimitsModule, providers: [RateLimits, ...withTask(LimitCleaner)], exports: [RateLimits] }
       : { module: LimitsModule };
   }
 }

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
-import { SYSTEM_ROLE } from '../platform/walls.js';
+import { SYSTEM_ROLE } from '../platform/source-isolation.js';
 
-/** Who may call: keys, of which only the digests are kept. */
+/** Access keys, of which only the digests are stored. */
 export class Migration20261121AccessKeys extends Migration {
   override up(): void {
     this.addSql(
@@ -15,9 +15,9 @@ export class Migration20261121AccessKeys extends Migration {
          expires_at timestamptz,
          revoked_at timestamptz)`,
     );
-    // A name may be used again once the key that bore it is revoked.
+    // A name may be used again once its key is revoked.
     this.addSql(`create unique index access_key_name on access_key (name) where revoked_at is null`);
-    // Servers look keys up; only the owner makes and ends them.
+    // Servers look keys up; only the owner creates and revokes them.
     this.addSql(`grant select on access_key to ${SYSTEM_ROLE}`);
   }
 }

@@ -1,14 +1,16 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE, SYSTEM_ROLE } from '../platform/walls.js';
+import { APP_ROLE, SYSTEM_ROLE } from '../platform/source-isolation.js';
+import { isolateSource } from './isolate-source.js';
 
-/** The ledger: accounts, transfers, entries, what was answered under idempotency keys, and how a batch is posted. */
+/** The ledger: accounts, transfers, entries, the outcomes kept under idempotency keys, and the posting of a batch. */
 export class Migration20261121Accounts extends Migration {
   override up(): void {
-    for (const statement of [...tables, ...walls, ...rights, ...guards, post]) this.addSql(statement);
+    for (const statement of [...tables, ...TABLES.flatMap((table) => isolateSource(table)), ...rights, ...guards, post])
+      this.addSql(statement);
   }
 }
 
-/** Whole numbers that JSON's readers take exactly: 2^53 − 1. */
+/** The largest whole number that JSON parsers read exactly: 2^53 − 1. */
 const MOST = '9007199254740991';
 
 const tables = [
@@ -23,7 +25,8 @@ const tables = [
      created timestamptz not null,
      created_by text not null,
      primary key (source_id, number)) with (fillfactor = 50)`,
-  // Only what belongs to an account gets into these: foreign keys would be looked up for each row, and lock the source's.
+  // Without foreign keys, which would be looked up for each row and lock the source's row: rows are written only for
+  // accounts that exist.
   `create table ledger_transfer (
      source_id int not null,
      id uuid not null,
@@ -32,8 +35,8 @@ const tables = [
      at timestamptz not null,
      posted_by text not null,
      primary key (source_id, id))`,
-  // Account 0 is the source's cash, the other side of deposits and withdrawals. It has no row among the accounts, so that
-  // nothing waits for it; its balance is the sum of its entries. Times rise with the numbers of an account's entries.
+  // Account 0 is the source's cash, the other side of deposits and withdrawals. It has no row in ledger_account, so that
+  // nothing waits for its lock; its balance is the sum of its entries. An account's entries have rising times and numbers.
   `create table ledger_entry (
      source_id int not null,
      account bigint not null,
@@ -44,7 +47,7 @@ const tables = [
      balance bigint check ((balance is null) = (account = 0)),
      primary key (source_id, account, at, seq))`,
   `create sequence ledger_cash_seq`,
-  // What was decided under an Idempotency-Key.
+  // The outcome of each request with an Idempotency-Key.
   `create table ledger_request (
      source_id int not null,
      key text collate "C" not null,
@@ -61,15 +64,6 @@ const tables = [
 
 const TABLES = ['ledger_account', 'ledger_transfer', 'ledger_entry', 'ledger_request'];
 
-const IS_INSIDE = `source_id = (select nullif(current_setting('counterpart.source', true), '')::int)`;
-
-const walls = TABLES.flatMap((table) => [
-  `alter table ${table} enable row level security`,
-  `alter table ${table} force row level security`,
-  `create policy ${table}_of_source on ${table} to ${APP_ROLE} using (${IS_INSIDE}) with check (${IS_INSIDE})`,
-  `create policy ${table}_of_all on ${table} to ${SYSTEM_ROLE} using (true) with check (true)`,
-]);
-
 const rights = [
   `grant select, insert, update (balance, entries, posted_at) on ledger_account to ${APP_ROLE}`,
   `grant select, insert on ledger_transfer, ledger_entry, ledger_request to ${APP_ROLE}`,
@@ -78,7 +72,7 @@ const rights = [
   `grant delete on ledger_request to ${SYSTEM_ROLE}`,
 ];
 
-/** What refuses changes even to those who have the right to make them. */
+/** Triggers refuse changes even to users who have the right to make them. */
 const guards = [
   `create function ledger_refuse() returns trigger language plpgsql as $$
    begin
@@ -91,16 +85,16 @@ const guards = [
 ];
 
 /**
- * Posts a batch in the order of its places. First it waits for the accounts of `waits`, in their order and holding
- * nothing else; of the others it takes those that nobody has. So no two batches ever wait for each other. Whatever touches
- * an account that somebody else has comes back as busy, and nothing of it is done.
+ * Posts a batch in the order of its places. First it waits for the accounts of `waits`, in their order and holding no
+ * other lock; of the other accounts it locks those that are free. So two batches never wait for each other. A posting that
+ * touches an account locked by another transaction comes back as busy, and nothing of it is done.
  *
- * Keys are looked for once the accounts are locked: whoever asks the same under the same key wants the same accounts, so
- * what was decided is committed by then. What is left is a key under two different requests at once: the unique key fails
- * one of the batches, which is then sent again, as it is after an outage that left its end unknown (`again`): what is
- * in the ledger by then is answered from there.
+ * Keys are looked up once the accounts are locked: a repeated request with the same key needs the same accounts, so the
+ * first outcome is committed by then. That leaves one key under two different requests at once: the unique key fails one
+ * of the batches, which is then sent again, as it is after an outage that left its outcome unknown (`again`): what the
+ * ledger holds by then is answered from there.
  *
- * The planner is kept to indexes: a plan that was made while the tables were empty would else read them whole.
+ * The planner is limited to indexes: a plan made while the tables were empty would otherwise scan them whole.
  */
 const post = `create function ledger_post(source int, postings jsonb, waits bigint[], patience_ms int, again boolean)
   returns table (place int, outcome text, balance bigint, transfer_id uuid, busy bigint) language plpgsql

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE, SYSTEM_ROLE } from '../platform/walls.js';
+import { APP_ROLE, SYSTEM_ROLE } from '../platform/source-isolation.js';
 
 /**
  * The audit log: a chain of entries, each with the hash of the one before. It is written by `audit_append` and shortened
@@ -33,9 +33,9 @@ const tables = [
   `create index audit_entry_of_action on audit_entry (action, seq)`,
   `create index audit_entry_of_subject on audit_entry (subject, seq)`,
   `create index audit_entry_of_source on audit_entry (source, seq)`,
-  // Times rise with the numbers, so the coarsest index there is will do.
+  // Times rise with the numbers, so a BRIN index is enough.
   `create index audit_entry_at on audit_entry using brin (at) with (pages_per_range = 16, autosummarize = on)`,
-  // Where the chain ends, which is also the lock under which it grows; and the last entry that retention has dropped.
+  // The end of the chain, whose row is also the lock for appending; and the last entry that retention has deleted.
   `create table audit_chain (
      id int primary key check (id = 1),
      seq bigint not null,
@@ -46,7 +46,7 @@ const tables = [
 ];
 
 const functions = [
-  // The same as src/audit/audit-chain.ts: each field with its length in front, so that no two entries read the same.
+  // The same as src/audit/audit-chain.ts: each field is preceded by its length, so that no two entries hash the same text.
   `create function audit_hash(previous bytea, fields text[]) returns bytea language sql immutable as $$
      select sha256(previous || convert_to(string_agg(
        case when field is null then '-,' else octet_length(convert_to(field, 'UTF8')) || ':' || field || ',' end,
@@ -78,8 +78,8 @@ const functions = [
      update audit_chain set seq = chain.seq, hash = chain.hash;
      return chain.seq;
    end $$`,
-  // Drops the oldest entries, all of which are older than so many days, at most so many at once. One of those that are old
-  // stays, to prove that what is gone was old: times rise with the numbers, and its own is under the chain's hashes.
+  // Deletes the oldest entries that are older than `days`, at most `batch` at once. One old entry stays, as proof that the
+  // deleted ones were old: times rise with the numbers, and its own time is covered by the chain's hashes.
   `create function audit_forget(days int, batch int) returns int language plpgsql security definer as $$
    declare
      last record;
@@ -103,7 +103,7 @@ const functions = [
    end $$`,
 ];
 
-/** What refuses changes even to those who have the right to make them. */
+/** Triggers refuse changes even to users who have the right to make them. */
 const guards = [
   `create function audit_refuse() returns trigger language plpgsql as $$
    begin
@@ -140,7 +140,7 @@ const rights = [
   `grant execute on function audit_append(jsonb) to ${APP_ROLE}`,
   `grant execute on function audit_forget(int, int) to ${SYSTEM_ROLE}`,
   `grant select on audit_entry to ${SYSTEM_ROLE}`,
-  // They run with the rights of their owner, so nobody else may say which tables they mean.
+  // They run with the rights of their owner, so no other user may decide which tables they mean.
   `do $$ declare name text; begin
      foreach name in array array['audit_hash(bytea, text[])', 'audit_append(jsonb)', 'audit_forget(int, int)',
        'audit_refuse()', 'audit_refuse_unless_forgotten()', 'audit_refuse_unless_onward()'] loop

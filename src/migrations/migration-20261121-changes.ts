@@ -7,7 +7,7 @@ export class Migration20261121Changes extends Migration {
   }
 }
 
-/** A job that was completed in earnest and changed something. */
+/** The number of rows that a job changed. */
 const CHANGED_ROWS = `(counts->>'created')::int + (counts->>'updated')::int + (counts->>'deleted')::int`;
 
 const commits = [
@@ -23,7 +23,7 @@ const commits = [
      primary key (source_id, seq))`,
   `create index mirror_commit_of_resource on mirror_commit (source_id, resource, seq)`,
   `create index mirror_commit_at on mirror_commit (at)`,
-  // A row's time tells its job.
+  // For finding a row's job by the row's time.
   `create index sync_job_applied on sync_job (source_id, resource, applied_at) where applied_at is not null`,
   // What was committed before commits were numbered took effect in the order of its times.
   `insert into mirror_commit (source_id, seq, resource, job_id, at, rows)
@@ -36,7 +36,7 @@ const commits = [
 ];
 
 const horizons = [
-  // Written by the transaction that drops the partitions: what is older than this is gone.
+  // Written by the transaction that drops partitions: rows older than `kept_from` are gone.
   `create table log_horizon (
      log text primary key,
      kept_from timestamptz not null)`,

@@ -1,10 +1,11 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE, SYSTEM_ROLE } from '../platform/walls.js';
+import { APP_ROLE, SYSTEM_ROLE } from '../platform/source-isolation.js';
+import { isolateSource } from './isolate-source.js';
 
-/** Claims with their lines, and what each provider's claims come to. */
+/** Claims with their lines, and the total of each provider's claims. */
 export class Migration20261121Claims extends Migration {
   override up(): void {
-    for (const statement of [...tables, ...Object.keys(RIGHTS).flatMap(wall), ...grants]) this.addSql(statement);
+    for (const statement of [...tables, ...policies, ...grants]) this.addSql(statement);
   }
 }
 
@@ -21,7 +22,7 @@ const tables = [
      primary key (source_id, id))`,
   `create unique index claim_of_external_id on claim (source_id, external_claim_id) where external_claim_id is not null`,
   `create unique index claim_of_idempotency_key on claim (source_id, idempotency_key) where idempotency_key is not null`,
-  // The day and time as on the clock at the place of the service, so without a zone.
+  // Day and time by the clock at the place of the service, so without a time zone.
   `create table claim_line (
      source_id int not null,
      claim_id uuid not null,
@@ -46,7 +47,7 @@ const tables = [
      claim_id uuid not null,
      primary key (source_id, provider_npi, claim_id),
      foreign key (source_id, claim_id) references claim on delete cascade)`,
-  // Written by every claim, so room for new versions of the rows, and they are cleared away before they are many.
+  // Every claim updates it: pages keep space for new row versions, and autovacuum removes old ones before they are many.
   `create table provider_total (
      source_id int not null references source,
      provider_npi text collate "C" not null,
@@ -57,7 +58,7 @@ const tables = [
   `create index provider_total_by_fee on provider_total (source_id, net_fee desc, provider_npi) include (claims)`,
 ];
 
-/** What the application may do besides reading. Claims stay as they were taken. */
+/** What the application may do besides reading. Claims stay as they were accepted. */
 const RIGHTS: Record<string, string> = {
   claim: 'insert',
   claim_line: 'insert',
@@ -65,18 +66,10 @@ const RIGHTS: Record<string, string> = {
   provider_total: 'insert, update',
 };
 
-function wall(table: string): string[] {
-  const isInside = `source_id = (select nullif(current_setting('counterpart.source', true), '')::int)`;
-  return [
-    `alter table ${table} enable row level security`,
-    `alter table ${table} force row level security`,
-    `create policy ${table}_of_source on ${table} to ${APP_ROLE} using (${isInside}) with check (${isInside})`,
-    `create policy ${table}_of_all on ${table} to ${SYSTEM_ROLE} using (true) with check (true)`,
-  ];
-}
+const policies = Object.keys(RIGHTS).flatMap((table) => isolateSource(table));
 
 const grants = [
   ...Object.entries(RIGHTS).map(([table, rights]) => `grant select, ${rights} on ${table} to ${APP_ROLE}`),
-  // For whoever puts the totals right.
+  // For the command that rebuilds the totals.
   `grant delete on provider_total to ${SYSTEM_ROLE}`,
 ];

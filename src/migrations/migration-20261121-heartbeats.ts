@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Signs of life apart from the jobs' rows, waiting between attempts, lanes, and how much a source keeps. */
+/** Heartbeats outside of the jobs' rows, the wait between attempts, queues for long and short jobs, and stored bytes. */
 export class Migration20261121Heartbeats extends Migration {
   override up(): void {
     for (const statement of statements) this.addSql(statement);
@@ -13,7 +13,7 @@ const statements = [
      fence int not null,
      instance text not null,
      beat_at timestamptz not null) with (fillfactor = 50)`,
-  // sync_job.heartbeat_at stays for the sake of processes of the version before; a later migration may drop it.
+  // sync_job.heartbeat_at stays for processes of the version before; a later migration may drop it.
   `alter table sync_job add column retry_at timestamptz`,
   `alter table sync_job add column trouble text`,
   `alter table sync_job add column lane text not null default 'long'`,

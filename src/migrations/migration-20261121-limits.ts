@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
-import { SYSTEM_ROLE } from '../platform/walls.js';
+import { SYSTEM_ROLE } from '../platform/source-isolation.js';
 
-/** What callers have asked of late, and the uploads that run. Unlogged: a crash may forget both. */
+/** Counts of recent requests, and the uploads under way. Unlogged: both may be lost in a crash. */
 export class Migration20261121Limits extends Migration {
   override up(): void {
     for (const statement of statements) this.addSql(statement);
@@ -9,7 +9,7 @@ export class Migration20261121Limits extends Migration {
 }
 
 const statements = [
-  // As the library rate-limiter-flexible wants it. `expire` is in milliseconds since 1970.
+  // In the shape that the library rate-limiter-flexible expects. `expire` is in milliseconds since 1970.
   `create unlogged table rate_limit (
      key text primary key,
      points int not null,
@@ -19,7 +19,7 @@ const statements = [
      source_id int not null,
      until timestamptz not null) with (fillfactor = 50)`,
   `create index upload_slot_of_source on upload_slot (source_id)`,
-  // A function, since only its second statement sees what others did before it got the lock.
+  // A function, since only a statement after the one that takes the lock sees what others committed before.
   `create function take_upload_slot(slot uuid, source int, most int, lease_seconds int) returns boolean language plpgsql as $$
    begin
      perform pg_advisory_xact_lock(hashtextextended('counterpart:uploads:' || source, 0));

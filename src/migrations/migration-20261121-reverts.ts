@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Jobs that put back what another one changed: they have no snapshot. */
+/** Jobs that undo the changes of another job: they have no snapshot. */
 export class Migration20261121Reverts extends Migration {
   override up(): void {
     this.addSql('alter table sync_job add column revert_of uuid');

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Who is told of the ends of jobs, and the outbox of what they are to be told. */
+/** Webhook endpoints, and the outbox of their deliveries. */
 export class Migration20261121Webhooks extends Migration {
   override up(): void {
     for (const statement of [...endpoints, ...deliveries]) this.addSql(statement);
@@ -44,7 +44,7 @@ const deliveries = [
      attempted_at timestamptz,
      finished_at timestamptz)`,
   `create index webhook_delivery_newest on webhook_delivery (source_id, endpoint_id, id)`,
-  // What the sender looks through each second, from its endpoints: as small as the work that waits.
+  // For the sender, which searches by endpoint each second: a partial index, as small as the work that waits.
   `create index webhook_delivery_due on webhook_delivery (endpoint_id, next_attempt_at) where status = 'pending'`,
   `create index webhook_delivery_under_way on webhook_delivery (endpoint_id) where lease is not null`,
   `create index webhook_delivery_finished on webhook_delivery (finished_at) where finished_at is not null`,

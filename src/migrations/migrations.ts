@@ -12,7 +12,7 @@ import { Migration20261121Walls } from './migration-20261121-walls.js';
 import { Migration20261121Webhooks } from './migration-20261121-webhooks.js';
 import { Migration20261130Statistics } from './migration-20261130-statistics.js';
 
-/** All migrations, oldest first. As a list they need no file paths at run time. */
+/** All migrations, oldest first. Listed here, they need no file paths at run time. */
 export const migrations = [
   { name: 'Migration20261121Initial', class: Migration20261121Initial },
   { name: 'Migration20261121Heartbeats', class: Migration20261121Heartbeats },

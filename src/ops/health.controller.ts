@@ -8,10 +8,10 @@ import { CONFIG, type Config } from '../platform/config.js';
 import { pingRedis } from '../platform/queue.js';
 import { Wants } from '../platform/wants.js';
 
-/** A service that needs longer than this to say anything is taken for away. */
-const PATIENCE_MS = 2_000;
+/** A service that has not answered by then counts as unavailable. */
+const ANSWER_TIMEOUT_MS = 2_000;
 
-/** Whether the process lives, and whether it can do its work. */
+/** Liveness and readiness of the process. */
 @ApiTags('operations')
 @Wants('public')
 @Controller('health')
@@ -24,23 +24,23 @@ export class HealthController {
   ) {}
 
   @Get('live')
-  @ApiOperation({ summary: 'Whether the process lives' })
+  @ApiOperation({ summary: 'Whether the process is alive' })
   live(): { status: string } {
     return { status: 'ok' };
   }
 
   @Get('ready')
   @ApiOperation({ summary: 'Whether the database and the queue answer' })
-  @ApiResponse({ status: 200, description: 'both are there' })
-  @ApiResponse({ status: 503, description: 'one of them is away' })
+  @ApiResponse({ status: 200, description: 'both answer' })
+  @ApiResponse({ status: 503, description: 'one of them does not answer' })
   ready(@Res({ passthrough: true }) response: Response): Promise<HealthCheckResult> {
     return this.check(response);
   }
 
   @Get()
   @ApiOperation({ summary: 'The same as /health/ready' })
-  @ApiResponse({ status: 200, description: 'both are there' })
-  @ApiResponse({ status: 503, description: 'one of them is away' })
+  @ApiResponse({ status: 200, description: 'both answer' })
+  @ApiResponse({ status: 503, description: 'one of them does not answer' })
   both(@Res({ passthrough: true }) response: Response): Promise<HealthCheckResult> {
     return this.check(response);
   }
@@ -48,8 +48,10 @@ export class HealthController {
   private async check(response: Response): Promise<HealthCheckResult> {
     try {
       return await this.health.check([
-        () => this.judge('postgresql', () => this.askDatabase()),
-        ...(this.config.REDIS_URL ? [() => this.judge('redis', () => this.askRedis(this.config.REDIS_URL ?? ''))] : []),
+        () => this.indicate('postgresql', () => this.askDatabase()),
+        ...(this.config.REDIS_URL
+          ? [() => this.indicate('redis', () => this.askRedis(this.config.REDIS_URL ?? ''))]
+          : []),
       ]);
     } catch (error) {
       const result = (error as { getResponse?: () => unknown }).getResponse?.();
@@ -59,7 +61,7 @@ export class HealthController {
     }
   }
 
-  private async judge(name: string, ask: () => Promise<boolean>) {
+  private async indicate(name: string, ask: () => Promise<boolean>) {
     const indicator = this.indicators.check(name);
     return (await ask().catch(() => false)) ? indicator.up() : indicator.down();
   }
@@ -70,10 +72,10 @@ export class HealthController {
       .execute('select 1')
       .then(() => true);
     answer.catch(() => undefined);
-    return Promise.race([answer, delay(PATIENCE_MS, false, { ref: false })]);
+    return Promise.race([answer, delay(ANSWER_TIMEOUT_MS, false, { ref: false })]);
   }
 
   private askRedis(url: string): Promise<boolean> {
-    return pingRedis(url, PATIENCE_MS);
+    return pingRedis(url, ANSWER_TIMEOUT_MS);
   }
 }

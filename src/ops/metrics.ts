@@ -1,12 +1,12 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { acrossSources } from '../platform/walls.js';
+import { acrossSources } from '../platform/source-isolation.js';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 interface JobNumbers {
   source: string;
   resource: string;
-  // Numbers that PostgreSQL counts arrive as text.
+  // PostgreSQL's counts arrive as text.
   queued: string;
   retrying: string;
   running: string;
@@ -37,7 +37,7 @@ interface PaymentNumbers {
   oldest: string;
 }
 
-/** What Prometheus may know: numbers by source and resource, never anything of a record. */
+/** The metrics for Prometheus: numbers by source and resource, never any data of records. */
 @Injectable()
 export class Metrics {
   private readonly gauges: Gauge[] = [];
@@ -53,10 +53,10 @@ export class Metrics {
 
   private readonly jobs = this.gauge(
     'counterpart_jobs',
-    'Sync jobs by state; retrying: those of the queued ones that failed before; failed: of the last 24 hours',
+    'Sync jobs by state; retrying: queued jobs with a failed attempt; failed: of the last 24 hours',
     ['source', 'resource', 'state'],
   );
-  private readonly waiting = this.gauge('counterpart_oldest_waiting_seconds', 'Age of the oldest job that waits', [
+  private readonly waiting = this.gauge('counterpart_oldest_waiting_seconds', 'Age of the oldest waiting job', [
     'source',
     'resource',
   ]);
@@ -68,12 +68,12 @@ export class Metrics {
 
   private readonly rejected = this.gauge(
     'counterpart_rejected_ratio',
-    'Share of the records of the snapshot that was applied last which were rejected, 0 to 1',
+    'Share of rejected records in the last applied snapshot, 0 to 1',
     ['source', 'resource'],
   );
   private readonly unresolved = this.gauge(
     'counterpart_unresolved_records',
-    'Records of the snapshot that was applied last whose parent was not in the mirror',
+    'Records of the last applied snapshot whose parent was not in the mirror',
     ['source', 'resource'],
   );
 
@@ -84,24 +84,24 @@ export class Metrics {
   );
   private readonly disabledWebhooks = this.gauge(
     'counterpart_webhooks_disabled',
-    'Webhook endpoints that are sent nothing',
+    'Webhook endpoints that are disabled',
     ['source'],
   );
 
   private readonly claimPayments = this.gauge(
     'counterpart_claim_payments',
-    'Claims by the state of their payment, those that are not settled',
+    'Claims whose payment is not settled, by its state',
     ['source', 'state'],
   );
   private readonly oldestPayment = this.gauge(
     'counterpart_oldest_claim_payment_seconds',
-    'Seconds since anything was last heard of the one that waits longest',
+    'Seconds since the last update of the payment that has waited longest',
     ['source', 'state'],
   );
 
   constructor(
     private readonly em: EntityManager,
-    /** The process's own; other rooms count in it too. */
+    /** The process's registry; other modules add their metrics to it. */
     readonly registry: Registry,
   ) {
     collectDefaultMetrics({ register: this.registry });
@@ -180,7 +180,7 @@ export class Metrics {
        group by 1`);
   }
 
-  /** By the partial indexes of the relay and of the rescue: it costs as much as there is under way. */
+  /** Uses the partial indexes of the relay and the rescuer, so the cost depends only on payments under way. */
   private paymentNumbers(): Promise<PaymentNumbers[]> {
     return this.em.fork().execute<PaymentNumbers[]>(`
       select s.name as source, n.status, count(*) as claims, extract(epoch from now() - min(n.updated)) as oldest

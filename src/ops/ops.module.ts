@@ -6,7 +6,7 @@ import { Metrics } from './metrics.js';
 import { MetricsController } from './metrics.controller.js';
 import { RequestMetrics } from './request-metrics.interceptor.js';
 
-/** How operators see the process: health and metrics. Every role has it. */
+/** Health and metrics, for operators. Every role has it. */
 @Module({
   imports: [TerminusModule.forRoot({ logger: false })],
   controllers: [HealthController, MetricsController],

@@ -9,15 +9,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sendProblem } from '../platform/problem.filter.js';
 import { Refusal } from '../platform/refusal.js';
 
-/** Where the dashboard lives. */
+/** The path of the dashboard. */
 export const DASHBOARD_PATH = '/admin/queues';
 
-/** Bull Board itself would wait for a queue that is away for as long as it takes. */
-const PATIENCE_MS = 2_000;
+/** Without a limit, Bull Board would wait for as long as a queue is unavailable. */
+const ANSWER_TIMEOUT_MS = 2_000;
 
 /**
- * Shows the given queues in Bull Board. Their jobs carry ids, so that there is nothing in them to hide.
- * @param mayAct whether jobs may be retried, removed and so on, rather than looked at alone
+ * Shows the given queues in Bull Board. Their jobs only carry ids, so they hold no personal data.
+ * @param mayAct whether jobs may be retried, removed and so on, rather than only be viewed
  */
 export function mountQueueDashboard(app: INestApplication, queueNames: string[], mayAct: boolean): void {
   const serverAdapter = new ExpressAdapter().setBasePath(DASHBOARD_PATH);
@@ -27,14 +27,14 @@ export function mountQueueDashboard(app: INestApplication, queueNames: string[],
     serverAdapter,
     options: { uiConfig: { boardTitle: 'counterpart', hideRedisDetails: true } },
   });
-  // Its own one shows the driver's message.
+  // Bull Board's own error handler shows the driver's message.
   serverAdapter.setErrorHandler(() => ({ status: 500, body: { error: 'Something went wrong on our side.' } }));
   const pages = serverAdapter.getRouter() as Express;
   pages.disable('x-powered-by');
-  // Buttons that are not shown protect nothing.
+  // Hiding the buttons does not prevent the requests.
   if (!mayAct) app.use(DASHBOARD_PATH, refuseActions);
   app.use(`${DASHBOARD_PATH}/api`, async (_request: Request, response: Response, next: NextFunction) => {
-    if (await areThere(queues)) next();
+    if (await answerInTime(queues)) next();
     else sendProblem(response, Refusal.unavailable());
   });
   app.use(DASHBOARD_PATH, pages);
@@ -42,14 +42,14 @@ export function mountQueueDashboard(app: INestApplication, queueNames: string[],
 
 function refuseActions({ method }: Request, response: Response, next: NextFunction): void {
   if (method === 'GET' || method === 'HEAD') next();
-  else sendProblem(response, new Refusal(403, 'queue_actions_denied', 'The queues may be looked at only.'));
+  else sendProblem(response, new Refusal(403, 'queue_actions_denied', 'The queues can only be viewed.'));
 }
 
 /** Whether all queues answer in time. Never rejects. */
-async function areThere(queues: Queue[]): Promise<boolean> {
+async function answerInTime(queues: Queue[]): Promise<boolean> {
   const answers = Promise.all(queues.map((queue) => queue.getWaitingCount())).then(
     () => true,
     () => false,
   );
-  return Promise.race([answers, delay(PATIENCE_MS, false, { ref: false })]);
+  return Promise.race([answers, delay(ANSWER_TIMEOUT_MS, false, { ref: false })]);
 }

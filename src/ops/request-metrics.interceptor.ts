@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
 import { Metrics } from './metrics.js';
 
-/** Times every request that reaches a route. */
+/** Measures the duration of every request that reaches a route. */
 @Injectable()
 export class RequestMetrics implements NestInterceptor {
   constructor(private readonly metrics: Metrics) {}

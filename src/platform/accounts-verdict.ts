@@ -6,11 +6,11 @@ export interface LedgerFault {
   what: string;
 }
 
-/** What going through the whole ledger has come to. */
+/** The result of checking the whole ledger. */
 export interface AccountsVerdict {
   accounts: number;
   transfers: number;
   entries: number;
-  /** The first faults of each kind; none if everything agrees. */
+  /** The first faults of each kind; empty if everything agrees. */
   faults: LedgerFault[];
 }

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
-/** How something ended: done, denied (4xx), or with trouble on our side (5xx), in which case it may have been done. */
+/** How a request ended: done, refused (4xx), or failed on our side (5xx), in which case it may have been done. */
 export type AuditOutcome = 'allowed' | 'refused' | 'failed';
 
 /** One line of the audit log: who did what to what. Never the values of records, only ids. */
@@ -8,7 +8,7 @@ export interface AuditEntry {
   /** The name of the key, or `cli:` and the name of the user of the machine. */
   actor: string;
   keyId: string | null;
-  /** The source that was spoken for. */
+  /** The source that the request was about. */
   source: string | null;
   /** `patient.read`, `job.approved`, … */
   action: string;
@@ -23,12 +23,12 @@ export interface AuditEntry {
   status: number | null;
 }
 
-/** What fits an external id (250 characters) and its kind. Longer ones name nothing that exists. */
+/** Long enough for an external id (250 characters) with its kind. Longer subjects name nothing that exists. */
 const MAX_CHARACTERS = 300;
 
 /**
- * Adds entries to the end of the audit log, in their order; they are there once the transaction of `em`, if there is one,
- * is committed. Until then others who append wait: a transaction should have this as its last statement.
+ * Adds entries to the end of the audit log, in their order; within a transaction of `em` they count once it is committed.
+ * Until then all other appends wait, so this should be the last statement of a transaction.
  */
 export async function appendAudit(em: EntityManager, entries: AuditEntry[]): Promise<void> {
   const cut = entries.map((entry) =>
@@ -39,7 +39,7 @@ export async function appendAudit(em: EntityManager, entries: AuditEntry[]): Pro
   await em.execute('select audit_append(?::jsonb)', [JSON.stringify(cut)]);
 }
 
-/** PostgreSQL stores no NUL and no half of a surrogate pair; one such entry would fail all that are written with it. */
+/** PostgreSQL stores no NUL and no lone surrogate; one such entry would fail the whole batch. */
 function storable(text: string): string {
   return text.slice(0, MAX_CHARACTERS).toWellFormed().replaceAll('\0', '\uFFFD');
 }

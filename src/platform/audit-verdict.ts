@@ -4,15 +4,15 @@ export interface AuditHead {
   hash: string;
 }
 
-/** What became of the audit log. */
+/** The result of verifying the audit log. */
 export interface AuditVerdict {
   entries: number;
   first: { seq: number; at: string } | null;
   last: { seq: number; at: string } | null;
-  /** The end of the chain, to be kept elsewhere: `SEQ:HASH`. */
+  /** The end of the chain as `SEQ:HASH`, to be kept outside the database. */
   head: string;
-  /** The entries up to this one are kept no longer; 0: all are there. */
+  /** Retention has deleted the entries up to this number; 0: none. */
   forgotten: number;
-  /** The first entry that is not as it was written, and what is wrong with it. */
+  /** The first entry that was changed since it was written, and what is wrong with it. */
   broken: { seq: number; what: string } | null;
 }

@@ -2,60 +2,60 @@ import { SetMetadata } from '@nestjs/common';
 import type { Request } from 'express';
 import type { ServerResponse } from 'node:http';
 
-/** Where a route says how the audit log calls it. */
+/** The metadata key of a route's {@link AuditRule}. */
 export const AUDITED = 'counterpart:audited';
 
-/** Tells what a request is about: its kind and id, or null. `made` is the id of what it brought into being, if known. */
+/** Returns the subject of a request: kind and id, or null. `made` is the id of what it created, if known. */
 export type SubjectOf = (request: Request, made: string | null) => string | null;
 
-/** How the audit log calls what a route does. */
+/** How the calls of a route are written to the audit log. */
 export interface AuditRule {
   action: string;
   subject?: SubjectOf;
-  /** The action of having the whole list as a file, where the route gives pages as well. */
+  /** The action for an export of the whole list, where the route also gives pages. */
   exported?: string;
-  /** For a page of a list, which is about nobody in particular: nobody waits until that is durable. */
+  /** For a page of a list, which is about no single person: the answer does not wait until the entry is durable. */
   soon?: true;
-  /** An answer without items hands nothing out and is not written: for those who ask all the time. */
+  /** Answers without items disclose nothing and are not written: for routes that are polled. */
   unlessEmpty?: boolean;
 }
 
-/** Has each call of a route written to the audit log: of reads before the first byte of the answer. */
+/** Has each call of a route written to the audit log; reads before the first byte of the answer. */
 export const Audited = (action: string, rule: Omit<AuditRule, 'action'> = {}) =>
   SetMetadata(AUDITED, { action, ...rule } satisfies AuditRule);
 
-/** The subject that a parameter of the route's path names: `patient:11`. */
+/** The subject named by a parameter of the route's path: `patient:11`. */
 export function subjectOf(kind: string, parameter = 'id'): SubjectOf {
   return ({ params }) => `${kind}:${String(params[parameter])}`;
 }
 
-/** The subject that the request brings into being; its kind alone if it came to nothing. */
+/** The subject that the request creates; its kind alone if it created nothing. */
 export function newSubject(kind: string): SubjectOf {
   return (_, made) => (made === null ? kind : `${kind}:${made}`);
 }
 
-/** What a request has come to. */
-export interface Done {
+/** The outcome of a request. */
+export interface RequestOutcome {
   /** How many items the answer has. */
   items?: number;
-  /** The id of what came into being. */
+  /** The id of what was created. */
   made?: string;
   isExport?: boolean;
 }
 
-const witnesses = new WeakMap<ServerResponse, (done: Done) => Promise<void>>();
+const recorders = new WeakMap<ServerResponse, (outcome: RequestOutcome) => Promise<void>>();
 
-/** Names who writes down what comes of a request. */
-export function setWitness(response: ServerResponse, write: (done: Done) => Promise<void>): void {
-  witnesses.set(response, write);
+/** Sets the function that records the outcome of a request. */
+export function setOutcomeRecorder(response: ServerResponse, record: (outcome: RequestOutcome) => Promise<void>): void {
+  recorders.set(response, record);
 }
 
 /**
- * Has written down what a request has come to. For handlers that wait after the deed, or send their answer themselves;
- * what others answer is written down before it is sent without their doing. Nothing is written of routes that are not
- * audited, nor a second time.
- * @throws Refusal 503 if it cannot be written: then nothing may be handed out
+ * Records the outcome of a request. For handlers that go on after their effect, or send their answer themselves; for all
+ * others the audit interceptor does it before the answer is sent. Has no effect on routes that are not audited, nor when
+ * called again.
+ * @throws Refusal 503 if it cannot be recorded: then the answer must not be sent
  */
-export async function tellAudit(response: ServerResponse, done: Done = {}): Promise<void> {
-  await witnesses.get(response)?.(done);
+export async function recordOutcome(response: ServerResponse, outcome: RequestOutcome = {}): Promise<void> {
+  await recorders.get(response)?.(outcome);
 }

@@ -1,18 +1,18 @@
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { Refusal } from './refusal.js';
 
-/** How fast a body must come in. */
+/** How fast a body must arrive. */
 export interface Pace {
-  /** Seconds of waiting after which it is looked at what they have brought. */
+  /** Seconds of waiting after which the bytes that arrived in them are counted. */
   windowSeconds: number;
-  /** What they must have brought on average; a byte in the whole window is asked for in any case. */
+  /** The average that is required over a window; at least one byte must arrive in each window in any case. */
   bytesPerSecond: number;
 }
 
 /**
- * Passes the chunks of a body on for as long as its sender keeps pace. Only the time that is spent waiting for the sender
- * counts, none in which a chunk is worked on.
- * @throws Refusal 408; the connection is closed with the answer, as nobody waits for the rest of the body
+ * Yields the chunks of a body as long as its sender keeps pace. Only the time spent waiting for the sender counts, not the
+ * time in which a chunk is processed.
+ * @throws Refusal 408; the connection is closed with the answer, as the rest of the body is not read
  */
 export async function* paced(chunks: AsyncIterator<Buffer, unknown>, pace: Pace): AsyncGenerator<Buffer> {
   const window = new PaceWindow(pace);
@@ -26,12 +26,12 @@ export async function* paced(chunks: AsyncIterator<Buffer, unknown>, pace: Pace)
       yield next.value;
     }
   } finally {
-    // One that is still awaited comes to its end with the connection.
+    // A chunk that is still awaited ends with the connection.
     if (!isAwaited) await chunks.return?.();
   }
 }
 
-/** What has come in during the current window, and how much of it was spent waiting. */
+/** The bytes that arrived during the current window, and the time spent waiting for them. */
 class PaceWindow {
   private readonly windowMs: number;
   private readonly leastBytes: number;
@@ -50,27 +50,27 @@ class PaceWindow {
       this.waitedMs = arrived === null ? this.windowMs : this.waitedMs + performance.now() - start;
       if (arrived?.done) return arrived;
       this.bytes += arrived?.value.length ?? 0;
-      if (this.waitedMs >= this.windowMs) this.beginAnew();
+      if (this.waitedMs >= this.windowMs) this.startNext();
       if (arrived !== null) return arrived;
     }
   }
 
-  private beginAnew(): void {
+  private startNext(): void {
     if (this.bytes < this.leastBytes) throw tooSlow();
     this.waitedMs = 0;
     this.bytes = 0;
   }
 }
 
-/** What is awaited, or null if it has not come in time. */
+/** The awaited value, or null if it does not arrive in time. */
 async function inTime<T>(awaited: Promise<T>, timeoutMs: number): Promise<T | null> {
   const timer = new AbortController();
   const { signal } = timer;
-  // After a pause of our own a chunk may lie in the socket when the timer goes off: it is read before the next turn.
+  // If this process was paused, a chunk may be in the socket when the timer fires: it is read before the next turn.
   const late = delay(timeoutMs, null, { signal })
     .then(() => nextTurn(null, { signal }))
     .catch(() => null);
-  // Once nobody waits for it any more it may fail.
+  // After a timeout nothing awaits it any more, and it may reject.
   awaited.catch(() => undefined);
   try {
     return await Promise.race([awaited, late]);
@@ -80,6 +80,6 @@ async function inTime<T>(awaited: Promise<T>, timeoutMs: number): Promise<T | nu
 }
 
 function tooSlow(): Refusal {
-  const detail = 'The body comes in too slowly, or not at all. Nothing of it was kept.';
+  const detail = 'The body arrives too slowly, or not at all. Nothing of it was kept.';
   return new Refusal(408, 'body_too_slow', detail, { headers: { Connection: 'close' } });
 }

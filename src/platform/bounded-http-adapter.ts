@@ -5,24 +5,24 @@ import type { Config } from './config.js';
 import { answerMalformedRequest } from './malformed-request.js';
 import { boundUnreadBody } from './unread-body.js';
 
-/** Headers must be in by then, also the first byte of them. Bodies have the time that their route gives them. */
+/** All headers must have arrived by then. Bodies have the time that their route gives them. */
 const HEADERS_TIMEOUT_MS = 20_000;
 
-/** How often Node looks for requests that are late: by default each 30 s, which would make 20 s up to 50. */
+/** How often Node looks for late requests. With its default of 30 s, the 20 s above could become 50. */
 const CHECK_INTERVAL_MS = 2_000;
 
-/** A connection between two requests is kept for so long, and is then free for somebody else. */
+/** How long an idle connection is kept open for another request. */
 const KEEP_ALIVE_MS = 5_000;
 
-/** How often a stop looks for connections that have become idle: Node closes those of its first moment alone. */
+/** How often a stop closes connections that have become idle: Node itself closes only those that are idle at its start. */
 const STOP_CHECK_INTERVAL_MS = 100;
 
-/** Who connected before the stop and has not sent a request by then is as one who came too late. */
+/** How long a stop waits for the first request over connections that were opened before it. */
 const FIRST_REQUEST_AT_STOP_MS = 1_000;
 
-/** Express on an HTTP server with limits. Some of them Node takes only when a server is made, where Nest hands on none. */
+/** Express on an HTTP server with limits. Node takes some of them only when a server is created, where Nest passes none. */
 export class BoundedHttpAdapter extends ExpressAdapter {
-  /** Connections over which no request has come yet. */
+  /** Connections over which no request has arrived yet. */
   private readonly silent = new Set<Socket>();
 
   constructor(private readonly config: Config) {
@@ -35,7 +35,7 @@ export class BoundedHttpAdapter extends ExpressAdapter {
       {
         maxHeaderSize: MAX_HEADER_BYTES,
         requestTimeout: UPLOAD_TIMEOUT_SECONDS * 1000,
-        // Node wants it to be within the time for the whole request.
+        // Node requires that this is no longer than the time for the whole request.
         headersTimeout: Math.min(HEADERS_TIMEOUT_MS, UPLOAD_TIMEOUT_SECONDS * 1000),
         connectionsCheckingInterval: CHECK_INTERVAL_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,
@@ -46,7 +46,7 @@ export class BoundedHttpAdapter extends ExpressAdapter {
     server.on('clientError', answerMalformedRequest);
     server.prependListener('request', boundUnreadBody);
     server.prependListener('request', (_, response) => {
-      // A stop waits for connections that were busy at that moment; a client that goes on asking would keep them so.
+      // A stop waits for connections that are busy; a client that keeps sending requests would keep them so.
       if (!server.listening) response.setHeader('Connection', 'close');
     });
     server.on('connection', (socket: Socket) => {
@@ -58,8 +58,8 @@ export class BoundedHttpAdapter extends ExpressAdapter {
   }
 
   /**
-   * Answers what is under way and then has no connection left. Node alone would wait for those that are kept alive
-   * (6 s), and for silent ones as long as they last.
+   * Answers the requests under way and closes all connections. Node alone would wait for those that are kept alive (6 s),
+   * and for silent ones as long as they last.
    */
   override async close(): Promise<void> {
     const server = this.httpServer as Server;

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { callerOf } from './caller.js';
 import { Refusal } from './refusal.js';
 
-/** The source of whoever does not say which. */
+/** The source of callers who name none. */
 const DEFAULT_SOURCE = 'default';
 
 const SOURCE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -14,8 +14,8 @@ export function isSourceName(text: string): boolean {
 }
 
 /**
- * The name of the source that a request speaks for. A key that is bound to a source always speaks for that one; other
- * callers name it in `X-Source`. @throws Refusal 400, or 404 for another source than the key's own
+ * The name of the source that a request is for. A key that is bound to a source is always for that one; other callers
+ * name it in `X-Source`. @throws Refusal 400, or 404 for another source than the key's own
  */
 export function callerSource(request: IncomingMessage): string {
   const { source: own } = callerOf(request);
@@ -23,7 +23,7 @@ export function callerSource(request: IncomingMessage): string {
   if (typeof name !== 'string' || !isSourceName(name)) {
     throw Refusal.parameter(
       'X-Source',
-      'A source is named with 1 to 63 letters, digits, dots, _ and -.',
+      'The name of a source has 1 to 63 letters, digits, dots, _ and -, and starts with a letter or digit.',
       'invalid_source',
     );
   }
@@ -31,13 +31,13 @@ export function callerSource(request: IncomingMessage): string {
   return name;
 }
 
-/** Whether the caller may know of a source: of its own, or of all if its key is bound to none. */
+/** Whether the caller may see a source: its own, or all if its key is bound to none. */
 export function maySee(request: IncomingMessage, source: string): boolean {
   const { source: own } = callerOf(request);
   return own === null || own === source;
 }
 
-/** The name of the caller's source as a parameter of a handler. */
+/** Injects the name of the caller's source into a handler. */
 export const CallerSource = createParamDecorator((_: unknown, context: ExecutionContext) =>
   callerSource(context.switchToHttp().getRequest<IncomingMessage>()),
 );

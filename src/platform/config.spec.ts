@@ -12,7 +12,7 @@ function problemsOf(env: Record<string, string>): string[] {
 }
 
 describe('the settings', () => {
-  it('have a default each', () => {
+  it('each have a default', () => {
     expect(loadConfig({})).toMatchObject({
       NODE_ENV: 'development',
       PORT: 3000,
@@ -79,7 +79,7 @@ describe('the settings', () => {
     for (const problem of problems) expect(problem).toMatch(new RegExp(`^${name}: .`));
   });
 
-  it('want a pool in which the jobs that run at once do not wait for each other', () => {
+  it('require a pool in which jobs that run at once do not wait for each other', () => {
     expect(problemsOf({ DATABASE_POOL_SIZE: '9' })).toEqual([
       'DATABASE_POOL_SIZE: must be at least 10 with WORKER_CONCURRENCY=4',
     ]);
@@ -108,11 +108,11 @@ describe('the settings', () => {
     [{ HOST: '192.168.1.2', NODE_ENV: 'test' }, 'keys'],
     [{ AUTH: 'keys' }, 'keys'],
     [{ AUTH: 'open', NODE_ENV: 'production' }, 'open'],
-  ])('with %j let callers in by: %s', (env, mode) => {
+  ])('with %j authenticate callers by: %s', (env, mode) => {
     expect(authMode(loadConfig(env))).toBe(mode);
   });
 
-  it('do not open a server to other machines, and say so beside all else', () => {
+  it('do not open a server to other machines, and report that along with other faults', () => {
     for (const HOST of ['0.0.0.0', '::', '10.0.0.1', '::ffff:10.0.0.1']) {
       expect(problemsOf({ AUTH: 'open', HOST })).toEqual([expect.stringMatching(/^AUTH: open is only for a HOST/)]);
     }

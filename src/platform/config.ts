@@ -35,7 +35,7 @@ const url = (...protocols: string[]) =>
     })
     .optional();
 
-/** How many proxies stand in front, or which: addresses, networks, and what Express has names for. */
+/** How many proxies are in front, or which: addresses, networks, and Express's names for some of them. */
 const proxies = z
   .string()
   .refine((text) => /^\d{1,2}$/.test(text) || text.split(',').every((part) => isProxy(part.trim())), {
@@ -143,7 +143,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   return parsed.data;
 }
 
-/** What is wrong with the size of the pool beside other settings, told along with whatever else is wrong. */
+/** A pool that is too small for other settings, reported along with all other faults. */
 function poolProblems(given: Record<string, string | undefined>): string[] {
   const { shape } = settings;
   const [size, concurrency, role] = [
@@ -156,7 +156,7 @@ function poolProblems(given: Record<string, string | undefined>): string[] {
   return size < least ? [`DATABASE_POOL_SIZE: must be at least ${least} with WORKER_CONCURRENCY=${concurrency}`] : [];
 }
 
-/** Nobody is asked for a key: that is for callers on this machine alone, whatever the environment. */
+/** `AUTH=open` requires no keys: that is only for callers on this machine, whatever the environment. */
 function authProblems(given: Record<string, string | undefined>): string[] {
   const host = settings.shape.HOST.safeParse(given['HOST']).data;
   if (given['AUTH'] !== 'open' || host === undefined || isLoopback(host)) return [];
@@ -164,8 +164,7 @@ function authProblems(given: Record<string, string | undefined>): string[] {
 }
 
 /**
- * Whether callers need keys. They do unless the settings say otherwise; while developing on this machine alone, only if
- * the settings say so.
+ * Whether callers need keys. The default is yes; for a server on loopback outside of production it is no.
  */
 export function authMode({ AUTH, HOST, NODE_ENV }: Pick<Config, 'AUTH' | 'HOST' | 'NODE_ENV'>): 'keys' | 'open' {
   return AUTH ?? (isLoopback(HOST) && NODE_ENV !== 'production' ? 'open' : 'keys');
@@ -174,20 +173,20 @@ export function authMode({ AUTH, HOST, NODE_ENV }: Pick<Config, 'AUTH' | 'HOST' 
 /** Connections for callers: a query holds one for milliseconds. */
 const POOL_SIZE_OF_CALLERS = 20;
 
-/** Connections of a process to the database: as set, or by what its role does at once. */
+/** Connections of a process to the database: as set, or as many as its role uses at once. */
 export function poolSize(config: Config): number {
   const callers = answersCallers(config.ROLE) ? POOL_SIZE_OF_CALLERS : 0;
   return config.DATABASE_POOL_SIZE ?? callers + poolSizeOfJobs(config) + poolSizeOfPayments(config);
 }
 
-/** To settle a payment is one statement, so that two share a connection; relay, rescue and metrics want theirs besides. */
+/** A payment is settled by one statement, so two share a connection; relay, rescuer and metrics need two more. */
 function poolSizeOfPayments({ ROLE, PAYMENTS_CONCURRENCY }: Pick<Config, 'ROLE' | 'PAYMENTS_CONCURRENCY'>): number {
   return settlesPayments(ROLE) ? Math.ceil(PAYMENTS_CONCURRENCY / 2) + 2 : 0;
 }
 
 /**
- * A job holds a connection for its transaction and takes another one to read on: with fewer, jobs would wait for each
- * other. Heartbeat, rescuer and cleaner want theirs besides.
+ * A job holds a connection for its transaction and takes another one to read the snapshot: with fewer, jobs would wait for
+ * each other. Heartbeat, rescuer and cleaner need two more.
  */
 function poolSizeOfJobs(config: Pick<Config, 'ROLE' | 'WORKER_CONCURRENCY'>): number {
   return worksOnJobs(config.ROLE) ? 2 * config.WORKER_CONCURRENCY + 2 : 0;

@@ -18,7 +18,7 @@ export function announcedDigest({ headers }: IncomingMessage): string | null {
   return members.find((member) => member?.[1] === 'sha-256')?.[2] ?? null;
 }
 
-/** @throws Refusal 400 if a body is not the one that was announced */
+/** @throws Refusal 400 if the digest of a body is not the announced one */
 export function mustBeAnnounced(digest: Buffer, announced: string | null): void {
   if (announced === null || announced === digest.toString('base64')) return;
   const detail = 'The body is not the one that Content-Digest describes.';

@@ -6,34 +6,34 @@ import { randomUUID } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import type { Pool, PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { APP_ROLE, wallIn } from './walls.js';
+import { APP_ROLE, isolateClient } from './source-isolation.js';
 
-/** What the other rooms bring to the database. */
+/** What the other modules add to the database. */
 export interface Schema {
   entities: Constructor<object>[];
   migrations: { name: string; class: Constructor<Migration> }[];
 }
 
-/** Whoever works with a client whose connection is lost has noticed it by then. */
+/** By then the code that uses a client has noticed that its connection is lost. */
 const LOST_CLIENT_MS = 1_000;
 
 /** How a process uses the database. */
 export interface DatabaseUse {
   url: string;
   poolSize: number;
-  /** What its sessions are called in `pg_stat_activity`. */
+  /** The `application_name` of its sessions in `pg_stat_activity`. */
   name: string;
-  /** Bounds each statement; null for migrations, which take their time, and are the owner's: no role is taken for them. */
+  /** Bounds each statement; null for migrations, which may take long and run as the owner, without a role. */
   statementTimeoutSeconds: number | null;
 }
 
-/** A transaction that has nothing to say for so long has lost its process, or its process has lost it. */
+/** A transaction that is idle for so long belongs to a process that is gone or has lost track of it. */
 const IDLE_IN_TRANSACTION_SECONDS = 30;
 
-/** How often a running statement looks whether its client is still there: a killed process should leave nothing at work. */
+/** How often a running statement checks whether its client is connected: the statements of a killed process should end. */
 const LOOK_FOR_CLIENT_SECONDS = 2;
 
-/** The ORM's settings. Connections are made lazily; whoever starts a server calls `connect()` first. */
+/** The ORM's settings. Connections are made lazily; starting a server calls `connect()` first. */
 export function ormOptions(use: DatabaseUse, schema: Schema): Options {
   return defineConfig({
     clientUrl: use.url,
@@ -44,9 +44,10 @@ export function ormOptions(use: DatabaseUse, schema: Schema): Options {
     pool: { min: 0, max: use.poolSize },
     driverOptions: {
       onPoolCreated: (pool: Pool) => {
-        pool.on('connect', wallIn);
+        pool.on('connect', isolateClient);
         pool.on('connect', noticeMarks);
-        // Lost between two statements of a transaction, it would end the process: the pool listens to idle ones alone.
+        // A connection lost between two statements of a transaction would end the process: the pool only handles errors
+        // of idle clients.
         pool.on('connect', (client) => void client.on('error', () => undefined));
         pool.on('connect', (client) => void client.once('end', () => releaseLost(client)));
       },
@@ -56,12 +57,12 @@ export function ormOptions(use: DatabaseUse, schema: Schema): Options {
       application_name: use.name,
       onConnect: (client: PoolClient) => prepare(client, use.statementTimeoutSeconds),
     },
-    // Messages of the ORM may quote rows; errors reach our own log without them.
+    // The ORM's messages may quote rows; our own log records errors without their messages.
     logger: () => undefined,
   });
 }
 
-/** Role and limits of a session: by a statement rather than at the connection's start, which poolers refuse. */
+/** Sets role and limits of a session by a statement: as start-up parameters of the connection, poolers refuse them. */
 async function prepare(client: PoolClient, statementTimeoutSeconds: number | null): Promise<void> {
   if (statementTimeoutSeconds === null) return;
   await client.query(
@@ -72,10 +73,10 @@ async function prepare(client: PoolClient, statementTimeoutSeconds: number | nul
   );
 }
 
-/** How a marked statement begins, by which a COPY finds out which client a transaction has. */
+/** The start of a marked statement, by which a COPY finds the client of its transaction. */
 const MARK = /^\/\* client of [0-9a-f-]{36} \*\//;
 
-/** The clients that have sent a marked statement, until somebody asks. */
+/** The clients that have sent a marked statement, until `clientOf` has read them. */
 const marked = new Map<string, PoolClient>();
 
 function noticeMarks(client: PoolClient): void {
@@ -89,8 +90,8 @@ function noticeMarks(client: PoolClient): void {
 }
 
 /**
- * The client that runs the transaction of `em`, which the ORM does not tell. Not found by its server process: behind a
- * pooler the process is not the one that the client was told.
+ * The client that runs the transaction of `em`, which the ORM does not expose. The id of the server process would not
+ * find it: behind a pooler it is not the id that the client was given.
  */
 async function clientOf(em: EntityManager): Promise<PoolClient> {
   const mark = `/* client of ${randomUUID()} */`;
@@ -105,12 +106,12 @@ async function clientOf(em: EntityManager): Promise<PoolClient> {
 }
 
 /**
- * Gives back the place in the pool that a client with a lost connection still holds. Kysely (0.29) does not when the
- * `begin`, `commit` or `rollback` of a transaction fails: after as many lost transactions as the pool has places, nothing
- * would get a connection any more, and closing the pool would never end.
+ * Releases a client with a lost connection to the pool. Kysely (0.29) does not do so when the `begin`, `commit` or
+ * `rollback` of a transaction fails: after as many lost transactions as the pool has places, there would be no connection
+ * left to use, and closing the pool would never end.
  */
 function releaseLost(client: PoolClient): void {
-  // Each check-out has a `release` of its own: this one, not that of whoever may have the client by then.
+  // Each check-out has a `release` of its own: the one of now, not that of a later user of the client.
   const release = client.release.bind(client);
   setTimeout(() => {
     try {
@@ -124,10 +125,10 @@ function releaseLost(client: PoolClient): void {
 /**
  * Runs `COPY … FROM STDIN` inside the entity manager's transaction: it commits or rolls back with it.
  * No other query of `em` may run until it has ended.
- * @param rows lines in COPY's text format, many in each string; drawn only as fast as PostgreSQL takes them
+ * @param rows lines in COPY's text format, many in each string; read only as fast as PostgreSQL takes them
  */
 export async function copyInto(em: EntityManager, statement: string, rows: AsyncIterable<string>): Promise<void> {
-  if (!em.isInTransaction()) throw new Error('COPY wants a transaction');
+  if (!em.isInTransaction()) throw new Error('COPY needs a transaction');
   const client = await clientOf(em);
   await pipeline(rows, client.query(copyFrom(statement)));
 }
@@ -147,7 +148,7 @@ export function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A text as an SQL literal: for names out of our own definitions, where a parameter would hide a constant from the planner. */
+/** A text as an SQL literal: for names from our own definitions, where a parameter would hide a constant from the planner. */
 export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }

@@ -1,12 +1,12 @@
-/** What a process is there for: everything, or one of its duties. */
+/** What a process does: everything, or one part of it. */
 export type Role = 'all' | 'api' | 'worker' | 'payments';
 
-/** Whether a process takes snapshots and claims, and answers callers. */
+/** Whether a process accepts snapshots and claims, and answers callers. */
 export function answersCallers(role: Role): boolean {
   return role === 'all' || role === 'api';
 }
 
-/** Whether a process works on jobs, and looks after what goes on in the background. */
+/** Whether a process runs jobs, and the cleaners and senders in the background. */
 export function worksOnJobs(role: Role): boolean {
   return role === 'all' || role === 'worker';
 }

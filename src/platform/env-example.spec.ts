@@ -4,7 +4,7 @@ import { loadConfig, settings } from './config.js';
 
 const lines = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').split('\n');
 
-/** A setting as the file writes it, and whether a line that says something about it stands above. */
+/** A setting as the file has it, and whether a line above explains it. */
 interface Entry {
   name: string;
   value: string;
@@ -18,17 +18,17 @@ describe('.env.example', () => {
     expect(written.toSorted()).toEqual(defaults().toSorted());
   });
 
-  it('changes nothing when all its settings are put in force', () => {
+  it('changes nothing when all its settings are uncommented', () => {
     const inForce = Object.fromEntries(entries().map(({ name, value }) => [name, value]));
 
     expect(loadConfig(inForce)).toEqual(loadConfig({}));
   });
 
-  it('leaves every setting commented out, so that a copy keeps to defaults that change later', () => {
+  it('leaves every setting commented out, so that a copy follows later changes of the defaults', () => {
     expect(lines.filter((line) => line !== '' && !line.startsWith('#'))).toEqual([]);
   });
 
-  it('says something about every setting', () => {
+  it('explains every setting', () => {
     const bare = entries().filter(({ explained }) => !explained);
 
     expect(bare.map(({ name }) => name)).toEqual([]);
@@ -40,13 +40,13 @@ function entries(): Entry[] {
   return lines.flatMap((line) => {
     const [, name, value] = /^# ([A-Z_]+)=(.*)$/.exec(line) ?? [];
     if (name !== undefined && value !== undefined) return [{ name, value, explained }];
-    // Settings that belong together may share what is said above them.
+    // Settings that belong together may share an explanation.
     explained = line !== '';
     return [];
   });
 }
 
-/** Optional settings without a default are written as empty, which counts as unset. */
+/** Optional settings without a default are empty in the file, which counts as unset. */
 function defaults(): string[] {
   return Object.entries(settings.shape).map(([name, setting]) => `${name}=${setting.parse(undefined) ?? ''}`);
 }

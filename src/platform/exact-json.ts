@@ -25,7 +25,7 @@ const LONE_NUMBER = /^[-\d]/;
  * against 344 MB/s measured) and is walked by recursion: if it nests thousands of levels deep, that is a RangeError.
  */
 export function parseExact(text: string): unknown {
-  // A number by itself has nothing in front of it that SUSPICIOUS could ask for.
+  // A number by itself is preceded by nothing that SUSPICIOUS could match.
   return SUSPICIOUS.test(text) || LONE_NUMBER.test(text) ? reviveExact(text) : JSON.parse(text);
 }
 

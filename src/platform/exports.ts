@@ -2,13 +2,13 @@ import { stringify } from 'csv-stringify';
 import type { Request, Response } from 'express';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { tellAudit } from './audited.js';
+import { recordOutcome } from './audited.js';
 import { linkNextPage, type Page } from './paging.js';
 
-/** A list that can be had by the page or as a whole. */
+/** A list that callers can get by the page or as a whole. */
 export interface ExportableList<T> {
   page: () => Promise<Page<T>>;
-  /** Asked before a stream begins: afterwards nothing but the connection could tell of a refusal. */
+  /** Called before a stream begins, and throws a refusal: once it has begun, an error could only close the connection. */
   mayBegin?: () => Promise<void>;
   all: () => AsyncIterable<T>;
   csvColumns: string[];
@@ -16,7 +16,7 @@ export interface ExportableList<T> {
   toCells: (item: T) => Record<string, unknown>;
 }
 
-/** Answers with a page as JSON, or with the whole list as NDJSON or CSV if the caller would rather `Accept` that. */
+/** Answers with a page as JSON, or with the whole list as NDJSON or CSV if the caller's `Accept` prefers that. */
 export async function answerPageOrExport<T>(
   request: Request,
   response: Response,
@@ -27,12 +27,12 @@ export async function answerPageOrExport<T>(
   if (type !== 'application/x-ndjson' && type !== 'text/csv') {
     const page = await list.page();
     linkNextPage(request, response, page);
-    await tellAudit(response, { items: page.items.length });
+    await recordOutcome(response, { items: page.items.length });
     response.json(page);
     return;
   }
   await list.mayBegin?.();
-  await tellAudit(response, { isExport: true });
+  await recordOutcome(response, { isExport: true });
   response.type(type);
   if (type === 'application/x-ndjson') await pipeline(Readable.from(lines(list)), response);
   else {
@@ -47,8 +47,8 @@ export async function answerPageOrExport<T>(
 }
 
 /**
- * A cell that a spreadsheet might take for a formula gets a quotation mark in front: `=`, `+`, `-`, `@`, their full-width
- * forms, tab and CR by `escape_formulas`, and what it leaves out of OWASP's list, LF.
+ * A cell that a spreadsheet might take for a formula is prefixed with an apostrophe. `escape_formulas` does so for `=`,
+ * `+`, `-`, `@`, their full-width forms, tab and CR; this adds LF, which OWASP's list has besides.
  */
 function markLineFeed(text: string): string {
   return text.startsWith('\n') ? `'${text}` : text;

@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto';
 export const INSTANCE = Symbol('INSTANCE');
 
 /**
- * A name for one running instance, new at each start. It holds claims, and its sessions in PostgreSQL bear it as their
- * `application_name`: so whoever looks into the database sees which process does what.
+ * A name for one running instance, new at each start. Leases are held under it, and it is the `application_name` of its
+ * sessions in PostgreSQL, so that the database shows which process does what.
  */
 export function newInstanceName(): string {
   return `counterpart ${randomUUID()}`;

@@ -7,7 +7,7 @@ import { readJsonBody } from './json-body.js';
 const CHUNKED = { 'transfer-encoding': 'chunked' };
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-/** The body that a route sees after `text` has been sent in one chunk, or in none. */
+/** The body that a route gets after `text` has been sent in one chunk, or in none. */
 async function readBody(text: string, headers: Record<string, string> = { ...CHUNKED, ...JSON_TYPE }): Promise<any> {
   const request = Object.assign(Readable.from(text === '' ? [] : [Buffer.from(text)]), {
     headers,
@@ -17,12 +17,12 @@ async function readBody(text: string, headers: Record<string, string> = { ...CHU
 }
 
 describe('A small JSON body', () => {
-  it.each(['5', '5.0', '0.1', '-0', '1e2', '9007199254740991'])('has the number %s', async (literal) => {
+  it.each(['5', '5.0', '0.1', '-0', '1e2', '9007199254740991'])('holds the number %s', async (literal) => {
     expect(await readBody(`{"sum":${literal}}`)).toEqual({ sum: Number(literal) });
   });
 
   it.each(['4.9999999999999999999', '4503599627370497.5', '9007199254740991.4', '9007199254740993', '1e-400', '1e400'])(
-    'has no number for %s, which would be another one',
+    'keeps %s as a raw number, which a double would round',
     async (literal) => {
       const { sum } = await readBody(`{"sum":${literal}}`);
 
@@ -36,7 +36,7 @@ describe('A small JSON body', () => {
     { ...CHUNKED, 'content-type': 'text/plain' },
     { 'content-length': '0' },
     {},
-  ])('of no bytes is none: %j', async (headers) => expect(await readBody('', headers)).toBeUndefined());
+  ])('is undefined if it has no bytes: %j', async (headers) => expect(await readBody('', headers)).toBeUndefined());
 
   it.each([
     ['{}', { ...CHUNKED, 'content-type': 'text/plain' }, 415],
@@ -44,11 +44,11 @@ describe('A small JSON body', () => {
     ['{}', { 'content-length': '2' }, 415],
     [' ', { ...CHUNKED, ...JSON_TYPE }, 400],
     [`"${'x'.repeat(64 * 1024)}"`, { ...CHUNKED, ...JSON_TYPE }, 413],
-  ])('is refused that is no readable one: %#', async (text, headers, status) => {
+  ])('is refused if it is not readable JSON: %#', async (text, headers, status) => {
     await expect(readBody(text, headers)).rejects.toMatchObject({ status });
   });
 
-  it.each(['5', '1e400', 'null', '[]', '"{}"'])('is no object: %s', async (text) => {
+  it.each(['5', '1e400', 'null', '[]', '"{}"'])('is refused if it is not an object: %s', async (text) => {
     await expect(readBody(text)).rejects.toMatchObject({ status: 400, code: 'invalid_body' });
   });
 });

@@ -4,7 +4,7 @@ import { type Logger, type LoggerOptions, pino } from 'pino';
 import { loadConfig } from './config.js';
 import { LOGGED_FIELDS, loggingOptions } from './logging.js';
 
-/** What pino itself writes, and the names of what was left out. */
+/** Fields that pino itself writes, and the names of the fields that were left out. */
 const PINO_FIELDS = ['level', 'time', 'pid', 'hostname', 'msg', 'leftOut'];
 
 /** The lines that are logged, parsed. */
@@ -22,14 +22,14 @@ function logged(say: (log: Logger) => void): Record<string, unknown>[] {
 }
 
 describe('a line of the log', () => {
-  it('holds the fields of the list and no others, of which it tells the names', () => {
+  it('holds the allowed fields and the names of any others', () => {
     const [line] = logged((log) => log.warn({ job: '1', firstName: 'Rick', body: { amount: 1 } }, 'done'));
 
     expect(line).toMatchObject({ job: '1', leftOut: ['firstName', 'body'], msg: 'done' });
     expect(Object.keys(line ?? {}).filter((name) => !PINO_FIELDS.includes(name))).toEqual(['job']);
   });
 
-  it('tells of an error its kind, code and stack, and never its message', () => {
+  it('holds the kind, code and stack of an error, never its message', () => {
     const error = Object.assign(new TypeError('duplicate key (Rick)\n    at Deckard'), {
       code: '23505',
       detail: 'Rick',
@@ -51,7 +51,7 @@ describe('a line of the log', () => {
     expect(JSON.stringify(lines)).not.toMatch(/Rick|Deckard|wrapped/);
   });
 
-  it('tells of what was thrown and is no error no more than its kind', () => {
+  it('holds only the kind of a thrown value that is not an error', () => {
     const lines = logged((log) => {
       for (const err of ['Rick', { message: 'Rick', name: 'Rick' }, 7, null, ['Rick']]) log.error({ err }, 'failed');
     });
@@ -65,7 +65,7 @@ describe('a line of the log', () => {
     ]);
   });
 
-  it('tells of a request its method and its route', () => {
+  it('holds the method and the route of a request', () => {
     const request = {
       method: 'GET',
       url: '/patients/Rick?q=Deckard',

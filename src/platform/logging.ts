@@ -6,31 +6,31 @@ import type { Config } from './config.js';
 import { loggedPath } from './logged-path.js';
 import { safeError } from './safe-error.js';
 
-/** What a caller may name a request; anything else gets a name of ours. */
+/** The request ids that callers may choose; for any other we make one. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /**
- * All that a line may hold besides its time, its level, its message and the request's id. Whatever else code hands to a
- * logger is left out, and only its name is told: what is logged is decided here, not by whoever logs.
+ * The fields that a line may hold besides its time, level, message and request id. Any other field is left out and only
+ * its name is logged: what may be logged is decided here, not at each call.
  */
 export const LOGGED_FIELDS: ReadonlySet<string> = new Set([
   // The request's id, where a line is not about a request that is logged itself.
   'reqId',
-  // Who logs: a class of ours or of a library.
+  // The class that logs, ours or a library's.
   'context',
-  // Of a request: its method, its path as `loggedPath` tells it, its status, its milliseconds.
+  // Of a request: its method, its path by `loggedPath`, its status, its milliseconds.
   'req',
   'res',
   'path',
   'responseTime',
-  // From where somebody came who was not let in, and how.
+  // The address and the method of a caller that was not let in.
   'address',
   'method',
   // Kind, code and stack of an error, never its message.
   'err',
-  // Entries that the audit log could not take: who did what to which id, never what it holds.
+  // Entries that could not be written to the audit log: who did what to which id, never any values.
   'entries',
-  // Ids of ours.
+  // Our own ids.
   'job',
   'snapshot',
   'webhook',
@@ -39,7 +39,7 @@ export const LOGGED_FIELDS: ReadonlySet<string> = new Set([
   // How a job ended, and the seconds of each of its phases.
   'status',
   'phases',
-  // Why an endpoint was disabled, or a request not let in: one of our own words.
+  // Why an endpoint was disabled or a request not let in: one of our own codes.
   'reason',
 ]);
 
@@ -49,11 +49,11 @@ export function loggingOptions(config: Config): Params {
     pinoHttp: {
       level: config.LOG_LEVEL,
       genReqId: (request: IncomingMessage) => String(request.id),
-      // The request is told when it is answered, as nobody knows its route before.
+      // A request is logged when it is answered, as its route is not known before.
       quietReqLogger: true,
       quietResLogger: true,
       customSuccessObject: (req: IncomingMessage, _: ServerResponse, line: object) => ({ ...line, req }),
-      // Without the error that pino makes up of the status: its stack is pino's own. What failed has a line of its own.
+      // Without the error that pino makes from the status: its stack is pino's own. The real error has a line of its own.
       customErrorObject: (req: IncomingMessage, res: ServerResponse, _: Error, line: object) => ({
         ...line,
         req,
@@ -69,7 +69,7 @@ export function loggingOptions(config: Config): Params {
       hooks: {
         logMethod(args, method) {
           const [what, ...rest] = args as unknown[];
-          // Without a message pino would take the error's own, which may quote anything.
+          // Without a message pino would use the error's, which may quote anything.
           const isSilent = typeof what === 'object' && rest.length === 0;
           method.apply(this, isSilent ? [what, 'no message'] : args);
         },
@@ -79,7 +79,7 @@ export function loggingOptions(config: Config): Params {
   };
 }
 
-/** The fields of a line that may be logged, and the names of those that were left out. */
+/** The fields of a line that may be logged, and the names of the others. */
 function allowed(line: Record<string, unknown>): Record<string, unknown> {
   const left = Object.keys(line).filter((name) => !LOGGED_FIELDS.has(name));
   if (left.length === 0) return line;
@@ -87,8 +87,8 @@ function allowed(line: Record<string, unknown>): Record<string, unknown> {
   return { ...Object.fromEntries(kept), leftOut: left };
 }
 
-/** Gives a request its name and tells it with the answer. The first of all middleware: every answer has to carry it. */
-export function nameRequest(request: IncomingMessage, response: ServerResponse, next: () => void): void {
+/** Gives a request its id and returns it with the answer. The first of all middleware: every answer has to carry it. */
+export function identifyRequest(request: IncomingMessage, response: ServerResponse, next: () => void): void {
   const given = request.headers['x-request-id'];
   request.id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
   response.setHeader('X-Request-Id', request.id);

@@ -3,10 +3,10 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Refusal } from './refusal.js';
 
-/** What Node's parser calls requests that are not merely malformed. */
+/** The statuses for error codes of Node's parser that mean more than malformed. */
 const STATUSES: Record<string, number> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
 
-/** Answers what is no HTTP request, or none that we wait for, in the shape of all other errors, and closes. */
+/** Answers a request that is malformed or too late, in the shape of all other errors, and closes the connection. */
 export function answerMalformedRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable || hasBegunToAnswer(socket)) {
     socket.destroy();
@@ -14,7 +14,7 @@ export function answerMalformedRequest(error: NodeJS.ErrnoException, socket: Dup
   }
   const status = STATUSES[error.code ?? ''] ?? 400;
   const body = JSON.stringify(
-    new Refusal(status, 'malformed_request', 'This is no HTTP request that can be read.').toProblem(),
+    new Refusal(status, 'malformed_request', 'This is not a readable HTTP request.').toProblem(),
   );
   const headers = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
@@ -27,9 +27,9 @@ export function answerMalformedRequest(error: NodeJS.ErrnoException, socket: Dup
   socket.end(`${headers.join('\r\n')}\r\n\r\n${body}`);
 }
 
-/** Behind a request that is being answered there came rubbish: ours would stand in the middle of that answer. */
+/** Whether the malformed data follows a request whose answer is being sent: ours would end up inside that answer. */
 function hasBegunToAnswer(socket: Duplex): boolean {
-  // Node keeps it there, and looks there itself where nobody listens for such errors.
+  // Node keeps the answer there, and checks it itself where no listener handles such errors.
   const { _httpMessage: current } = socket as Duplex & { _httpMessage?: ServerResponse | null };
   return current?.headersSent ?? false;
 }

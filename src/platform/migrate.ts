@@ -4,22 +4,22 @@ import pg from 'pg';
 import { identifier } from './database.js';
 import { queueSchema } from './queue.js';
 import { ensureRoles } from './roles.js';
-import { APP_ROLE } from './walls.js';
+import { APP_ROLE } from './source-isolation.js';
 
-/** Any constant will do, as long as it stays: instances that start at the same time queue up behind it. */
+/** Any constant will do, as long as it stays the same: instances that start at the same time wait for this lock. */
 const MIGRATION_LOCK = 7_220_251_121;
 
 /**
- * Brings the database up to date: our tables, then those of the queue if it lives in PostgreSQL too. Instances that
- * start together wait for each other; the ones that come later find nothing to do. To be done before the application
- * is made: a queue that finds no tables as it is made never looks again.
+ * Brings the database up to date: our tables, then those of the queue if it is in PostgreSQL too. Instances that start
+ * together wait for each other; the later ones find nothing to do. To be called before the application is created: a
+ * queue that finds no tables when it is created never looks again.
  */
 export async function migrate(options: Options, databaseUrl: string, queue: { prefix: string } | null): Promise<void> {
   const orm = new MikroORM(options);
   const [lock, client] = [newClient(databaseUrl), newClient(databaseUrl)];
   try {
     await Promise.all([lock.connect(), client.connect()]);
-    // Of a transaction rather than of the session, which a pooler would lend to others.
+    // A lock of a transaction rather than of the session, which a pooler would share with other clients.
     await lock.query('begin');
     await lock.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     await ensureRoles(client);
@@ -30,15 +30,15 @@ export async function migrate(options: Options, databaseUrl: string, queue: { pr
     }
   } finally {
     await client.end();
-    // That ends the transaction, and gives the lock back.
+    // This ends the transaction and releases the lock.
     await lock.end();
     await orm.close();
   }
 }
 
 /**
- * For servers that leave the migrations to somebody else: whether the last one is there.
- * @throws Error
+ * For servers that do not run the migrations themselves: checks that the last one has been run.
+ * @throws Error if it has not
  */
 export async function refuseUnlessMigrated(options: Options, databaseUrl: string): Promise<void> {
   const last = options.migrations?.migrationsList?.at(-1);

@@ -1,5 +1,5 @@
 /**
- * The one spelling of an amount that leaves the system: at least two decimals, no needless zeros, no rounding.
+ * Formats an amount for output: at least two decimals, no needless zeros, no rounding.
  * @param decimal a plain decimal as PostgreSQL's `numeric` prints it, such as `7.1000` or `-3`
  * @returns such as `7.10`, `-3.00`, `1.2345`
  */

@@ -10,16 +10,16 @@ const OUTAGE_CODES =
 const OUTAGE_MESSAGES =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after|Client was closed and is not queryable|Connection is closed)/;
 
-/** PostgreSQL has no room left, https://www.postgresql.org/docs/18/errcodes-appendix.html. */
+/** PostgreSQL has no disk space left, https://www.postgresql.org/docs/18/errcodes-appendix.html. */
 const DISK_FULL = '53100';
 
-/** PostgreSQL gave up a statement that took too long, or that waited too long for a lock. */
+/** PostgreSQL cancelled a statement that took too long, or that waited too long for a lock. */
 const TOO_SLOW = ['57014', '55P03'];
 
-/** What is looked at in an error, by its shape: Node's own errors are of another realm's class in Jest and in workers. */
+/** The parts of an error that are checked. By shape: Node's own errors have classes of another realm in Jest and workers. */
 type ErrorLike = Partial<Record<'code' | 'message' | 'cause' | 'previous' | 'errors', unknown>>;
 
-/** Whether an error means that a service is away rather than that we did something wrong. Looks through wrapped errors. */
+/** Whether an error means that a service is unavailable, rather than a bug of ours. Looks through wrapped errors. */
 export function isOutage(thrown: unknown, depth = 0): boolean {
   if (typeof thrown !== 'object' || thrown === null || depth > 5) return false;
   const { code, message, cause, previous, errors } = thrown as ErrorLike;
@@ -29,17 +29,17 @@ export function isOutage(thrown: unknown, depth = 0): boolean {
   return inner.some((error) => isOutage(error, depth + 1));
 }
 
-/** Whether the database has no room for what was to be written. */
+/** Whether the database has no disk space for a write. */
 export function isDiskFull(thrown: unknown): boolean {
   return sqlState(thrown) === DISK_FULL;
 }
 
-/** Whether the database gave up because of one of the time limits that we set. */
+/** Whether the database cancelled a statement because of one of the time limits that we set. */
 export function isTooSlow(thrown: unknown): boolean {
   return TOO_SLOW.includes(sqlState(thrown) ?? '');
 }
 
-/** The five characters by which PostgreSQL names an error, also of a wrapped one; null if it is none of PostgreSQL's. */
+/** PostgreSQL's five-character error code, also of a wrapped error; null if it is not an error of PostgreSQL. */
 export function sqlState(thrown: unknown, depth = 0): string | null {
   if (typeof thrown !== 'object' || thrown === null || depth > 5) return null;
   const { code, cause, previous } = thrown as ErrorLike;

@@ -4,7 +4,7 @@ import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validato
 import type { Request, Response } from 'express';
 import { Refusal } from './refusal.js';
 
-/** A keyset page: the items in order and the opaque place behind the last of them, null at the end. */
+/** A keyset page: the items in order and an opaque cursor to the next page, null at the end. */
 export interface Page<T> {
   items: T[];
   nextCursor: string | null;
@@ -35,7 +35,7 @@ export function wholeNumber(value: unknown): unknown {
 /**
  * Cuts one row more than `limit` back to a page.
  * @param keyOf the sort key of a row, ending in something unique
- * @param scope what the cursor belongs to (the list and its order); a cursor of another one is refused
+ * @param scope the list and order that the cursor belongs to; cursors of other lists are refused
  */
 export function toPage<T>(rows: T[], limit: number, scope: string, keyOf: (row: T) => string[]): Page<T> {
   const items = rows.slice(0, limit);
@@ -44,7 +44,7 @@ export function toPage<T>(rows: T[], limit: number, scope: string, keyOf: (row: 
   return { items, nextCursor };
 }
 
-/** An opaque cursor with the parts of a place in the list `scope`, for {@link readCursor}. */
+/** An opaque cursor with the sort key of a row in the list `scope`, for {@link readCursor}. */
 export function encodeCursor(scope: string, key: string[]): string {
   return Buffer.from(JSON.stringify([scope, ...key])).toString('base64url');
 }
@@ -79,7 +79,7 @@ export function readPosition(cursor: string | undefined, scope: string): number 
 export function linkNextPage(request: Request, response: Response, page: Page<unknown>): void {
   if (page.nextCursor === null) return;
   const next = new URL(request.originalUrl, 'http://here');
-  // The feed's other name for the same.
+  // The change feed takes `after` for the same.
   next.searchParams.delete('after');
   next.searchParams.set('cursor', page.nextCursor);
   response.append('Link', `<${next.pathname}${next.search}>; rel="next"`);

@@ -2,7 +2,7 @@
 const MAX_WAIT_SECONDS = 30;
 
 /**
- * The seconds that `Prefer: wait=N` asks for, 0 without; more than 30 is taken as 30, nonsense is ignored. Preferences are
+ * The seconds that `Prefer: wait=N` asks for, 0 without; more than 30 is taken as 30, anything malformed is ignored. Preferences are
  * separated by commas; what follows a semicolon are a preference's own parameters (RFC 7240, section 2).
  */
 export function preferredWaitSeconds(prefer: string | string[] | undefined): number {

@@ -7,7 +7,7 @@ import { takeReview } from './refusal-review.js';
 import { Refusal } from './refusal.js';
 import { safeError } from './safe-error.js';
 
-/** Turns whatever a request threw into `application/problem+json` (RFC 9457). What is not ours to tell stays in the log. */
+/** Turns any error of a request into `application/problem+json` (RFC 9457). Internal details only go to the log. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger(ProblemFilter.name);
@@ -15,14 +15,14 @@ export class ProblemFilter implements ExceptionFilter {
   catch(thrown: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
-    // A caller that went away gets no answer, and is no fault of ours.
+    // A caller that has disconnected gets no answer, and is not an error of ours.
     if (response.destroyed || response.closed) return;
     const refusal = refusalFor(thrown, request);
     if (refusal.status >= 500) this.log(thrown, request);
     sendProblem(response, refusal);
   }
 
-  /** A refusal is expected, and may come to many at once; where it was made tells nothing. */
+  /** Refusals are expected and may be many at once; their stack is of no use. */
   private log(thrown: unknown, request: Request): void {
     const path = loggedPath(request);
     if (thrown instanceof Refusal) this.logger.warn({ reason: thrown.code, path }, 'request refused');
@@ -30,7 +30,7 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** How whatever a request threw is told to the caller. */
+/** The refusal to answer a request with, for any error that it threw. */
 export function refusalFor(thrown: unknown, request: Request): Refusal {
   if (thrown instanceof Refusal) return thrown;
   if (isDiskFull(thrown)) return Refusal.insufficientStorage();
@@ -40,14 +40,14 @@ export function refusalFor(thrown: unknown, request: Request): Refusal {
   return new Refusal(500, 'internal_error', 'Something went wrong on our side. The request id helps to find it.');
 }
 
-/** Writes a refusal as the whole answer; if an answer has begun already, only the connection can say that it failed. */
+/** Sends a refusal as the whole answer; if an answer has begun already, it closes the connection instead. */
 export function sendProblem(response: Response, refusal: Refusal): void {
   const review = takeReview(response);
   if (!review) send(response, refusal);
   else
     void review(refusal)
       .catch(() => refusal)
-      .then((told) => send(response, told));
+      .then((reviewed) => send(response, reviewed));
 }
 
 function send(response: Response, refusal: Refusal): void {
@@ -64,7 +64,7 @@ function send(response: Response, refusal: Refusal): void {
 
 function fromHttpException(exception: HttpException, request: Request): Refusal {
   const status = exception.getStatus();
-  // Ours are refusals: this one says that no route took the request.
+  // Our own 404s are refusals: this one means that no route matched the request.
   if (status === 404) return noRoute(request);
   if (status >= 500) return new Refusal(status, 'internal_error', 'Something went wrong on our side.');
   return new Refusal(status, 'bad_request', exception.message);
@@ -74,7 +74,7 @@ function noRoute(request: Request): Refusal {
   const methods = allowedMethods(request).join(', ');
   if (methods === '') return new Refusal(404, 'not_found', 'There is nothing at this address.');
   const headers = { Allow: methods };
-  return new Refusal(405, 'method_not_allowed', `This address can be asked with ${methods} alone.`, { headers });
+  return new Refusal(405, 'method_not_allowed', `This address only supports ${methods}.`, { headers });
 }
 
 /** What Express itself throws on a malformed URL: an error with a 4xx `status`. */

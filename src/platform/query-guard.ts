@@ -5,8 +5,8 @@ import type { Request } from 'express';
 import { Refusal } from './refusal.js';
 
 /**
- * Refuses a query where a route takes none: an unknown parameter is a 400, never ignored. Routes that take one have a
- * DTO, which refuses what it does not know.
+ * Refuses query parameters on routes that take none: an unknown parameter is a 400, never ignored. Routes that take some
+ * have a DTO, whose validation refuses unknown ones.
  */
 @Injectable()
 export class QueryGuard implements CanActivate {
@@ -15,11 +15,11 @@ export class QueryGuard implements CanActivate {
     const isTaken = takesQuery(context.getClass(), context.getHandler().name);
     const unknown = isTaken ? names.find(isInherited) : names[0];
     if (unknown === undefined) return true;
-    throw Refusal.parameter(unknown, 'There is no such query parameter here.', 'unknown_parameter');
+    throw Refusal.parameter(unknown, 'This query parameter does not exist.', 'unknown_parameter');
   }
 }
 
-/** Names that every object has, such as `constructor`: the validation of DTOs drops or overlooks them. */
+/** Names that every object inherits, such as `constructor`: the validation of DTOs drops or overlooks them. */
 function isInherited(name: string): boolean {
   return name in {} || name === 'prototype';
 }

@@ -9,7 +9,7 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import pg from 'pg';
 import type { Config } from './config.js';
 
-/** Connections that each of a process's queues and workers may hold to a queue in PostgreSQL, the listening one aside. */
+/** Connections to a queue in PostgreSQL that each queue and worker of a process may hold, besides the listening one. */
 const POSTGRES_POOL_SIZE = 3;
 
 /** The PostgreSQL schema that holds the queue's tables. */
@@ -19,41 +19,42 @@ export function queueSchema(prefix: string): string {
 
 /**
  * Chooses BullMQ's backend for this process, once, before the first queue is made: Redis with `REDIS_URL`, else the
- * database that holds the mirror. Everything above this line is the same on both.
+ * database that holds the mirror. The rest of the application is the same on both.
  */
 export function chooseQueueBackend(config: Config, databaseUrl: string): QueueOptions {
   if (config.REDIS_URL) {
     setDefaultBackendFactory(createRedisBackend);
     return { connection: redisConnection(config.REDIS_URL), prefix: redisPrefix(config) };
   }
-  setDefaultBackendFactory(createPatientBackend as unknown as BackendFactory);
+  setDefaultBackendFactory(createRetryingBackend as unknown as BackendFactory);
   const connection = {
     connectionString: databaseUrl,
     schema: queueSchema(config.QUEUE_PREFIX),
     max: POSTGRES_POOL_SIZE,
     application_name: 'counterpart queue',
-    Client: PatientClient,
+    Client: RetryingClient,
   };
   return { connection };
 }
 
 /**
- * BullMQ (6.7) remembers for ever that its first look at its tables failed: a worker that lost its connection in that
- * moment would never take a job again. Here the next one who asks looks again.
+ * BullMQ (6.7) checks its tables once, and keeps a failure of that check for ever: a worker that lost its connection at
+ * that moment would never take a job again. Here the next call repeats a failed check.
  */
-function createPatientBackend(...order: Parameters<typeof createPostgresBackend>) {
+function createRetryingBackend(...order: Parameters<typeof createPostgresBackend>) {
   const backend = createPostgresBackend(...order);
-  for (const part of [backend, (backend as unknown as { connection: object }).connection]) lookAgain(part as Starting);
+  for (const part of [backend, (backend as unknown as { connection: object }).connection])
+    retryStart(part as Startable);
   return backend;
 }
 
-/** What remembers how its start went. */
-interface Starting {
+/** An object of BullMQ that keeps the outcome of its start. */
+interface Startable {
   readyPromise: Promise<void> | undefined;
   waitUntilReady: () => Promise<void>;
 }
 
-function lookAgain(part: Starting): void {
+function retryStart(part: Startable): void {
   const waitUntilReady = part.waitUntilReady.bind(part);
   part.waitUntilReady = async () => {
     try {
@@ -66,10 +67,10 @@ function lookAgain(part: Starting): void {
 }
 
 /**
- * BullMQ (6.7) holds a client while it looks at its tables, and listens to no errors of it: a database that went away
- * in the first seconds of a process ended it. The next query tells of the loss.
+ * BullMQ (6.7) holds a client while it checks its tables, and does not listen to its errors: a database that went away in
+ * the first seconds of a process ended the process. The client's next query reports the loss, and BullMQ retries.
  */
-class PatientClient extends pg.Client {
+class RetryingClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
     this.on('error', () => undefined);
@@ -80,7 +81,7 @@ function hostsOf(url: string): string[] {
   return url.replace(/^rediss?:\/\//, '').split(',');
 }
 
-/** On a cluster all keys of a queue must lie in one slot: the braces see to it. */
+/** On a cluster all keys of a queue must be in one slot, which the braces ensure. */
 function redisPrefix(config: Config): string {
   return hostsOf(config.REDIS_URL ?? '').length > 1 ? `{${config.QUEUE_PREFIX}}` : config.QUEUE_PREFIX;
 }
@@ -99,7 +100,7 @@ function redisConnection(url: string): QueueOptions['connection'] {
     host: parsed.hostname,
     port: Number(parsed.port || 6379),
     db: Number(parsed.pathname.slice(1) || 0),
-    // BullMQ's workers wait for Redis for as long as it takes.
+    // BullMQ's workers require this: they wait for Redis for as long as it takes.
     maxRetriesPerRequest: null,
     retryStrategy: (attempt) => Math.min(attempt * 100, 1000),
     ...(parsed.username ? { username: decodeURIComponent(parsed.username) } : {}),
@@ -109,7 +110,7 @@ function redisConnection(url: string): QueueOptions['connection'] {
   return options as QueueOptions['connection'];
 }
 
-/** A connection to the Redis of the queue, or to its cluster, for other uses. */
+/** A connection to the queue's Redis, or its cluster, for other uses. */
 export function redisClient(url: string, options: RedisOptions): Redis | Cluster {
   const hosts = hostsOf(url);
   if (hosts.length === 1) return new Redis(url, options);
@@ -124,7 +125,7 @@ export function redisClient(url: string, options: RedisOptions): Redis | Cluster
   );
 }
 
-/** Whether the Redis of the queue answers within `timeoutMs`; its own connection, so that a hanging one hides nothing. */
+/** Whether the queue's Redis answers within `timeoutMs`. Uses a new connection, as an existing one may hang. */
 export async function pingRedis(url: string, timeoutMs: number): Promise<boolean> {
   const client = new Redis(hostsOf(url).length > 1 ? `redis://${hostsOf(url)[0]}` : url, {
     lazyConnect: true,

@@ -35,7 +35,7 @@ export class Refusal extends Error {
   }
 
   /**
-   * The body as RFC 9457 wants it. The type says no more than the status does; `code` is what programs go by.
+   * The body in the shape of RFC 9457. The type says no more than the status; programs should use `code`.
    */
   toProblem(): Record<string, unknown> {
     return {
@@ -48,12 +48,12 @@ export class Refusal extends Error {
     };
   }
 
-  /** A query parameter or header that cannot be taken: 400. */
+  /** An invalid query parameter or header: 400. */
   static parameter(parameter: string, detail: string, code = 'invalid_parameter'): Refusal {
     return new Refusal(400, code, detail, { errors: [{ parameter: shownName(parameter), code, detail }] });
   }
 
-  /** A field of a JSON body that cannot be taken: 400. */
+  /** An invalid field of a JSON body: 400. */
   static field(name: string, detail: string, code = 'invalid_field'): Refusal {
     return new Refusal(400, code, detail, { errors: [{ pointer: pointerTo(name), code, detail }] });
   }
@@ -67,17 +67,22 @@ export class Refusal extends Error {
     return new Refusal(404, 'not_found', `There is no such ${what}.`);
   }
 
-  /** PostgreSQL or the queue is away. */
+  /** PostgreSQL or the queue is unavailable: 503. */
   static unavailable(): Refusal {
-    return new Refusal(503, 'unavailable', 'A service that this needs is away for the moment. Try again shortly.', {
-      headers: { 'Retry-After': '2' },
-    });
+    return new Refusal(
+      503,
+      'unavailable',
+      'A service that this needs is unavailable at the moment. Try again shortly.',
+      {
+        headers: { 'Retry-After': '2' },
+      },
+    );
   }
 
-  /** There is no room for what was sent: 507 (RFC 4918, section 11.5). */
+  /** There is no space to store the request: 507 (RFC 4918, section 11.5). */
   static insufficientStorage(
     code = 'disk_full',
-    detail = 'The database has no room for this. Nothing of it was kept; try again later.',
+    detail = 'The database has no space left for this. Nothing of it was kept; try again later.',
   ): Refusal {
     return new Refusal(507, code, detail, { headers: { 'Retry-After': '60' } });
   }
@@ -88,10 +93,10 @@ export function pointerTo(name: string): string {
   return `/${shownName(name).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
-/** What names of parameters and fields look like. */
+/** The shape of names of parameters and fields. */
 const NAME = /^[\w.~/[\]-]{1,100}$/;
 
-/** A name that a caller sent, if it is fit to be said back: an answer is no place for whatever somebody writes. */
+/** A name that a caller sent, if it has the shape of one: an answer must not repeat arbitrary input. */
 export function shownName(name: string): string {
   return NAME.test(name) ? name : '(not a name)';
 }

@@ -1,11 +1,11 @@
 import type { Client } from 'pg';
-import { APP_ROLE, SYSTEM_ROLE } from './walls.js';
+import { APP_ROLE, SYSTEM_ROLE } from './source-isolation.js';
 
-/** The roles are not there, and the user of the database may not make them. */
+/** The database roles do not exist, or the database's user may neither create nor take them. */
 export class RolesMissingError extends Error {
   constructor() {
     super(
-      `The database's user may not make the roles of the walls, or take them. Have somebody who may do once what is missing of:\n` +
+      `The database's user may not create the roles for source isolation, or not take them. Have an administrator run, once, what is missing of:\n` +
         `  create role ${APP_ROLE}; create role ${SYSTEM_ROLE}; grant ${APP_ROLE} to ${SYSTEM_ROLE};\n` +
         `  grant ${APP_ROLE}, ${SYSTEM_ROLE} to <the user>;`,
     );
@@ -16,8 +16,8 @@ export class RolesMissingError extends Error {
 const MAY_NOT = '42501';
 
 /**
- * Makes the roles of the walls, which belong to the whole server rather than to a database, and lets our own user take
- * them. Whatever another instance has done already, for this or another database, is left as it is.
+ * Creates the roles for source isolation, which belong to the whole server rather than to a database, and lets our own
+ * user take them. What another instance has done already, for this or another database, is left as it is.
  * @throws RolesMissingError
  */
 export async function ensureRoles(client: Client): Promise<void> {
@@ -29,7 +29,7 @@ export async function ensureRoles(client: Client): Promise<void> {
   }
 }
 
-// Neither may log in, own anything of ours, or pass row-level security. Somebody else may make the same at the same time.
+// Neither may log in, own our tables, or bypass row-level security. Another instance may create them at the same time.
 const ENSURE_ROLES = `
   do $$
   declare
@@ -47,14 +47,14 @@ const ENSURE_ROLES = `
     if exists (
       select from pg_roles where rolname in ('${APP_ROLE}', '${SYSTEM_ROLE}') and (rolsuper or rolbypassrls or rolcanlogin))
     then
-      raise exception 'the roles of the walls must neither log in nor pass row-level security';
+      raise exception 'the roles for source isolation must neither log in nor bypass row-level security';
     end if;
     for wanted in
       select given.* from (values
         ('${APP_ROLE}', '${SYSTEM_ROLE}', 'USAGE'), ('${APP_ROLE}', session_user, 'SET'), ('${SYSTEM_ROLE}', session_user, 'SET')
       ) given (role, member, needs)
       where not pg_has_role(given.member::name, given.role::name,
-        -- Before PostgreSQL 16 whoever is a member may take the role.
+        -- Before PostgreSQL 16 every member may take the role.
         case when current_setting('server_version_num')::int < 160000 then 'MEMBER' else given.needs end)
     loop
       begin

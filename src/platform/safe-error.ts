@@ -1,4 +1,4 @@
-/** Enough to find the place; what is further up is the framework. */
+/** Enough to find the place; the frames further up are the framework's. */
 const MAX_FRAMES = 12;
 
 /** A line of a stack. A message may have several lines, which follow the first one. */
@@ -7,14 +7,14 @@ const FRAME = /^ {4}at .+:\d+:\d+\)?$/;
 /** Node's and PostgreSQL's codes. */
 const CODE = /^\w{1,60}$/;
 
-/** What of an error is told in a log. */
+/** The parts of an error that a log may hold. */
 export interface SafeError {
   type: string;
   code?: string;
   stack?: string;
 }
 
-/** An error's kind, code and stack without its message: a driver's message may quote a row. Safe twice is the same. */
+/** An error's kind, code and stack without its message: a driver's message may quote a row. Idempotent. */
 export function safeError(thrown: unknown): SafeError {
   if (typeof thrown !== 'object' || thrown === null) return { type: typeof thrown };
   const { type, code, stack } = thrown as Partial<Record<keyof SafeError, unknown>>;

@@ -1,9 +1,9 @@
 import { channel } from 'node:diagnostics_channel';
 
-/** Where observers of the steps listen: the tests, to end or pause the process between any two of them. */
+/** The channel on which tests observe the steps, to kill or pause the process between any two of them. */
 const steps = channel('counterpart:step');
 
-/** The places between two effects at which a process may die. */
+/** The places between two effects at which tests kill or pause a process. */
 export type Step =
   | 'snapshot committed'
   | 'job notification sent'
@@ -17,14 +17,14 @@ export type Step =
   | 'effect committed'
   | 'job notification handled'
   | 'notifications taken'
-  | 'payments service told'
+  | 'payments service notified'
   | 'notifications marked'
   | 'notification received'
   | 'payment settled'
-  | 'payment failure noted'
+  | 'payment failure recorded'
   | 'dead letter removed';
 
-/** Tells observers that the process is at this place. Without any it costs nothing. */
+/** Notifies observers that the process is at this place. Without observers it costs nothing. */
 export function atStep(step: Step): void {
   if (steps.hasSubscribers) steps.publish(step);
 }

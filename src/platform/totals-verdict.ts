@@ -1,4 +1,4 @@
-/** What is kept of a provider beside what its lines say. Null: there is none. */
+/** A provider's stored total, and the one computed from its lines. Null: there is none. */
 export interface TotalDifference {
   source: string;
   providerNpi: string;
@@ -6,12 +6,12 @@ export interface TotalDifference {
   counted: { netFee: string; claims: number } | null;
 }
 
-/** How the totals of providers stand beside the lines of their claims. */
+/** The result of comparing the totals of providers with the lines of their claims. */
 export interface TotalsVerdict {
-  /** Providers whose totals were compared, each source by itself. */
+  /** Providers whose totals were compared, counted by source. */
   providers: number;
-  /** The first of those that differ, by source and NPI. */
+  /** The first differences, by source and NPI. */
   differences: TotalDifference[];
-  /** How many differ in all. */
+  /** The number of all differences. */
   different: number;
 }

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** The time that a sender who was answered early has to come to the end of its body before it is hung up on. */
+/** How long a sender that was answered early may go on sending its body before the connection is closed. */
 const MAX_DRAIN_MS = 10_000;
 
 /**
- * Node reads and drops what still comes of a body once the answer is out, so that the sender sees the answer and the
- * connection is fit for its next request. It would do so for as long as a request may take: here it ends sooner.
+ * Once the answer is sent, Node reads and drops the rest of the body, so that the sender sees the answer and can use the
+ * connection for its next request. It would do so for as long as a request may take; this sets a shorter limit.
  */
 export function boundUnreadBody(request: IncomingMessage, response: ServerResponse): void {
   response.once('finish', () => {

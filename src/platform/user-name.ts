@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 
-/** Who of the machine's users runs this process; in a container there may be no name for the number. */
+/** The name of the system user that runs this process; its number where it has no name, as in some containers. */
 export function userName(): string {
   try {
     return userInfo().username;

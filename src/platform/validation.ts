@@ -3,20 +3,20 @@ import type { Config } from './config.js';
 import { PageQuery } from './paging.js';
 import { pointerTo, Refusal, type ProblemDetail, shownName } from './refusal.js';
 
-/** What class-validator calls the refusal of a property that the DTO does not have. */
+/** class-validator's name for the rule that refuses properties that the DTO does not have. */
 const UNKNOWN = 'whitelistValidation';
 
-/** What is of the wrong kind breaks every other rule besides: of a property's faults the first of these is told. */
-const FIRST_TOLD = [UNKNOWN, 'isDefined', 'isString', 'isInt', 'isNumber', 'isBoolean', 'isArray', 'isIn', 'matches'];
+/** A value of the wrong type breaks every other rule too: only the first of a property's faults in this order is reported. */
+const REPORT_ORDER = [UNKNOWN, 'isDefined', 'isString', 'isInt', 'isNumber', 'isBoolean', 'isArray', 'isIn', 'matches'];
 
 function rank(rule: string): number {
-  const place = FIRST_TOLD.indexOf(rule);
-  return place === -1 ? FIRST_TOLD.length : place;
+  const place = REPORT_ORDER.indexOf(rule);
+  return place === -1 ? REPORT_ORDER.length : place;
 }
 
-/** How a fault is told, by where the property came from. */
+/** How a fault is reported, by where the property came from. */
 interface Wording {
-  /** Where it is, in the terms of RFC 9457. */
+  /** Its place, in the terms of RFC 9457. */
   place: (property: string) => Pick<ProblemDetail, 'pointer' | 'parameter'>;
   invalid: string;
   unknown: string;
@@ -27,17 +27,17 @@ const QUERY: Wording = {
   place: (property) => ({ parameter: shownName(property) }),
   invalid: 'invalid_parameter',
   unknown: 'unknown_parameter',
-  unknownDetail: 'There is no such query parameter here.',
+  unknownDetail: 'This query parameter does not exist.',
 };
 
 const BODY: Wording = {
   place: (property) => ({ pointer: pointerTo(property) }),
   invalid: 'invalid_field',
   unknown: 'unknown_field',
-  unknownDetail: 'There is no such field here.',
+  unknownDetail: 'This field does not exist.',
 };
 
-/** Checks the DTOs of queries and of JSON bodies: every fault is named, an unknown property is a fault. */
+/** Checks the DTOs of queries and of JSON bodies: every fault is reported, an unknown property is a fault. */
 export function requestValidation({ MAX_PAGE_SIZE }: Config): PipeTransform {
   const query = validationWith(QUERY);
   const body = validationWith(BODY);
@@ -50,7 +50,7 @@ export function requestValidation({ MAX_PAGE_SIZE }: Config): PipeTransform {
   };
 }
 
-/** The settings may want pages smaller than the contract's. @throws Refusal 400 if the caller wants a larger one */
+/** The settings may limit pages below the API's maximum. @throws Refusal 400 if the caller asks for a larger page */
 function boundPage(query: PageQuery, maxItems: number, isAsked: boolean): void {
   if (query.limit <= maxItems) return;
   if (isAsked) throw Refusal.parameter('limit', `must not be greater than ${maxItems}`);
@@ -75,7 +75,7 @@ function toRefusal(errors: ValidationError[], wording: Wording): Refusal {
       {
         ...wording.place(error.property),
         code: rule === UNKNOWN ? wording.unknown : wording.invalid,
-        // The validator's sentences begin with the name, which is told beside them.
+        // The validator's sentences begin with the property's name, which the place already has.
         detail: rule === UNKNOWN ? wording.unknownDetail : message.replace(`${error.property} `, ''),
       },
     ];
@@ -83,6 +83,6 @@ function toRefusal(errors: ValidationError[], wording: Wording): Refusal {
   const [first] = details;
   const detail = first
     ? `${shownName(errors[0]?.property ?? '')}: ${first.detail}`
-    : 'Something in the request cannot be taken.';
+    : 'Something in the request is invalid.';
   return new Refusal(400, first?.code ?? wording.invalid, detail, { errors: details });
 }

@@ -1,9 +1,9 @@
 import { OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/walls.js';
+import { SOURCE_FILTER } from '../platform/source-isolation.js';
 
 /** The payment of a claim: the one effect of its settlement, unique per claim. */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'claim_payment' })
 export class ClaimPayment {
   [PrimaryKeyProp]?: ['sourceId', 'id'];

@@ -1,6 +1,6 @@
 import { OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/walls.js';
+import { SOURCE_FILTER } from '../platform/source-isolation.js';
 
 export const PAYMENT_STATUSES = ['pending', 'notified', 'settled', 'failed'] as const;
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
@@ -9,7 +9,7 @@ export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
  * The notification of the payments service about one claim. The row is an outbox entry, written in the claim's own
  * transaction, and holds the state of the payment. It is authoritative: the queue carries only its ids.
  */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'payment_notification' })
 export class PaymentNotification {
   [PrimaryKeyProp]?: ['sourceId', 'claimId'];

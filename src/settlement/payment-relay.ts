@@ -1,8 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Rounds } from '../platform/rounds.js';
+import { Injectable } from '@nestjs/common';
+import { PeriodicTask } from '../platform/periodic-task.js';
 import { atStep } from '../platform/steps.js';
-import { acrossSources } from '../platform/walls.js';
+import { acrossSources } from '../platform/source-isolation.js';
 import { PaymentQueue } from './payment-queue.js';
 import type { PaymentMessage } from './payment-messages.js';
 
@@ -27,34 +27,24 @@ interface TakenNotification extends PaymentMessage {
  * process ends after adding to the queue but before its commit, the next relay adds the same messages again.
  */
 @Injectable()
-export class PaymentRelay implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly rounds = new Rounds({
-    what: 'notifying the payments service',
+export class PaymentRelay {
+  readonly task = new PeriodicTask({
+    name: 'notifying the payments service',
     pauseMs: PAUSE_MS,
-    round: () => acrossSources(() => this.relayAll()),
+    run: (stopping) => acrossSources(() => this.relayAll(stopping)),
   });
-  private isStopping = false;
 
   constructor(
     private readonly em: EntityManager,
     private readonly queue: PaymentQueue,
   ) {}
 
-  onApplicationBootstrap(): void {
-    this.rounds.start();
-  }
-
-  onApplicationShutdown(): Promise<void> {
-    this.isStopping = true;
-    return this.rounds.stop();
-  }
-
   /** Looks at the outbox at once. */
   wake(): void {
-    this.rounds.wake();
+    this.task.wake();
   }
 
-  private async relayAll(): Promise<void> {
+  private async relayAll(stopping: AbortSignal): Promise<void> {
     const [waiting] = await this.em
       .fork()
       .execute<{ some: boolean }[]>(
@@ -63,7 +53,7 @@ export class PaymentRelay implements OnApplicationBootstrap, OnApplicationShutdo
     if (!waiting?.some) return;
     // Checked before any row is locked.
     await this.queue.mustAnswer();
-    while (!this.isStopping && (await this.relayBatch()) === BATCH);
+    while (!stopping.aborted && (await this.relayBatch()) === BATCH);
   }
 
   /** @returns the number of notifications relayed */
@@ -78,7 +68,7 @@ export class PaymentRelay implements OnApplicationBootstrap, OnApplicationShutdo
       if (taken.length === 0) return 0;
       atStep('notifications taken');
       await this.addToQueues(taken);
-      atStep('payments service told');
+      atStep('payments service notified');
       await em.execute(
         `update payment_notification n
             set status = case n.status when 'pending' then 'notified' else n.status end, relayed_at = now(),

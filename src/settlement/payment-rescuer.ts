@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Rounds } from '../platform/rounds.js';
-import { acrossSources } from '../platform/walls.js';
+import { Injectable } from '@nestjs/common';
+import { PeriodicTask } from '../platform/periodic-task.js';
+import { acrossSources } from '../platform/source-isolation.js';
 import type { PaymentMessage } from './payment-messages.js';
 import { PaymentQueue } from './payment-queue.js';
 import { PaymentRelay } from './payment-relay.js';
@@ -29,14 +29,13 @@ interface RelayedNotification extends PaymentMessage {
  * unsettled notifications with the queue, and goes on with further batches as long as it finds lost ones.
  */
 @Injectable()
-export class PaymentRescuer implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly rounds = new Rounds({
-    what: 'looking for lost payments',
+export class PaymentRescuer {
+  readonly task = new PeriodicTask({
+    name: 'looking for lost payments',
     pauseMs: PAUSE_MS,
-    round: () => acrossSources(() => this.rescue()),
+    run: (stopping) => acrossSources(() => this.rescue(stopping)),
   });
   private position = START;
-  private isStopping = false;
 
   constructor(
     private readonly em: EntityManager,
@@ -44,17 +43,8 @@ export class PaymentRescuer implements OnApplicationBootstrap, OnApplicationShut
     private readonly relay: PaymentRelay,
   ) {}
 
-  onApplicationBootstrap(): void {
-    this.rounds.start();
-  }
-
-  onApplicationShutdown(): Promise<void> {
-    this.isStopping = true;
-    return this.rounds.stop();
-  }
-
-  private async rescue(): Promise<void> {
-    while (!this.isStopping && (await this.rescueBatch()) > 0) this.relay.wake();
+  private async rescue(stopping: AbortSignal): Promise<void> {
+    while (!stopping.aborted && (await this.rescueBatch()) > 0) this.relay.wake();
   }
 
   /** @returns the number of lost messages */

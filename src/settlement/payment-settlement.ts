@@ -7,7 +7,7 @@ import { CONFIG, type Config } from '../platform/config.js';
 import { isOutage, isTooSlow, sqlState } from '../platform/outage.js';
 import { safeError } from '../platform/safe-error.js';
 import { atStep } from '../platform/steps.js';
-import { withinSource } from '../platform/walls.js';
+import { withinSource } from '../platform/source-isolation.js';
 import type { PaymentMessage } from './payment-messages.js';
 
 /** The reason for refusing a claim above `PAYMENT_MAX_AMOUNT`. Retrying does not change it. */
@@ -112,6 +112,6 @@ export class PaymentSettlement {
         where source_id = ? and claim_id = ? and round = ? and status in ('pending', 'notified')`,
       [attempt.number, reason, attempt.isLast, attempt.isLast, sourceId, claimId, round],
     );
-    atStep('payment failure noted');
+    atStep('payment failure recorded');
   }
 }

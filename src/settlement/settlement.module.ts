@@ -2,6 +2,7 @@ import { BullModule } from '@nestjs/bullmq';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import type { Config } from '../platform/config.js';
 import { answersCallers, settlesPayments } from '../platform/duties.js';
+import { withTask } from '../platform/periodic-task.js';
 import { ClaimPaymentsController } from './claim-payments.controller.js';
 import { SettlementProcessor } from './settlement.processor.js';
 import { PaymentOutbox } from './payment-outbox.js';
@@ -14,11 +15,11 @@ import { PaymentRetries } from './payment-retries.js';
 import { PaymentSettlement } from './payment-settlement.js';
 
 /** Every process relays notifications from the outbox, whatever its role. */
-const SHARED: Provider[] = [PaymentQueue, PaymentRelay, PaymentOutbox];
+const SHARED: Provider[] = [PaymentQueue, ...withTask(PaymentRelay), PaymentOutbox];
 
 const API: Provider[] = [SettlementQueries, PaymentRetries];
 
-const CONSUMER: Provider[] = [PaymentSettlement, SettlementProcessor, PaymentRescuer];
+const CONSUMER: Provider[] = [PaymentSettlement, SettlementProcessor, ...withTask(PaymentRescuer)];
 
 /** The payments service: receives each claim through a queue and settles it exactly once. */
 @Module({})

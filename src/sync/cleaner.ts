@@ -1,20 +1,21 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { CONFIG, type Config } from '../platform/config.js';
-import { Rounds } from '../platform/rounds.js';
-import { acrossSources } from '../platform/walls.js';
+import { deleteInBatches } from '../platform/delete-in-batches.js';
+import { PeriodicTask } from '../platform/periodic-task.js';
+import { acrossSources } from '../platform/source-isolation.js';
 import { dropOldPartitions, ensurePartitions } from './log-partitions.js';
 
 const PAUSE_MS = 10 * 60 * 1000;
 
 /**
- * Snapshots dropped by one statement, and statements of one round. A snapshot of 1 GiB takes about a second, so that a
- * statement stays far below the time that it may take.
+ * Snapshots deleted by one statement, and statements of one run. A snapshot of 1 GiB takes about a second, so that a
+ * statement stays far below its time limit.
  */
 const BATCH_SNAPSHOTS = 5;
 const MAX_BATCHES = 2_000;
 
-/** An upload to which nothing was added for so long has lost its client. */
+/** An upload to which nothing was added for this long has lost its client. */
 const ABANDONED_HOURS = 2;
 
 /** How long a sender may repeat a request under its `Idempotency-Key`. */
@@ -27,10 +28,10 @@ const KEY_DAYS = 7;
  */
 const CURSOR_DAYS = 31;
 
-/** Clears away what is past its retention or was left behind, and keeps the logs' partitions ahead of time. */
+/** Deletes what is past its retention or was left over, and creates the logs' partitions ahead of time. */
 @Injectable()
-export class Cleaner implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly rounds = new Rounds({ what: 'cleaning', pauseMs: PAUSE_MS, round: () => this.clean() });
+export class Cleaner implements OnApplicationBootstrap {
+  readonly task = new PeriodicTask({ name: 'cleaning', pauseMs: PAUSE_MS, run: () => this.clean() });
 
   constructor(
     private readonly em: EntityManager,
@@ -40,14 +41,9 @@ export class Cleaner implements OnApplicationBootstrap, OnApplicationShutdown {
   async onApplicationBootstrap(): Promise<void> {
     // Nothing can be logged without them, so the start waits for them.
     await acrossSources(() => ensurePartitions(this.em.fork()));
-    this.rounds.start();
   }
 
-  onApplicationShutdown(): Promise<void> {
-    return this.rounds.stop();
-  }
-
-  /** One round. Any number of instances may do it at once. */
+  /** One run. Any number of instances may do it at once. */
   clean(): Promise<void> {
     return acrossSources(() => this.cleanAll());
   }
@@ -65,43 +61,39 @@ export class Cleaner implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   private async dropAbandonedUploads(em: EntityManager): Promise<void> {
-    await inBatches(em, {
+    await deleteInBatches(em, {
       sql: `with abandoned as (
               select s.id from snapshot s
                where not s.complete and s.touched_at < now() - make_interval(hours => ?)
                  and not exists (select 1 from sync_job where snapshot_id = s.id)
                limit ? for update skip locked),
-            dropped as (delete from snapshot s using abandoned where s.id = abandoned.id returning 1)
-            select count(*)::int as dropped from dropped`,
+            deleted as (delete from snapshot s using abandoned where s.id = abandoned.id returning 1)
+            select count(*)::int as deleted from deleted`,
       values: [ABANDONED_HOURS, BATCH_SNAPSHOTS],
+      fullBatch: BATCH_SNAPSHOTS,
+      maxBatches: MAX_BATCHES,
     });
   }
 
-  /** Drops the bytes that are past their retention; what they were stays with the job. */
+  /** Deletes the bytes of snapshots that are past their retention; their size and digest stay with the job. */
   private async purgeSnapshots(em: EntityManager): Promise<void> {
-    await inBatches(em, {
+    await deleteInBatches(em, {
       sql: `with old as (
               select s.id from snapshot s
                where s.purged_at is null and s.complete and s.touched_at < now() - make_interval(days => ?)
                  and not exists (select 1 from sync_job j where j.snapshot_id = s.id and j.finished_at is null)
                order by s.touched_at limit ? for update skip locked),
             purged as (update snapshot s set purged_at = now() from old where s.id = old.id returning s.id),
-            dropped as (delete from snapshot_chunk c using purged where c.snapshot_id = purged.id)
-            select count(*)::int as dropped from purged`,
+            deleted as (delete from snapshot_chunk c using purged where c.snapshot_id = purged.id)
+            select count(*)::int as deleted from purged`,
       values: [this.config.SNAPSHOT_RETENTION_DAYS, BATCH_SNAPSHOTS],
+      fullBatch: BATCH_SNAPSHOTS,
+      maxBatches: MAX_BATCHES,
     });
   }
 }
 
-/** Repeats a statement that drops a batch and tells how many, until there is nothing left or the round is long enough. */
-async function inBatches(em: EntityManager, { sql, values }: { sql: string; values: unknown[] }): Promise<void> {
-  for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
-    const [row] = await em.execute<{ dropped: number }[]>(sql, values);
-    if (row?.dropped === 0) return;
-  }
-}
-
-/** Staging tables of jobs that are over, left by workers that died at the wrong moment. */
+/** Drops staging tables of jobs that have ended, left by workers that were killed at the wrong moment. */
 async function dropOrphanedStaging(em: EntityManager): Promise<void> {
   await em.execute(`
     do $$ declare orphan text; begin

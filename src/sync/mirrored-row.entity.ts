@@ -1,12 +1,12 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/walls.js';
+import { SOURCE_FILTER } from '../platform/source-isolation.js';
 
 /**
  * What every mirrored table has. `created`, `updated` and `deletedAt` are the times at which a job was applied, and no
  * two jobs of one source and resource share one: so they also tell by which job a row was changed.
  */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 export abstract class MirroredRow {
   [OptionalProps]?: 'created' | 'updated' | 'deletedAt';
 

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { callerSource } from '../platform/caller-source.js';
 import { CONFIG, type Config } from '../platform/config.js';
-import { withinSource } from '../platform/walls.js';
+import { withinSource } from '../platform/source-isolation.js';
 import { incomingSnapshot, uploadPace } from './intake/incoming-snapshot.js';
 import { SnapshotIntake } from './intake/snapshot-intake.js';
 import { UploadSlots } from './intake/upload-slots.js';

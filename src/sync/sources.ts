@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { acrossSources, NO_SOURCE } from '../platform/walls.js';
+import { acrossSources, NO_SOURCE } from '../platform/source-isolation.js';
 
 /** Names remembered per process; there are few sources, and a hostile caller's inventions are not remembered. */
 const MAX_REMEMBERED = 10_000;

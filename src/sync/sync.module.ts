@@ -3,6 +3,7 @@ import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import type { Config } from '../platform/config.js';
 import { answersCallers, worksOnJobs } from '../platform/duties.js';
+import { withTask } from '../platform/periodic-task.js';
 import { ChangeFeed } from './changes/change-feed.js';
 import { ChangeFeedController } from './changes/change-feed.controller.js';
 import { CommitWatcher } from './changes/commit-watcher.js';
@@ -67,8 +68,8 @@ const WORKER: Provider[] = [
   Reconciler,
   SyncProcessor,
   ShortSyncProcessor,
-  JobRescuer,
-  Cleaner,
+  ...withTask(JobRescuer),
+  ...withTask(Cleaner),
 ];
 
 const CONTROLLERS = [

@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { from, Observable, switchMap } from 'rxjs';
 import { callerSource } from '../platform/caller-source.js';
-import { withinSource } from '../platform/walls.js';
+import { withinSource } from '../platform/source-isolation.js';
 import { type Want, WANTS } from '../platform/wants.js';
 import { Sources } from './sources.js';
 

@@ -2,11 +2,11 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { DisabledReason } from './webhook-endpoint.entity.js';
 
 /**
- * Disables an endpoint inside the transaction of `em`. What it was still to be sent has failed then, and can be replayed
- * once the endpoint is enabled again; an attempt that is under way may still succeed.
+ * Disables an endpoint inside the transaction of `em`. Its pending deliveries fail, and can be replayed once the endpoint
+ * is enabled again; an attempt that is under way may still succeed.
  */
 export async function disableEndpoint(em: EntityManager, endpointId: string, reason: DisabledReason): Promise<void> {
-  // The endpoint first, as when it is deleted: nobody who holds a delivery then waits for an endpoint.
+  // The endpoint first, as when it is deleted: so no transaction waits for an endpoint while it has a delivery locked.
   const disabled = await em.execute<object[]>(
     `update webhook_endpoint set enabled = false, disabled_reason = ?, disabled_at = now()
       where id = ? and enabled returning 1`,

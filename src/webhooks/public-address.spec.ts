@@ -70,12 +70,12 @@ describe('an address', () => {
     '2606:4700:4700::1111%eth0',
     'fec0::1',
     'ff02::1',
-  ])('%s is not', (address) => {
+  ])('%s is not public', (address) => {
     expect(isPublicAddress(address)).toBe(false);
   });
 
   it.each(['', 'localhost', 'example.org', '1.1.1', '01.1.1.1', '1.1.1.1.', '[::1]', ' 1.1.1.1', '1.1.1.1:80'])(
-    '“%s” is none',
+    '“%s” is not an IP address',
     (text) => {
       expect(isPublicAddress(text)).toBe(false);
     },

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 
-/** What is not for the public in IPv4: https://www.iana.org/assignments/iana-ipv4-special-registry, and multicast. */
+/** IPv4 addresses that are not public: https://www.iana.org/assignments/iana-ipv4-special-registry, and multicast. */
 const SPECIAL_IPV4: readonly [string, number][] = [
   ['0.0.0.0', 8], // this network
   ['10.0.0.0', 8], // private
@@ -22,10 +22,10 @@ const SPECIAL_IPV4: readonly [string, number][] = [
   ['240.0.0.0', 4], // reserved, broadcast
 ];
 
-/** All that is given out to the public in IPv6. Loopback, mapped IPv4, NAT64, unique-local and multicast lie outside. */
+/** The public addresses of IPv6. Loopback, mapped IPv4, NAT64, unique-local and multicast lie outside. */
 const GLOBAL_IPV6: readonly [string, number][] = [['2000::', 3]];
 
-/** What is special within: https://www.iana.org/assignments/iana-ipv6-special-registry. */
+/** Special addresses within them: https://www.iana.org/assignments/iana-ipv6-special-registry. */
 const SPECIAL_IPV6: readonly [string, number][] = [
   ['2001::', 23], // protocol assignments, Teredo and ORCHID among them
   ['2001:db8::', 32], // documentation
@@ -38,7 +38,7 @@ const specialIpv4 = listOf(SPECIAL_IPV4, 'ipv4');
 const globalIpv6 = listOf(GLOBAL_IPV6, 'ipv6');
 const specialIpv6 = listOf(SPECIAL_IPV6, 'ipv6');
 
-/** Whether an IP address can only be that of somebody on the open internet. What is no address is not. */
+/** Whether a text is an IP address on the public internet. */
 export function isPublicAddress(address: string): boolean {
   if (address.includes('%')) return false;
   const version = isIP(address);

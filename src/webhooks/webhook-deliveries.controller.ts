@@ -12,7 +12,7 @@ import { WebhookEndpoints } from './webhook-endpoints.js';
 import { DeliveryView, deliveryView } from './webhook-view.js';
 import { ListDeliveries, ReplaySince } from './webhook.dto.js';
 
-/** What an endpoint was sent, and sending it again. */
+/** The deliveries of an endpoint, and their replay. */
 @ApiTags('webhooks')
 @Controller('webhooks/:id')
 export class WebhookDeliveriesController {
@@ -55,7 +55,7 @@ export class WebhookDeliveriesController {
   @Wants('submit')
   @Audited('webhook.replayed', { subject: subjectOf('webhook') })
   @HttpCode(202)
-  @ApiOperation({ summary: 'Send again what has failed of all that was made since an instant' })
+  @ApiOperation({ summary: 'Send all failed deliveries again that were created since an instant' })
   async replaySince(
     @CallerSource() source: string,
     @Param('id') id: string,

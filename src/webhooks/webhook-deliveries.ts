@@ -10,13 +10,13 @@ import { WebhookEndpoint } from './webhook-endpoint.entity.js';
 import { pingBody } from './webhook-event.js';
 import type { ListDeliveries } from './webhook.dto.js';
 
-/** Deliveries that one request may send again; what is left over can be asked for once more. */
+/** Deliveries that one request may replay; a further request replays the rest. */
 const MAX_REPLAYED = 10_000;
 
-/** Makes a delivery due at once, with the whole schedule of retries before it. */
-const ANEW = `status = 'pending', attempts = 0, lease = null, next_attempt_at = now(), finished_at = null`;
+/** Makes a delivery due at once, with the whole schedule of retries ahead of it. */
+const DUE_AGAIN = `status = 'pending', attempts = 0, lease = null, next_attempt_at = now(), finished_at = null`;
 
-/** The account of what an endpoint was sent, and sending it again. */
+/** Lists the deliveries of an endpoint, and replays them. */
 @Injectable()
 export class WebhookDeliveries {
   constructor(private readonly em: EntityManager) {}
@@ -38,12 +38,12 @@ export class WebhookDeliveries {
     return toPage(found, query.limit, 'deliveries', (delivery) => [delivery.id]);
   }
 
-  /** Sends one again, whatever became of it, under its old `webhook-id`. @throws Refusal 404, 409 */
+  /** Sends a delivery again, whatever its status, under the same `webhook-id`. @throws Refusal 404, 409 */
   async replay(endpoint: WebhookEndpoint, id: string): Promise<WebhookDelivery> {
     return this.whileEnabled(endpoint, async (em) => {
       const replayed = isUuid(id)
         ? await em.execute<object[]>(
-            `update webhook_delivery set ${ANEW} where source_id = ? and endpoint_id = ? and id = ? returning 1`,
+            `update webhook_delivery set ${DUE_AGAIN} where source_id = ? and endpoint_id = ? and id = ? returning 1`,
             [endpoint.sourceId, endpoint.id, id],
           )
         : [];
@@ -52,12 +52,12 @@ export class WebhookDeliveries {
     });
   }
 
-  /** Sends all again that were made since then and have failed, the oldest first. @returns how many @throws Refusal 409 */
+  /** Sends all failed deliveries again that were created since then, the oldest first. @returns how many @throws Refusal 409 */
   async replaySince(endpoint: WebhookEndpoint, since: Date): Promise<number> {
     return this.whileEnabled(endpoint, async (em) => {
       const [row] = await em.execute<{ replayed: number }[]>(
         `with replayed as (
-           update webhook_delivery set ${ANEW} where id in (
+           update webhook_delivery set ${DUE_AGAIN} where id in (
              select id from webhook_delivery
               where source_id = ? and endpoint_id = ? and status = 'failed' and created >= ?
               order by id limit ? for update skip locked)
@@ -82,7 +82,7 @@ export class WebhookDeliveries {
     });
   }
 
-  /** The lock keeps the endpoint as it is meanwhile, and is taken before those on deliveries, as everywhere. */
+  /** The lock keeps the endpoint from changing meanwhile. It is taken before locks on deliveries, as everywhere. */
   private async whileEnabled<T>(
     { id, sourceId }: WebhookEndpoint,
     work: (em: EntityManager) => Promise<T>,

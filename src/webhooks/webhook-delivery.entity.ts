@@ -1,18 +1,18 @@
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/walls.js';
+import { SOURCE_FILTER } from '../platform/source-isolation.js';
 import type { EventType } from './webhook-event.js';
 
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
 /**
- * One event on its way to one endpoint: the outbox, written in the transaction that ends the job, and the account of the
- * sending. Whoever sends it holds its `lease`; `nextAttemptAt` is then when the lease runs out.
+ * One event for one endpoint: an entry of the outbox, written in the transaction that ends the job, and the record of its
+ * sending. The process that sends it holds its `lease`; meanwhile `nextAttemptAt` is when the lease runs out.
  */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'webhook_delivery' })
 export class WebhookDelivery {
-  /** UUIDv7, and the `webhook-id` of every attempt: what receivers know a repetition by. */
+  /** UUIDv7, and the `webhook-id` of every attempt, by which receivers recognize repetitions. */
   @PrimaryKey({ type: 'uuid' })
   id!: string;
 
@@ -28,14 +28,14 @@ export class WebhookDelivery {
   @Property({ type: 'uuid', nullable: true })
   jobId: string | null = null;
 
-  /** The body, to the byte. */
+  /** The body, byte for byte. */
   @Property({ columnType: 'text' })
   payload!: string;
 
   @Property({ columnType: 'text' })
   status: DeliveryStatus = 'pending';
 
-  /** Attempts that were begun, since the last replay if there was one. */
+  /** Attempts that were started, since the last replay if there was one. */
   @Property({ columnType: 'int' })
   attempts: number = 0;
 
@@ -45,11 +45,11 @@ export class WebhookDelivery {
   @Property({ type: 'uuid', nullable: true })
   lease: string | null = null;
 
-  /** What the receiver answered last, null if it did not. */
+  /** The receiver's last status, null if it did not answer. */
   @Property({ columnType: 'int', nullable: true })
   responseStatus: number | null = null;
 
-  /** Why the last attempt failed: one of our own words, never the receiver's. */
+  /** Why the last attempt failed: one of our own codes, never the receiver's text. */
   @Property({ columnType: 'text', nullable: true })
   reason: string | null = null;
 
@@ -62,7 +62,7 @@ export class WebhookDelivery {
   @Property({ columnType: 'timestamptz', nullable: true })
   finishedAt: Date | null = null;
 
-  /** An event that is to be sent at once. */
+  /** A delivery that is due at once. */
   static of(
     fields: Pick<WebhookDelivery, 'id' | 'sourceId' | 'endpointId' | 'type' | 'jobId' | 'payload' | 'created'>,
   ) {

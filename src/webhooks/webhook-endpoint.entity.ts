@@ -1,13 +1,13 @@
 import { ArrayType } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../platform/walls.js';
+import { SOURCE_FILTER } from '../platform/source-isolation.js';
 import type { JobEvent } from './webhook-event.js';
 
-/** Why an endpoint is sent nothing: its owner wants it so, nothing arrived for days, or it answered 410 Gone. */
+/** Why an endpoint is disabled: its owner did it, all attempts failed for days, or it answered 410 Gone. */
 export type DisabledReason = 'by_request' | 'failing' | 'gone';
 
-/** An address that a source wants told of the ends of its jobs. */
-@Filter(WALL)
+/** An address that is notified when jobs of its source end. */
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'webhook_endpoint' })
 export class WebhookEndpoint {
   /** UUIDv7: newer endpoints sort later. */
@@ -35,15 +35,15 @@ export class WebhookEndpoint {
   @Property({ columnType: 'timestamptz', nullable: true })
   disabledAt: Date | null = null;
 
-  /** When the first of those attempts failed since which none has succeeded. */
+  /** When the first attempt failed after the last success; null if the last attempt succeeded. */
   @Property({ columnType: 'timestamptz', nullable: true })
   failingSince: Date | null = null;
 
-  /** Signs every request, so it is kept as it is. Told to its owner once, and to nobody else. */
+  /** Signs every request, so it is stored in plain text. Shown to its owner once. */
   @Property({ columnType: 'text' })
   secret!: string;
 
-  /** The secret before the last change: it signs too until the receiver has had time to take over the new one. */
+  /** The secret before the last change: it signs too, so that the receiver has time to switch to the new one. */
   @Property({ columnType: 'text', nullable: true })
   previousSecret: string | null = null;
 
@@ -56,7 +56,7 @@ export class WebhookEndpoint {
   @Property({ columnType: 'timestamptz' })
   updated!: Date;
 
-  /** Begins anew: nothing that failed before counts any more. */
+  /** Enables the endpoint. Failures until now no longer count. */
   enable(): void {
     this.enabled = true;
     this.disabledReason = null;

@@ -13,10 +13,10 @@ import { newSecret } from './webhook-signature.js';
 import { WebhookTargets } from './webhook-targets.js';
 import type { CreateWebhook, UpdateWebhook } from './webhook.dto.js';
 
-/** How long the secret before the last rotation signs too. */
+/** How long the previous secret signs too after a rotation. */
 const OVERLAP_HOURS = 24;
 
-/** The endpoints of a source, and what it may do with them. Those of other sources are as if they did not exist. */
+/** Creates, lists and changes the endpoints of a source. Endpoints of other sources do not exist for it. */
 @Injectable()
 export class WebhookEndpoints {
   constructor(
@@ -25,11 +25,11 @@ export class WebhookEndpoints {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** @throws Refusal 400 for an address that nothing may be sent to, 409 if the source has as many as it may */
+  /** @throws Refusal 400 for an address that must not be a target, 409 if the source has as many as it may */
   async create(sourceId: number, order: CreateWebhook): Promise<WebhookEndpoint> {
     const url = await this.targets.accept(order.url);
     return this.em.fork().transactional(async (em) => {
-      // Otherwise two that come together could both be the last one.
+      // Otherwise two at the same time could both be the last one allowed.
       await em.execute('select pg_advisory_xact_lock(hashtextextended(?, 0))', [`counterpart:webhooks:${sourceId}`]);
       await this.refuseTooMany(em, sourceId);
       const now = await databaseNow(em);
@@ -67,7 +67,7 @@ export class WebhookEndpoints {
     await this.get(sourceId, id);
     const url = changes.url === undefined ? undefined : await this.targets.accept(changes.url);
     return this.change(sourceId, id, async (endpoint, em) => {
-      // Whatever failed before has failed at another address.
+      // Earlier failures were those of another address.
       if (url !== undefined && url !== endpoint.url) Object.assign(endpoint, { url, failingSince: null });
       if (changes.events) endpoint.events = changes.events;
       if (changes.description !== undefined) endpoint.description = changes.description;
@@ -80,8 +80,8 @@ export class WebhookEndpoints {
   }
 
   /**
-   * A new secret. The one before signs too for a day, so that no message is lost on the way to it. Within that day it
-   * stays the one that the receiver had at first: a second call may mean that the answer to the first was lost.
+   * Creates a new secret. The previous one signs too for a day, so that no message is lost during the switch. A second call
+   * within that day keeps the same previous secret: it may mean that the answer to the first call was lost.
    * @throws Refusal 404
    */
   async rotateSecret(sourceId: number, id: string): Promise<WebhookEndpoint> {
@@ -93,7 +93,7 @@ export class WebhookEndpoints {
     });
   }
 
-  /** Its deliveries go with it. @throws Refusal 404 */
+  /** Deletes an endpoint and its deliveries. @throws Refusal 404 */
   async delete(sourceId: number, id: string): Promise<void> {
     const deleted = isUuid(id) ? await this.em.fork().nativeDelete(WebhookEndpoint, { id, sourceId }) : 0;
     if (deleted === 0) throw Refusal.notFound('webhook');
@@ -116,7 +116,7 @@ export class WebhookEndpoints {
   private async refuseTooMany(em: EntityManager, sourceId: number): Promise<void> {
     const most = this.config.WEBHOOK_MAX_ENDPOINTS;
     if ((await em.count(WebhookEndpoint, { sourceId })) < most) return;
-    throw new Refusal(409, 'too_many_webhooks', `A source may have ${most} webhooks at most.`);
+    throw new Refusal(409, 'too_many_webhooks', `A source may have at most ${most} webhooks.`);
   }
 }
 

@@ -1,33 +1,33 @@
 import type { Counts, JobStatus, SyncJob } from '../sync/jobs/sync-job.entity.js';
 
-/** What an endpoint may ask to be told of. */
+/** The events that an endpoint may subscribe to. */
 export const JOB_EVENTS = ['job.completed', 'job.failed', 'job.awaiting_approval'] as const;
 export type JobEvent = (typeof JOB_EVENTS)[number];
 
-/** `ping` comes only to whoever asks for one. */
+/** A `ping` is only sent on request. */
 export type EventType = JobEvent | 'ping';
 
-/** Which event it is for a job to have got to a status; none for the others. */
+/** The event of a job that has moved to a status; other statuses have none. */
 export const EVENT_OF_STATUS: Partial<Record<JobStatus, JobEvent>> = {
   completed: 'job.completed',
   failed: 'job.failed',
   awaiting_approval: 'job.awaiting_approval',
 };
 
-/** The body of a request to an endpoint: `type`, `timestamp` and `data`, as Standard Webhooks wants them. */
+/** The body of a request to an endpoint: `type`, `timestamp` and `data`, as Standard Webhooks defines them. */
 export interface EventBody {
   type: EventType;
   timestamp: string;
   data: JobEventData | PingData;
 }
 
-/** Ids, statuses and counts. Names, rejected values, samples and messages stay where they have to be asked for. */
+/** Ids, statuses and counts only. Names, rejected values, samples and messages are only available from the API. */
 export interface JobEventData {
   jobId: string;
   source: string;
   resource: string;
   status: JobStatus;
-  /** A dry run has changed nothing, whatever it counts. */
+  /** A dry run has changed nothing, whatever its counts. */
   dryRun: boolean;
   counts: Counts;
   link: string;

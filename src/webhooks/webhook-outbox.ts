@@ -13,15 +13,15 @@ interface Receiver {
 }
 
 /**
- * Writes a delivery for each endpoint that wants to know of a job's new status, in the transaction that changes it: they
- * commit together or not at all. It listens to the ORM, through which all changes of a job's status go, so that the engine
- * knows nothing of webhooks. A job that nobody wants to know of costs one look at an index.
+ * Inserts a delivery for each endpoint that is subscribed to a job's new status, in the transaction that changes the
+ * status: they commit together or not at all. It subscribes to the ORM, through which all changes of a job's status go, so
+ * that the engine knows nothing of webhooks. A job without subscribers costs one look-up in an index.
  */
 @Injectable()
 export class WebhookOutbox implements EventSubscriber<SyncJob>, OnModuleInit {
   constructor(private readonly orm: MikroORM) {}
 
-  /** Before the first job is worked on: that begins with the application. */
+  /** Runs before the first job is taken, which happens once the application has started. */
   onModuleInit(): void {
     this.orm.em.getEventManager().registerSubscriber(this);
   }
@@ -36,7 +36,7 @@ export class WebhookOutbox implements EventSubscriber<SyncJob>, OnModuleInit {
     const type = hasMoved ? EVENT_OF_STATUS[job.status] : undefined;
     if (type === undefined) return;
     const em = transaction as EntityManager;
-    // The lock keeps an endpoint that is being deleted from failing the job: its row is skipped once it is gone.
+    // The lock keeps the deletion of an endpoint from failing the job: a deleted row is skipped.
     const receivers = await em.execute<Receiver[]>(
       `select e.id, s.name as source from webhook_endpoint e join source s on s.id = e.source_id
         where e.source_id = ? and e.enabled and ? = any(e.events) for key share of e`,

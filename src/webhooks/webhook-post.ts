@@ -3,20 +3,20 @@ import https from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import type { WebhookTargets } from './webhook-targets.js';
 
-/** How an attempt ended. `reason` is null if the receiver has taken the message. */
+/** How an attempt ended. `reason` is null if the receiver accepted the message. */
 export interface Outcome {
   responseStatus: number | null;
   reason: string | null;
 }
 
-/** What is to be sent. */
+/** A request to a receiver. */
 export interface Message {
   url: string;
   headers: Record<string, string>;
   body: string;
 }
 
-/** Nobody needs what a receiver says beside the status; beyond this it is hung up on. */
+/** Only the status of an answer is used; beyond this size the connection is closed. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 const REASONS: Record<string, string> = {
@@ -31,20 +31,20 @@ const REASONS: Record<string, string> = {
   ENETUNREACH: 'unreachable',
 };
 
-/** Sends one request to a receiver: a connection of its own, no proxy, no redirect, an end in any case. */
+/** Sends one request to a receiver: over a new connection, without proxies and redirects, within a time limit. */
 export class WebhookPost {
   constructor(
     private readonly targets: WebhookTargets,
     private readonly timeoutMs: number,
   ) {}
 
-  /** Never rejects. @returns null if `signal` ended it before the receiver had answered */
+  /** Never rejects. @returns null if `signal` was aborted before the receiver had answered */
   async send({ url, headers, body }: Message, signal: AbortSignal): Promise<Outcome | null> {
     const target = new URL(url);
     if (!this.targets.mayConnect(target)) return failure('target_not_public');
     return new Promise((resolve) => {
       const { request: begin } = target.protocol === 'https:' ? https : http;
-      // An agent of its own: no connection is used twice, and none of the environment's proxies.
+      // Without an agent no connection is reused, and no proxy of the environment is used.
       const request = begin(target, { method: 'POST', headers, agent: false, lookup: this.targets.lookup });
       let answer: Outcome | null = null;
       const end = (otherwise: Outcome | null) => {
@@ -78,13 +78,13 @@ function failure(reason: string): Outcome {
   return { responseStatus: null, reason };
 }
 
-/** The message of an error may name addresses and certificates of places that are none of the caller's business. */
+/** One of our own codes: the message of an error may name addresses and certificates that callers must not see. */
 function reasonOf(error: NodeJS.ErrnoException): string {
   const code = error.code ?? '';
   return REASONS[code] ?? (/CERT|TLS|SSL|SIGNATURE|ISSUER/.test(code) ? 'tls_failed' : 'connection_failed');
 }
 
-/** Reads the answer to its end, so that the receiver need not think that it was hung up on; within limits. */
+/** Reads the answer to its end, within limits, so that the receiver does not see an aborted connection. */
 async function drain(response: IncomingMessage): Promise<void> {
   let bytes = 0;
   try {
@@ -93,6 +93,6 @@ async function drain(response: IncomingMessage): Promise<void> {
       if (bytes > MAX_ANSWER_BYTES) return;
     }
   } catch {
-    // The status has arrived: that is the answer.
+    // The status has arrived, which is enough.
   }
 }

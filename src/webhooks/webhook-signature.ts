@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 
 const PREFIX = 'whsec_';
 
-/** Standard Webhooks wants 24 to 64. */
+/** Standard Webhooks requires 24 to 64. */
 const SECRET_BYTES = 32;
 
 /** A new secret as receivers are shown it. */
@@ -11,7 +11,7 @@ export function newSecret(): string {
 }
 
 /**
- * The headers that prove where a body comes from and that it was not changed or held back:
+ * The headers that prove who sent a body and when, and that it was not changed:
  * HMAC-SHA256 over `id.timestamp.body`, one signature for each secret, separated by blanks.
  * https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
  */

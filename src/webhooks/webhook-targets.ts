@@ -9,13 +9,13 @@ import { isPublicAddress } from './public-address.js';
 /** Finds all addresses of a name. */
 export type Resolve = (hostname: string) => Promise<LookupAddress[]>;
 
-/** Names that lead to the machine itself or into its network, wherever they are asked for. */
+/** Names that always resolve to the machine itself or into its network. */
 const LOCAL_NAME = /(^|\.)(localhost|local|localdomain|internal)\.?$/i;
 
-/** A name server that needs longer is not waited for: what it would say is checked at each connection anyway. */
+/** A slower name server is not waited for: the addresses are checked at each connection anyway. */
 const RESOLVE_MS = 2_000;
 
-/** The address of an endpoint is, or has become, one that nothing may be sent to. */
+/** The address of an endpoint is, or has become, one that requests must not be sent to. */
 export class ForbiddenTarget extends Error {
   readonly code = 'FORBIDDEN_TARGET';
 
@@ -25,8 +25,8 @@ export class ForbiddenTarget extends Error {
 }
 
 /**
- * Decides where requests may go. Our server stands inside a network that a caller cannot reach: without this, a caller
- * could have it send requests there (SSRF). With `WEBHOOK_TARGETS=any` everything that is a web address may be a target.
+ * Decides where requests may go. Our server is inside a network that callers cannot reach: without this check, a caller
+ * could have it send requests there (SSRF). With `WEBHOOK_TARGETS=any` every web address may be a target.
  */
 export class WebhookTargets {
   constructor(
@@ -40,18 +40,17 @@ export class WebhookTargets {
    */
   async accept(text: string): Promise<string> {
     const url = URL.canParse(text) ? new URL(text) : null;
-    if (!url || !['http:', 'https:'].includes(url.protocol)) throw refusal('invalid_url', 'This is no web address.');
-    if (url.username || url.password)
-      throw refusal('invalid_url', 'A web address with a user or password is not taken.');
+    if (!url || !['http:', 'https:'].includes(url.protocol)) throw refusal('invalid_url', 'This is not a web address.');
+    if (url.username || url.password) throw refusal('invalid_url', 'The address must not contain a user or password.');
     if (this.targets === 'any') return url.href;
     if (url.protocol !== 'https:') throw refusal('https_required', 'The address must begin with https://.');
-    if (!this.mayConnect(url) || (await this.leadsInside(hostOf(url)))) {
+    if (!this.mayConnect(url) || (await this.resolvesInside(hostOf(url)))) {
       throw refusal('target_not_public', 'The address must be one on the public internet.');
     }
     return url.href;
   }
 
-  /** Whether the URL itself forbids a connection. A name is judged once more by what it resolves to, in `lookup`. */
+  /** Whether the URL itself allows a connection. A name is checked again by what it resolves to, in `lookup`. */
   mayConnect(url: URL): boolean {
     if (this.targets === 'any') return true;
     const host = hostOf(url);
@@ -59,8 +58,8 @@ export class WebhookTargets {
   }
 
   /**
-   * In place of `dns.lookup` for a connection: what it lets through is what is connected to, so that a name cannot lead
-   * elsewhere between the check and the connection (DNS rebinding). One address that is not public forbids them all.
+   * Replaces `dns.lookup` for a connection: the addresses that it returns are the ones connected to, so that a name cannot
+   * resolve to others between the check and the connection (DNS rebinding). One address that is not public forbids all.
    */
   readonly lookup: LookupFunction = (hostname, options, done) => {
     callbackify(() => this.addressesOf(hostname))((error, addresses) => {
@@ -77,8 +76,8 @@ export class WebhookTargets {
     throw new ForbiddenTarget();
   }
 
-  /** Whether a name is known to lead to addresses that are not public. One that is not known yet may come to be. */
-  private async leadsInside(hostname: string): Promise<boolean> {
+  /** Whether a name resolves to addresses that are not public. A name that does not resolve yet is allowed. */
+  private async resolvesInside(hostname: string): Promise<boolean> {
     if (isIP(hostname)) return false;
     const verdict = this.addressesOf(hostname).then(
       () => false,

@@ -3,7 +3,7 @@ import { DELIVERY_STATUSES, type DeliveryStatus, type WebhookDelivery } from './
 import type { DisabledReason, WebhookEndpoint } from './webhook-endpoint.entity.js';
 import { type EventType, JOB_EVENTS, type JobEvent } from './webhook-event.js';
 
-/** An endpoint as its source sees it. The secret is shown at its making alone. */
+/** An endpoint as its source sees it. The secret is only shown when it is created. */
 export class WebhookView {
   @ApiProperty({ format: 'uuid' })
   id!: string;
@@ -30,7 +30,7 @@ export class WebhookView {
     type: 'string',
     format: 'date-time',
     nullable: true,
-    description: 'when the first attempt failed since which none has succeeded',
+    description: 'when the first attempt after the last success failed',
   })
   failingSince!: Date | null;
 
@@ -64,7 +64,7 @@ export class DeliveryView {
   @ApiProperty({ type: 'integer', description: 'since the last replay, if there was one' })
   attempts!: number;
 
-  @ApiProperty({ type: 'integer', nullable: true, description: 'what the receiver answered last' })
+  @ApiProperty({ type: 'integer', nullable: true, description: 'the last status of the receiver' })
   responseStatus!: number | null;
 
   @ApiProperty({ type: 'string', nullable: true, example: 'timeout' })

@@ -21,20 +21,20 @@ const MAX_DESCRIPTION_CHARACTERS = 500;
 
 const URL_EXAMPLE = 'https://clinic.example/hooks/counterpart';
 
-/** PostgreSQL stores no NUL and no half of a surrogate pair. */
+/** PostgreSQL stores no NUL and no lone surrogates. */
 const TEXT = /^[^\0\p{Surrogate}]*$/u;
 
-/** Unlike `IsOptional` this takes null for a value, and a wrong one. */
+/** Unlike `IsOptional` this treats null as a value, which the other rules then refuse. */
 const IfGiven = () => ValidateIf((_, value: unknown) => value !== undefined);
 
-/** Whom to tell of what. */
+/** A new endpoint, and the events that it subscribes to. */
 export class CreateWebhook {
   @ApiProperty({ example: URL_EXAMPLE, maxLength: MAX_URL_CHARACTERS })
   @IsString()
   @MaxLength(MAX_URL_CHARACTERS)
   url!: string;
 
-  @ApiPropertyOptional({ enum: JOB_EVENTS, isArray: true, description: 'all without' })
+  @ApiPropertyOptional({ enum: JOB_EVENTS, isArray: true, description: 'all by default' })
   @IfGiven()
   @IsArray()
   @ArrayNotEmpty()
@@ -50,7 +50,7 @@ export class CreateWebhook {
   description?: string | null;
 }
 
-/** What is to change; what is not given stays. */
+/** The fields to change; the others stay. */
 export class UpdateWebhook {
   @ApiPropertyOptional({ example: URL_EXAMPLE, maxLength: MAX_URL_CHARACTERS })
   @IfGiven()
@@ -87,7 +87,7 @@ export class ListDeliveries extends PageQuery {
   status?: DeliveryStatus;
 }
 
-/** From when on failed deliveries are to be sent again. */
+/** Since when failed deliveries are to be sent again. */
 export class ReplaySince {
   @ApiProperty({ example: '2026-11-21T10:00:00.000Z' })
   @Matches(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?Z$/, {

@@ -4,7 +4,7 @@ import type { Request, Response } from 'express';
 import { Audited, newSubject, subjectOf } from '../platform/audited.js';
 import { CallerSource } from '../platform/caller-source.js';
 import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
-import { withinSource } from '../platform/walls.js';
+import { withinSource } from '../platform/source-isolation.js';
 import { Wants } from '../platform/wants.js';
 import { Sources } from '../sync/sources.js';
 import type { WebhookEndpoint } from './webhook-endpoint.entity.js';
@@ -12,7 +12,7 @@ import { WebhookEndpoints } from './webhook-endpoints.js';
 import { WebhookView, WebhookWithSecret, webhookView } from './webhook-view.js';
 import { CreateWebhook, UpdateWebhook } from './webhook.dto.js';
 
-/** Who is told of the ends of jobs. Signed as Standard Webhooks (https://www.standardwebhooks.com) has it. */
+/** Endpoints that are notified when jobs end. Requests are signed as in Standard Webhooks (https://www.standardwebhooks.com). */
 @ApiTags('webhooks')
 @Controller('webhooks')
 export class WebhooksController {
@@ -24,7 +24,7 @@ export class WebhooksController {
   @Post()
   @Wants('submit')
   @Audited('webhook.created', { subject: newSubject('webhook') })
-  @ApiOperation({ summary: 'Register an endpoint; the secret is shown this once' })
+  @ApiOperation({ summary: 'Register an endpoint; the secret is only shown this once' })
   @ApiResponse({ status: 201, type: WebhookWithSecret })
   async create(
     @CallerSource() source: string,

@@ -10,7 +10,8 @@ import { lookup } from 'node:dns/promises';
 import { CONFIG, type Config } from '../platform/config.js';
 import { answersCallers, worksOnJobs } from '../platform/duties.js';
 import { readJsonBody } from '../platform/json-body.js';
-import { DeliveryClaims } from './delivery-claims.js';
+import { withTask } from '../platform/periodic-task.js';
+import { DeliveryLeases } from './delivery-leases.js';
 import { WebhookCleaner } from './webhook-cleaner.js';
 import { WebhookDeliveriesController } from './webhook-deliveries.controller.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';
@@ -35,14 +36,14 @@ const POST: Provider = {
     new WebhookPost(targets, config.WEBHOOK_TIMEOUT_SECONDS * 1000),
 };
 
-/** Whoever moves a job writes the outbox, in any role. */
+/** In every role, as each may end jobs, which writes the outbox. */
 const SHARED: Provider[] = [WebhookOutbox, TARGETS];
 
 const API: Provider[] = [WebhookEndpoints, WebhookDeliveries];
 
-const WORKER: Provider[] = [POST, DeliveryClaims, WebhookSender, WebhookCleaner];
+const WORKER: Provider[] = [POST, DeliveryLeases, ...withTask(WebhookSender), ...withTask(WebhookCleaner)];
 
-/** Tells the world outside of the ends of jobs. */
+/** Notifies receivers outside when jobs end. */
 @Module({})
 export class WebhooksModule implements NestModule {
   constructor(@Inject(CONFIG) private readonly config: Config) {}

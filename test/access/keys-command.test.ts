@@ -148,12 +148,12 @@ describe('keys, while a server runs on the same DATABASE_URL', () => {
 
     const stranger = await cli(['jobs', ...url], {});
     expect(stranger).toMatchObject({ code: 1, stdout: '' });
-    expect(stranger.stderr).toMatch(/401 unauthorized\)\nShow a key with --key or COUNTERPART_KEY.*keys create/);
+    expect(stranger.stderr).toMatch(/401 unauthorized\)\nGive a key with --key or COUNTERPART_KEY.*keys create/);
 
     const load = ['load', '--model-name', 'patient', '--input-file', file, ...url];
     const lacking = await cli(load, { COUNTERPART_KEY: reader });
     expect(lacking.code).toBe(1);
-    expect(lacking.stderr).toMatch(/lacks the scope "submit"\. \(403 missing_scope\)\nShow a key that may/);
+    expect(lacking.stderr).toMatch(/lacks the scope "submit"\. \(403 missing_scope\)\nGive a key with that scope/);
 
     expect((await cli(['jobs', ...url, '--key', reader], {})).code).toBe(0);
   });

@@ -8,7 +8,7 @@ import { claimPageStatement } from '../../src/claims/claim-page.js';
 import { TOP_PROVIDERS } from '../../src/claims/provider-totals.js';
 import { rebuildTotals, verifyTotals } from '../../src/claims/totals-check.js';
 import { Sources } from '../../src/sync/sources.js';
-import { withinSource } from '../../src/platform/walls.js';
+import { withinSource } from '../../src/platform/source-isolation.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { aLine, Biller } from './biller.js';
 

@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 describe('the embedded PostgreSQL', () => {
-  it('keeps its data over a stop and a new start, and leaves no process behind', async () => {
+  it('keeps its data over a restart, and leaves no process running', async () => {
     const dataDir = newDirectory();
     const first = await start(dataDir);
     await query(first.url, 'create table kept as select 42 as answer');
@@ -60,7 +60,7 @@ describe('the embedded PostgreSQL', () => {
     ]);
   });
 
-  it('keeps the password and the data to those who need them', async () => {
+  it('lets only the users who need them read the password and the data', async () => {
     const dataDir = newDirectory();
     const { url, stop } = await start(dataDir);
 
@@ -89,7 +89,7 @@ describe('the embedded PostgreSQL', () => {
     await expect(start(dataDir)).rejects.toMatchObject({ name: 'DataDirectoryInUseError', pid: process.pid });
   });
 
-  it('lets one of several processes have a data directory that they want at the same time', async () => {
+  it('gives a data directory to one of several processes that start on it at the same time', async () => {
     const dataDir = newDirectory();
 
     const outcomes = await Promise.all([1, 2, 3, 4].map(() => startApp(dataDir)));
@@ -100,7 +100,7 @@ describe('the embedded PostgreSQL', () => {
     expect(refusals).toEqual(Array(3).fill('DataDirectoryInUseError'));
   });
 
-  it('stops when its app is killed, and starts again at once with what was committed', async () => {
+  it('stops when its application is killed, and can be started again at once with what was committed', async () => {
     const dataDir = newDirectory();
     const { app, outcome } = await startApp(dataDir);
     await query(outcome.url, 'create table kept as select 1 as answer');
@@ -113,7 +113,7 @@ describe('the embedded PostgreSQL', () => {
     expect(await query(next.url, 'select answer from kept')).toEqual([{ answer: 1 }]);
   });
 
-  it('stops by itself when its app is killed and nobody starts it again', async () => {
+  it('stops by itself when its application is killed and not started again', async () => {
     const dataDir = newDirectory();
     const { app } = await startApp(dataDir);
     const postmaster = postmasterOf(dataDir);
@@ -136,7 +136,7 @@ describe('the embedded PostgreSQL', () => {
     expect(await isAlive(postmaster)).toBe(false);
   });
 
-  it('is back on the same port after its postmaster was killed', async () => {
+  it('is started again on the same port after its postmaster is killed', async () => {
     const dataDir = newDirectory();
     const { url } = await start(dataDir);
     await query(url, 'create table kept as select 7 as answer');
@@ -194,7 +194,7 @@ function parentOf(pid: number): number {
   return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
 
-/** A killed process whose parent died first may wait long to be reaped; it is as gone as it will be. */
+/** A killed process whose parent was killed first may stay a zombie for long, which counts as ended. */
 async function isAlive(pid: number): Promise<boolean> {
   return (await birthOf(pid)) !== undefined;
 }

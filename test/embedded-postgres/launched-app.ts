@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
-// For the specs alone: apps in processes of their own, which can be killed, closed in or run as somebody else.
+// For tests only: applications in processes of their own, which can be killed, confined or run as another user.
 
 // Synchronous commits: what was committed must survive the end of any process, though not a power cut.
 export const settings = { fsync: 'off', full_page_writes: 'off' };
 
-/** An app of its own process, in JavaScript as the build makes it: tells what came of its start, stops when stdin ends. */
+/** The application's program, in JavaScript like the build's: prints the result of its start, stops when stdin ends. */
 const APP = `
   import { startEmbeddedPostgres } from './embedded-postgres.js';
   try {
@@ -23,7 +23,7 @@ const APP = `
   }
 `;
 
-/** What the app tells: a `url`, or why there is none. */
+/** What the application prints: a `url`, or why there is none. */
 export interface Outcome {
   url: string;
   refusal?: string;
@@ -47,12 +47,12 @@ export function buildProject(folder: string): string {
   return folder;
 }
 
-/** What the launcher imports, by the beginnings of the packages' names. */
+/** The packages that the launcher imports, by the beginnings of their names. */
 const PACKAGES = /^(pg|postgres-|split2|xtend)/;
 
 /**
- * Makes a project whole: its own Node and packages, for users that may not enter the folder in which we are (a clone in
- * a temporary directory of mode 0700, or below root's home).
+ * Gives a project its own Node and packages, for users that may not enter the folder of this clone (in a temporary
+ * directory of mode 0700, or below root's home).
  * @returns the path of its Node
  */
 export function furnish(project: string): string {
@@ -66,13 +66,13 @@ export function furnish(project: string): string {
   return node;
 }
 
-/** Who runs an app, and by which Node. */
+/** The user that runs an application, and with which Node. */
 interface LaunchOptions {
   uid?: number;
   node?: string;
 }
 
-/** Starts the app of a project on a data directory and waits until it tells what came of it. */
+/** Starts a project's application on a data directory and waits for the result of its start. */
 export async function launch(
   dataDir: string,
   from: string,

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { PaymentOutbox } from '../../src/settlement/payment-outbox.js';
-import { withinSource } from '../../src/platform/walls.js';
+import { withinSource } from '../../src/platform/source-isolation.js';
 import { Sources } from '../../src/sync/sources.js';
 import { Sender } from '../http/sender.js';
 import { type TestServer, until } from '../setup/test-server.js';

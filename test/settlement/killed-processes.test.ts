@@ -10,7 +10,7 @@ import { BACKENDS, startTestServer, until } from '../setup/test-server.js';
 /** Between any two of these steps, the relay or the consumer has changed something that other processes can see. */
 const STEPS: Step[] = [
   'notifications taken',
-  'payments service told',
+  'payments service notified',
   'notifications marked',
   'notification received',
   'payment settled',
@@ -53,7 +53,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   // A relay locks rows in the database with either queue, so one backend is enough for its step.
   const stepsToPauseAt: Step[] =
-    backend === 'postgresql' ? ['payments service told', 'notification received'] : ['notification received'];
+    backend === 'postgresql' ? ['payments service notified', 'notification received'] : ['notification received'];
 
   it.each(stepsToPauseAt)(
     'a process that is paused at "%s" has no second effect when it resumes late',
@@ -77,7 +77,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   it('a failed claim gets a dead letter and can be retried, even if the processes that do so are killed', async () => {
     await addClaims(1, LARGE);
-    const killed = await start({ FAULT_DIE_AT: 'payment failure noted' });
+    const killed = await start({ FAULT_DIE_AT: 'payment failure recorded' });
     expect(await killed.exited).toMatchObject({ signal: 'SIGKILL' });
     const { databaseUrl, config } = stage.api;
     const api = await startTestServer({ backend, databaseUrl, ROLE: 'api', QUEUE_PREFIX: config.QUEUE_PREFIX });

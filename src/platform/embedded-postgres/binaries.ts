@@ -4,22 +4,22 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import type { SystemUser } from './system-user.js';
 
-/** PostgreSQL's own files, as the npm package for this platform brings them: `root` holds bin, lib and share. */
+/** PostgreSQL's own files, from the npm package for this platform: `root` holds bin, lib and share. */
 export interface Binaries {
   root: string;
   version: string;
 }
 
 /**
- * All that PostgreSQL's programs see of the environment: nothing of ours (PGDATA, LANG with a locale that is not
- * installed, …) changes what they do, and their messages are in English on every machine.
+ * The whole environment of PostgreSQL's programs: no variable of ours (PGDATA, LANG with a locale that is not installed,
+ * …) changes what they do, and their messages are in English on every machine.
  */
 export const serverEnvironment = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 
-// As a signal, because the `timeout` of a program that cannot be spawned keeps the process alive until it is over.
+// Used as an abort signal, because the `timeout` option keeps the process alive even if the program cannot be spawned.
 const VERSION_LIMIT_MS = 10_000;
 
-/** @throws Error which tells to set DATABASE_URL, if there is no package for this platform */
+/** @throws Error that asks to set DATABASE_URL, if there is no package for this platform */
 export async function findBinaries(): Promise<Binaries> {
   const platform = `${process.platform}-${process.arch}`;
   try {
@@ -37,7 +37,7 @@ export async function findBinaries(): Promise<Binaries> {
   }
 }
 
-/** Makes the links and tries the programs as the user; the reason in words if they do not run. */
+/** Creates the links and tries the programs as the user. @returns the reason in words if they do not run */
 export async function whyUnusable({ root }: Binaries, user: SystemUser): Promise<string | undefined> {
   const linkProblem = await makeLinks(root).then(
     () => undefined,
@@ -53,7 +53,7 @@ export async function whyUnusable({ root }: Binaries, user: SystemUser): Promise
 
 /**
  * Copies the binaries (60 MB, 0.2 s) below `home`, once per version, readable by all whatever the umask was when npm
- * unpacked them. Under a temporary name first, so that a copy is whole or not there.
+ * unpacked them. Under a temporary name first, so that there is never a partial copy.
  */
 export async function copyBinaries({ root, version }: Binaries, home: string): Promise<Binaries> {
   const target = join(home, `binaries-${version}`);
@@ -70,8 +70,8 @@ export async function copyBinaries({ root, version }: Binaries, home: string): P
 }
 
 /**
- * Makes the symbolic links which npm packages cannot hold and which the package's postinstall script would have made,
- * had it been allowed to run. Each appears whole by a rename, so that two processes may do it at once.
+ * Creates the symbolic links that npm packages cannot hold. The package's postinstall script creates them too, where it
+ * is allowed to run. Each is put in place by a rename, so that two processes may do it at once.
  */
 async function makeLinks(root: string): Promise<void> {
   const links = JSON.parse(await readFile(join(root, 'pg-symlinks.json'), 'utf8')) as Link[];

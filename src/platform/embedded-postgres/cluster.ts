@@ -12,12 +12,12 @@ export const DATABASE = 'counterpart';
 // 0.5 s measured; a slow disk may take much longer to make a thousand files durable.
 const INITDB_LIMIT_MS = 120_000;
 
-/** Of the user that owns the cluster in `home`; `undefined` if there is none yet. */
+/** The uid of the user that owns the cluster in `home`; `undefined` if there is none yet. */
 export async function findClusterOwner(home: string): Promise<number | undefined> {
   return (await stat(join(home, 'cluster')).catch(() => undefined))?.uid;
 }
 
-/** The password of the embedded server, made at the first start; only the app's own user can read the file. */
+/** The password of the embedded server, created at the first start; only the application's own user can read the file. */
 export async function keepPassword(dataDir: string, home: string): Promise<string> {
   const file = join(dataDir, 'password');
   try {
@@ -28,9 +28,7 @@ export async function keepPassword(dataDir: string, home: string): Promise<strin
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   if ((await findClusterOwner(home)) !== undefined) {
-    throw new Error(
-      `The password of the embedded PostgreSQL is gone: bring back ${file}, or remove ${home}/cluster too.`,
-    );
+    throw new Error(`The password of the embedded PostgreSQL is gone: restore ${file}, or remove ${home}/cluster too.`);
   }
   const password = randomBytes(24).toString('base64url');
   await writeFile(`${file}.new`, `${password}\n`, { mode: 0o600 });
@@ -39,8 +37,8 @@ export async function keepPassword(dataDir: string, home: string): Promise<strin
 }
 
 /**
- * Makes the database cluster unless it is there. It gets its name only when it is complete, so that a start which was
- * killed half way leaves nothing but a folder that the next one removes.
+ * Creates the database cluster unless it exists. It gets its name only when it is complete, so that a start that is
+ * killed half way leaves nothing but a folder that the next start removes.
  *
  * @returns the cluster's directory (PGDATA)
  */

@@ -16,25 +16,27 @@ export class DataDirectoryInUseError extends Error {
   }
 }
 
-// Long enough for contenders to step back (5 ms measured), short enough for a refusal to be prompt.
+// Long enough for contenders to withdraw (5 ms measured), short enough for a prompt refusal.
 const ATTEMPTS = 10;
 const PAUSE_MS = 20;
 
 const PREFIX = 'lock.';
 
 /**
- * Takes a directory for this process and returns how to give it back.
+ * Locks a directory for this process. @returns a function that releases it
  *
- * Every contender first makes a file whose *name* says who it is (`lock.<pid>.<birth>`), then looks at the others: of
- * any two, the one that looked later saw the other, so both never hold it. If several meet, all but the first by name
- * step back. A file whose process is gone can be removed by anybody at any time, because that name never comes to life
- * again; hence a `kill -9` needs no cleaning up. Processes of another container are not seen.
+ * Every contender first creates a file whose *name* identifies it (`lock.<pid>.<birth>`), then looks for other files: of
+ * any two contenders, the one that looked later saw the other, so both never hold the lock. If several see each other, all
+ * but the first by name withdraw. The file of a process that is gone can be removed by any process at any time, because
+ * its name is never used again; so nothing has to be cleaned up after a `kill -9`. Processes of another container are not
+ * seen.
  *
  * @throws DataDirectoryInUseError if a live process (also this one) has it
  */
 export async function lockDataDirectory(directory: string): Promise<() => Promise<void>> {
   const birth = await birthOf(process.pid);
-  if (birth === undefined) throw new Error('Neither /proc nor ps tells which processes live here: set DATABASE_URL.');
+  if (birth === undefined)
+    throw new Error('Neither /proc nor ps shows the processes of this machine: set DATABASE_URL.');
   const own = `${PREFIX}${process.pid}.${birth}`;
   const release = () => rm(join(directory, own), { force: true });
   await announce(directory, own);
@@ -62,7 +64,7 @@ async function announce(directory: string, own: string): Promise<void> {
   }
 }
 
-/** The files of live processes; those of dead ones are removed. */
+/** The files of other live processes. Files of processes that are gone are removed. */
 async function findOthers(directory: string, own: string): Promise<string[]> {
   const others: string[] = [];
   for (const name of await readdir(directory)) {

@@ -8,11 +8,11 @@ import { findStandIn, settleHome } from './server-home.js';
 import { findSystemUser } from './system-user.js';
 
 export interface EmbeddedPostgresOptions {
-  /** Absolute or relative; everything lives under it, and it is made if missing. */
+  /** Absolute or relative; everything is kept under it, and it is created if missing. */
   dataDir: string;
   /** Further settings of postgresql.conf, such as `fsync: 'off'` for tests. */
   settings?: Record<string, string>;
-  /** Takes what the operator should know: restarts, and where the data is if not in `dataDir`. */
+  /** Receives messages for the operator: restarts, and where the data is if not in `dataDir`. */
   log?: (line: string) => void;
 }
 
@@ -20,17 +20,17 @@ export interface EmbeddedPostgres {
   /** `postgresql://user:password@127.0.0.1:port/counterpart` */
   url: string;
   port: number;
-  /** Fast shutdown; returns when no process of it is left. May be called again. */
+  /** Fast shutdown; resolves when none of its processes is left. May be called again. */
   stop(): Promise<void>;
 }
 
 /**
  * Starts a PostgreSQL of our own, for a machine that has nothing but Node: as an ordinary user even if we are root, on
  * 127.0.0.1 and a free port. It ends with this process, however that ends, and is started again on the same port if it
- * dies by itself.
+ * ends by itself.
  *
  * @throws DataDirectoryInUseError if a live process uses the directory
- * @throws Error which tells to set DATABASE_URL, if it cannot run on this machine
+ * @throws Error that asks to set DATABASE_URL, if it cannot run on this machine
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { settings = {}, log = () => undefined } = options;
@@ -45,7 +45,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const home = await settleHome(dataDir, bundled, user);
     if (home.directory !== dataDir) {
       log(`user ${user.name} may not enter ${dataDir}: the data is in ${home.directory}`);
-      // A copy of the project points to the same place.
+      // A copy of the project's directory points to the same place.
       locks.push(await lockDataDirectory(home.directory));
     }
     const password = await keepPassword(dataDir, home.directory);
@@ -67,7 +67,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
-/** `mkdir` with a mode would lock the directories above too; a strict umask must not keep the server's user out. */
+/** Sets the mode afterwards: `mkdir` would set it for the directories above too. A strict umask must not keep the server's
+ * user out. */
 async function makeDirectory(path: string): Promise<string> {
   const firstMade = await mkdir(path, { recursive: true });
   if (firstMade !== undefined) await chmod(path, 0o755);

@@ -4,24 +4,24 @@ import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { commandLineOf, listProcessesOf, signal } from './processes.js';
 
-// What each kind of shutdown may take. A fast one writes a checkpoint, which can be long on a slow disk; an immediate
-// one is carried through by the postmaster itself after 5 s; the last is not ours to delay.
+// How long each kind of shutdown may take. A fast one writes a checkpoint, which can take long on a slow disk; in an
+// immediate one the postmaster itself kills its children after 5 s; the last one is up to the system alone.
 export const FAST_SHUTDOWN_MS = 8_000;
 export const IMMEDIATE_SHUTDOWN_MS = 6_000;
 const KILL_MS = 2_000;
 
 const POLL_MS = 20;
 
-/** What the server's processes are called in the process list (`cluster_name`), from which we know them again. */
+/** The name of the server's processes in the process list (`cluster_name`), by which we find them. */
 export function clusterName(cluster: string): string {
   return `counterpart-${createHash('sha256').update(cluster).digest('hex').slice(0, 10)}`;
 }
 
 /**
- * Ends every server process that still works on the cluster: a server whose app was killed, or the orphans of a
- * postmaster that was. Only processes of the server's own user which name this very cluster are signalled. Then removes
- * a `postmaster.pid` whose number now belongs to a stranger (usual in containers), because PostgreSQL would refuse to
- * start; one that names no live process it clears itself, after a check of its own.
+ * Ends every server process that still uses the cluster: a server whose application was killed, or the orphans of a
+ * postmaster that was killed. Only processes of the server's own user whose command line names this cluster are
+ * signalled. Then removes a `postmaster.pid` whose number now belongs to another program (usual in containers), because
+ * PostgreSQL would refuse to start; one that names no live process PostgreSQL removes itself, after a check of its own.
  *
  * @throws Error if they do not end within 16 s
  */
@@ -35,17 +35,15 @@ export async function endLeftoverServers(cluster: string, uid: number): Promise<
     const { postmaster, children } = await findServer(cluster, uid);
     if (postmaster !== undefined && name !== 'SIGKILL') signal(postmaster, name);
     else if (postmaster !== undefined) [postmaster, ...children].forEach((pid) => signal(pid, name));
-    // Without a postmaster nothing waits for their work: SIGINT would only cancel a query.
+    // Without a postmaster their work is of no use, and SIGINT would only cancel a query.
     else children.forEach((pid) => signal(pid, name === 'SIGINT' ? 'SIGQUIT' : name));
     if (await waitUntilGone(cluster, uid, limitMs)) return removeForeignPidFile(cluster);
   }
   const { postmaster, children } = await findServer(cluster, uid);
-  throw new Error(
-    `An old PostgreSQL (process ${postmaster ?? children[0]}) does not let go of ${cluster}: end it first.`,
-  );
+  throw new Error(`An old PostgreSQL (process ${postmaster ?? children[0]}) still uses ${cluster}: end it first.`);
 }
 
-/** Whether a process is the server (the postmaster) that works on the cluster. */
+/** Whether a process is the server (the postmaster) that uses the cluster. */
 export async function isServerOf(cluster: string, pid: number): Promise<boolean> {
   return roleOf(await commandLineOf(pid), cluster) === 'postmaster';
 }

@@ -15,9 +15,9 @@ const POLL_MS = 20;
 // Recovery after a crash replays up to max_wal_size before the server answers.
 const READY_LIMIT_MS = 120_000;
 const STOP_LIMIT_MS = FAST_SHUTDOWN_MS + IMMEDIATE_SHUTDOWN_MS + 1_000;
-// Somebody else may take the port between our choice and the server's start.
+// Another program may take the port between our choice and the server's start.
 const PORT_ATTEMPTS = 5;
-// A server that dies again soon is restarted after 0.1, 0.2, 0.4 … 5 s, for about two minutes.
+// A server that soon ends again is restarted after 0.1, 0.2, 0.4 … 5 s, for about two minutes.
 const RESTART_ATTEMPTS = 30;
 const MAX_RESTART_PAUSE_MS = 5_000;
 const STABLE_AFTER_MS = 30_000;
@@ -29,7 +29,7 @@ const SETTINGS = {
   max_wal_size: '2GB',
   timezone: 'UTC',
   log_timezone: 'UTC',
-  // Errors reach the app, which decides what to log; here their texts and statements would hold patients' data.
+  // The application gets the errors and decides what to log; in this log they would come with patients' data.
   log_min_messages: 'log',
   log_min_error_statement: 'panic',
   log_error_verbosity: 'terse',
@@ -45,7 +45,7 @@ export interface ServerPlan {
   log: (line: string) => void;
 }
 
-/** One running PostgreSQL: finds it a port, waits until it answers, and starts it again there if it dies. */
+/** One running PostgreSQL: finds it a port, waits until it answers, and starts it again there if it ends by itself. */
 export class PostgresServer {
   port = 0;
   private watched: WatchedServer | undefined;
@@ -69,12 +69,12 @@ export class PostgresServer {
     }
   }
 
-  /** Ends the server and everything that belongs to it; one that hangs is killed after 14 s. */
+  /** Ends the server and all of its processes; one that hangs is killed after 14 s. */
   async stop(): Promise<void> {
     this.stopping.abort();
     this.watched?.stop();
     await this.recovery;
-    // A watchdog that does nothing (somebody stopped it with SIGSTOP) must not hold us for ever.
+    // A watchdog that does nothing (stopped with SIGSTOP) must not keep us waiting for ever.
     await Promise.race([this.watched?.exited, delay(STOP_LIMIT_MS, undefined, { ref: false })]);
     await endLeftoverServers(this.plan.cluster, this.plan.user.uid);
   }
@@ -84,7 +84,7 @@ export class PostgresServer {
     await endLeftoverServers(cluster, user.uid);
     const logged = await trimLog(logFile);
     const log = await open(logFile, 'a', 0o600);
-    // Nothing waits between the question and the answer: whoever stops us sees either no server or this one.
+    // No `await` between the check and the assignment: a stop finds either no server or this one.
     const watched = this.stopping.signal.aborted ? undefined : spawnWatched(program, this.arguments(), user, log);
     this.watched = watched;
     await log.close();
@@ -128,7 +128,7 @@ export class PostgresServer {
     throw new Error(`no answer within ${READY_LIMIT_MS} ms`);
   }
 
-  /** As pg_ctl does it: the last line of postmaster.pid says so once the port is bound, so we ask no stranger there. */
+  /** Like pg_ctl: the last line of postmaster.pid says so once the port is bound, so we never connect to another program. */
   private async hasPort(): Promise<boolean> {
     const lines = (await readFile(join(this.plan.cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
     return lines[3] === String(this.port) && lines[7]?.trim() === 'ready';

@@ -6,8 +6,8 @@ const run = promisify(execFile);
 const isLinux = process.platform === 'linux';
 
 /**
- * What tells a process from a later one that got the same number: its start time and, because that counts from boot on
- * Linux, the boot. `undefined` if there is no such process; one that is dead and only not reaped yet counts as gone.
+ * Distinguishes a process from a later one with the same number: its start time and, because that counts from boot on
+ * Linux, the boot. `undefined` if there is no such process; a zombie counts as gone.
  */
 export async function birthOf(pid: number): Promise<string | undefined> {
   if (!isLinux) {
@@ -19,7 +19,7 @@ export async function birthOf(pid: number): Promise<string | undefined> {
       readFile(`/proc/${pid}/stat`, 'utf8'),
       readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => 'unknown'),
     ]);
-    // The second field is the program's name in parentheses and may hold anything: count from behind it (proc(5)).
+    // The second field is the program's name in parentheses and may hold anything: count from its end (proc(5)).
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state, startTicks] = [fields[0], fields[19]];
     return state === 'Z' || state === 'X' ? undefined : `${boot.slice(0, 8)}-${startTicks}`;
@@ -50,7 +50,7 @@ export async function listProcessesOf(uid: number): Promise<number[] | undefined
   return pids.filter((_, index) => owners[index] === uid);
 }
 
-/** Signals a process that may have gone meanwhile. */
+/** Signals a process that may have ended meanwhile. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);

@@ -5,8 +5,8 @@ const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 
 /**
- * Programs are only run from where nobody but root could have put them: the directory, all above it and every file
- * in it belong to root and are writable by root alone.
+ * Checks that only root can have put programs into a directory: the directory, all directories above it and every file in
+ * it belong to root and are writable by root alone.
  *
  * @param directory absolute and without symbolic links on the way
  * @throws Error naming what others can write
@@ -17,7 +17,7 @@ export async function assertOnlyRootWrites(directory: string): Promise<void> {
   throw new Error(`${foreign}, or a directory above it, can be written by others than root: no program is run there.`);
 }
 
-/** A sticky directory such as /tmp may be above, because nobody can replace what root owns in it. */
+/** A sticky directory such as /tmp may be above, because other users cannot replace root's files in it. */
 export async function onlyRootWrites(directory: string): Promise<boolean> {
   for (let part = directory; ; part = dirname(part)) {
     const entry = await lstat(part);
@@ -28,12 +28,12 @@ export async function onlyRootWrites(directory: string): Promise<boolean> {
   }
 }
 
-/** Folders in it are not looked at: the server's data, which belongs to the server's user, may be one. */
+/** Folders in it are not checked: one of them may be the server's data, which belongs to the server's user. */
 async function findForeignFile(directory: string): Promise<string | undefined> {
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
     const entry = await lstat(path);
-    // A link's own mode says nothing; who may replace it depends on the directory.
+    // The mode of a link says nothing: who may replace it depends on the directory.
     const writable = !entry.isSymbolicLink() && (entry.mode & WRITABLE_BY_OTHERS) !== 0;
     if (!entry.isDirectory() && (entry.uid !== 0 || writable)) return path;
   }

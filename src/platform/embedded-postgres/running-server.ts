@@ -13,9 +13,9 @@ export async function findRunningPostgres(dataDir: string): Promise<string | und
   if (directory === undefined) return undefined;
   const cluster = join((await findStandIn(directory)) ?? directory, 'cluster');
   const lines = (await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(ignoreMissing)).split('\n');
-  // What stands where: https://www.postgresql.org/docs/18/storage-file-layout.html.
+  // The lines of the file: https://www.postgresql.org/docs/18/storage-file-layout.html.
   const [pid, port, status] = [Number(lines[0]), Number(lines[3]), lines[7]?.trim()];
-  // The file outlives a server that was killed, and its port may be a stranger's by now, who is shown no password.
+  // The file outlives a server that was killed, and another program may use its port by now: it must not get the password.
   if (status !== 'ready' || !(await isServerOf(cluster, pid))) return undefined;
   const password = (await readFile(join(directory, 'password'), 'utf8')).trim();
   return `postgresql://${DATABASE}:${password}@127.0.0.1:${port}/${DATABASE}`;

@@ -5,7 +5,7 @@ import { type Binaries, copyBinaries, whyUnusable } from './binaries.js';
 import { assertOnlyRootWrites, onlyRootWrites } from './root-only.js';
 import { canEnter, type SystemUser } from './system-user.js';
 
-/** Where the server's files are: `directory` is the data directory itself or, if its user may not enter that, a stand-in. */
+/** Where the server's files are: `directory` is the data directory or, if the server's user may not enter it, a stand-in. */
 export interface ServerHome {
   directory: string;
   binaries: Binaries;
@@ -21,14 +21,14 @@ export async function findStandIn(dataDir: string): Promise<string | undefined> 
   const directory = pointer.trim();
   if (await stat(directory).catch(() => undefined)) return directory;
   throw new Error(
-    `The data of ${dataDir} was kept in ${directory}, which is gone. Bring it back, or remove ${join(dataDir, POINTER)} and ${join(dataDir, 'password')} to begin with an empty database.`,
+    `The data of ${dataDir} was kept in ${directory}, which is gone. Restore it, or remove ${join(dataDir, POINTER)} and ${join(dataDir, 'password')} to begin with an empty database.`,
   );
 }
 
 /**
- * Settles where the server's files are and which binaries run. As root with the project below a directory which the
- * server's user may not enter (such as root's home), both data and a copy of the binaries go to a place of root's own
- * outside, and the data directory keeps a pointer to it.
+ * Decides where the server's files are and which binaries run. If we are root and the project is below a directory that
+ * the server's user may not enter (such as root's home), both the data and a copy of the binaries go to another directory
+ * that belongs to root, and the data directory keeps a pointer to it.
  */
 export async function settleHome(dataDir: string, bundled: Binaries, user: SystemUser): Promise<ServerHome> {
   const problem = await whyUnusable(bundled, user);
@@ -64,17 +64,17 @@ async function chooseDirectory(dataDir: string, willHoldBinaries: boolean, user:
   return directory;
 }
 
-/** A new directory with an unpredictable name that tells whose stand-in it is: nobody can have prepared it. */
+/** A new directory whose name shows whose stand-in it is and is unpredictable, so that no other user can have prepared it. */
 async function makeStandIn(dataDir: string, user: SystemUser): Promise<string> {
   const name = `${dataDir
     .replaceAll(/[^A-Za-z0-9]+/g, '-')
     .slice(1)
     .slice(-60)}-`;
   const problems: string[] = [];
-  // The second is for machines with a read-only /var; what is there may not survive a reboot.
+  // The second place is for machines with a read-only /var; data there may not survive a reboot.
   for (const place of ['/var/lib/counterpart', join(await realpath(tmpdir()), 'counterpart')]) {
     try {
-      // Whatever the umask; of one that exists nothing is changed.
+      // The mode is set whatever the umask is. An existing directory is not changed.
       await mkdir(place).then(() => chmod(place, 0o755), ignoreExisting);
       await assertOnlyRootWrites(place);
       const directory = await mkdtemp(join(place, name));

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 
-/** The operating system's user PostgreSQL runs as; `switchTo` is what `spawn` needs to become that user. */
+/** The system user that PostgreSQL runs as; `switchTo` is what `spawn` needs to become that user. */
 export interface SystemUser {
   name: string;
   uid: number;
@@ -10,8 +10,8 @@ export interface SystemUser {
 }
 
 /**
- * PostgreSQL refuses to run as root and needs an entry in the user database. Root therefore becomes the owner of the
- * existing data, else `postgres`, else `nobody` (which is there without anybody adding a user); others stay themselves.
+ * PostgreSQL refuses to run as root and needs an entry in the user database. So root becomes the owner of the existing
+ * data, else `postgres`, else `nobody` (which every system has); all other users stay themselves.
  */
 export async function findSystemUser(ownerUid: number | undefined): Promise<SystemUser> {
   if (process.getuid?.() !== 0) return ownUser();
@@ -42,8 +42,8 @@ function ownUser(): SystemUser {
 }
 
 /**
- * Whether the user may enter the directory, by the permission bits of it and all that is above it. A project below a
- * root home (mode 0700) is the usual case of one that it may not.
+ * Whether the user may enter the directory, by the permission bits of it and of all directories above it. It usually may
+ * not where the project is below root's home (mode 0700).
  */
 export async function canEnter(directory: string, user: SystemUser): Promise<boolean> {
   if (!user.switchTo) return true;

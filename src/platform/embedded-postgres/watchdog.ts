@@ -7,15 +7,15 @@ import type { SystemUser } from './system-user.js';
 
 /**
  * The program between us and PostgreSQL: it starts the server and stops it when its input closes, which the operating
- * system does for us even after `kill -9`. As the server's parent it can signal it without a doubt about whose number
- * that is. Given to node as text, so that it is the same from sources, from the build and under test.
+ * system does for us even after `kill -9`. As the server's parent it can signal it without the risk that the process
+ * number has been reused. Passed to node as text, so that it is the same from sources, from the build and under test.
  */
 const SOURCE = `
   const { spawn } = require('node:child_process');
   const { program, args, switchTo, env, fastMs, immediateMs } = JSON.parse(process.argv[1]);
   process.title = 'counterpart: watchdog of PostgreSQL';
 
-  // Only the pipe tells when to stop: a signal to all processes must not part the server from an app still at work.
+  // Only the pipe says when to stop: a signal to all processes must not end the server before an application that uses it.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
 
   const server = spawn(program, args, { ...switchTo, env, cwd: '/', stdio: ['ignore', 'inherit', 'inherit'] });
@@ -34,7 +34,7 @@ const SOURCE = `
   process.stdin.resume();
 `;
 
-/** A server at work. `stop` asks for a fast shutdown, `exited` is fulfilled when it has ended for whatever reason. */
+/** A running server. `stop` requests a fast shutdown, `exited` resolves when it has ended for any reason. */
 export interface WatchedServer {
   exited: Promise<void>;
   hasExited(): boolean;
@@ -53,7 +53,7 @@ export function spawnWatched(program: string, args: string[], user: SystemUser, 
   const child = spawn(process.execPath, ['--input-type=commonjs', '-e', SOURCE, JSON.stringify(order)], {
     cwd: '/',
     env: serverEnvironment,
-    // Its own session: Ctrl-C in the terminal reaches the app alone, which stops the server when it is done with it.
+    // A session of its own: Ctrl-C in the terminal only reaches the application, which stops the server at its own end.
     detached: true,
     stdio: ['pipe', log.fd, log.fd],
   });
@@ -68,7 +68,7 @@ export function spawnWatched(program: string, args: string[], user: SystemUser, 
   });
   const pipe = child.stdin as Socket;
   pipe.on('error', () => undefined);
-  // An app that has nothing else to do may end; the closing pipe then stops the server.
+  // An application that has nothing else to do may end; the closing pipe then stops the server.
   child.unref();
   pipe.unref();
   return {

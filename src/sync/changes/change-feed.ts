@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Refusal } from '../../platform/refusal.js';
-import { withinSource } from '../../platform/walls.js';
+import { withinSource } from '../../platform/source-isolation.js';
 import { Sources } from '../sources.js';
 import { CommitWatcher } from './commit-watcher.js';
 import { type FeedPage, FeedPages } from './feed-pages.js';

@@ -1,9 +1,9 @@
 import { OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../../platform/walls.js';
+import { SOURCE_FILTER } from '../../platform/source-isolation.js';
 
 /** A sender's promise that two requests are the same one, and the job that the first of them made. */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'idempotency_key' })
 export class IdempotencyKey {
   [PrimaryKeyProp]?: ['sourceId', 'key'];

@@ -1,9 +1,9 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../../platform/walls.js';
+import { SOURCE_FILTER } from '../../platform/source-isolation.js';
 
 /** Everything that one source held of one resource at one moment, as it was sent. Its bytes lie in `snapshot_chunk`. */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'snapshot' })
 export class Snapshot {
   [OptionalProps]?: 'complete' | 'bytes' | 'storedBytes' | 'chunks' | 'touchedAt' | 'inflatedBytes' | 'sha256';

@@ -3,7 +3,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import { v7 as uuidv7 } from 'uuid';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { Refusal } from '../../platform/refusal.js';
-import { acrossSources, withinSource } from '../../platform/walls.js';
+import { acrossSources, withinSource } from '../../platform/source-isolation.js';
 import { Sources } from '../sources.js';
 
 /** A slot whose process has not renewed it for so long is free: work is to go on within ten seconds of a process's death. */

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { tellAudit } from '../../platform/audited.js';
+import { recordOutcome } from '../../platform/audited.js';
 import { preferredWaitSeconds } from '../../platform/prefer.js';
 import { JobWatcher } from './job-watcher.js';
 import type { JobView } from './job-view.js';
@@ -36,7 +36,7 @@ export class JobAnswers {
 
   private async afterWaiting(request: Request, response: Response, job: SyncJob): Promise<SyncJob> {
     // The deed is done by now, and waiting may take long.
-    await tellAudit(response, { made: job.id });
+    await recordOutcome(response, { made: job.id });
     const seconds = preferredWaitSeconds(request.headers.prefer);
     if (seconds === 0) return job;
     response.set('Preference-Applied', `wait=${seconds}`);

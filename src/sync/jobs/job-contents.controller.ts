@@ -3,7 +3,7 @@ import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Audited, subjectOf, tellAudit } from '../../platform/audited.js';
+import { Audited, subjectOf, recordOutcome } from '../../platform/audited.js';
 import { answerPageOrExport } from '../../platform/exports.js';
 import { PageQuery } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
@@ -52,7 +52,7 @@ export class JobContentsController {
     const snapshot = await this.jobs.snapshotOf(job);
     if (!snapshot) throw Refusal.notFound('snapshot');
     if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are no longer kept.');
-    await tellAudit(response);
+    await recordOutcome(response);
     // Not by Express, which would add a charset.
     response.setHeader('Content-Type', snapshot.contentType);
     response.set('Content-Length', String(snapshot.bytes));

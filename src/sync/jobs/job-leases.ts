@@ -3,7 +3,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { INSTANCE } from '../../platform/instance.js';
-import { acrossSources, asLogin } from '../../platform/walls.js';
+import { acrossSources, asSessionUser } from '../../platform/source-isolation.js';
 import { clearAttempt } from '../read/clear-attempt.js';
 import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from './job-conditions.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
@@ -115,7 +115,8 @@ export class JobLeases {
   async interrupt(lease: Lease): Promise<void> {
     lease.isInterrupted = true;
     const { backendPid } = lease;
-    if (backendPid !== null) await asLogin(() => this.em.fork().execute('select pg_cancel_backend(?)', [backendPid]));
+    if (backendPid !== null)
+      await asSessionUser(() => this.em.fork().execute('select pg_cancel_backend(?)', [backendPid]));
   }
 
   /** Puts back a job that this worker cannot finish because it stops: as if it had not been tried. */

@@ -1,15 +1,15 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
-import { Rounds } from '../../platform/rounds.js';
-import { acrossSources, asLogin } from '../../platform/walls.js';
+import { PeriodicTask } from '../../platform/periodic-task.js';
+import { acrossSources, asSessionUser } from '../../platform/source-isolation.js';
 import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from './job-conditions.js';
 import { JobQueue, type NotifiedJob } from './job-queue.js';
 
-/** How often jobs are looked for within the time after which a worker without heartbeats counts as dead. */
-const ROUNDS_PER_SILENCE = 6;
+/** Runs within the time after which a worker without a heartbeat counts as dead. */
+const RUNS_PER_SILENCE = 6;
 
-/** Jobs looked at in one round. */
+/** Jobs looked at in one run. */
 const MAX_JOBS = 200;
 
 /**
@@ -18,28 +18,20 @@ const MAX_JOBS = 200;
  * work is taken up again within ten.
  */
 @Injectable()
-export class JobRescuer implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly rounds: Rounds;
+export class JobRescuer {
+  readonly task: PeriodicTask;
 
   constructor(
     private readonly em: EntityManager,
     private readonly queue: JobQueue,
     @Inject(CONFIG) private readonly config: Config,
   ) {
-    const pauseMs = config.WORKER_SILENCE_MS / ROUNDS_PER_SILENCE;
-    this.rounds = new Rounds({
-      what: 'looking for jobs to rescue',
+    const pauseMs = config.WORKER_SILENCE_MS / RUNS_PER_SILENCE;
+    this.task = new PeriodicTask({
+      name: 'looking for jobs to rescue',
       pauseMs,
-      round: () => acrossSources(() => this.rescue()),
+      run: () => acrossSources(() => this.rescue()),
     });
-  }
-
-  onApplicationBootstrap(): void {
-    this.rounds.start();
-  }
-
-  onApplicationShutdown(): Promise<void> {
-    return this.rounds.stop();
   }
 
   private async rescue(): Promise<void> {
@@ -73,7 +65,7 @@ export class JobRescuer implements OnApplicationBootstrap, OnApplicationShutdown
     );
     if (holders.length === 0) return;
     // By the user that the session belongs to, and only while it is in that very transaction.
-    await asLogin(() =>
+    await asSessionUser(() =>
       this.em.fork().execute(
         `select pg_terminate_backend(holder.pid) from pg_locks holder
           where holder.locktype = 'virtualxid' and holder.virtualxid = holder.virtualtransaction

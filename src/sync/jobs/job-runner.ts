@@ -5,7 +5,7 @@ import { isDiskFull, isOutage, isTooSlow, sqlState } from '../../platform/outage
 import { safeError } from '../../platform/safe-error.js';
 import { Refusal } from '../../platform/refusal.js';
 import { atStep } from '../../platform/steps.js';
-import { withinSource } from '../../platform/walls.js';
+import { withinSource } from '../../platform/source-isolation.js';
 import { Snapshot } from '../intake/snapshot.entity.js';
 import { SnapshotFault } from '../read/snapshot-fault.js';
 import { Stager } from '../read/stager.js';

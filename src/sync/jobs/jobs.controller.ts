@@ -4,7 +4,7 @@ import type { Request, Response } from 'express';
 import { CallerSource, maySee } from '../../platform/caller-source.js';
 import { linkNextPage, type Page } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
-import { NO_SOURCE, withinSource } from '../../platform/walls.js';
+import { NO_SOURCE, withinSource } from '../../platform/source-isolation.js';
 import { Wants } from '../../platform/wants.js';
 import { MirroredResources } from '../mirrored-resource.js';
 import { Sources } from '../sources.js';

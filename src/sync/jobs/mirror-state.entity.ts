@@ -1,9 +1,9 @@
 import { BigIntType, OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../../platform/walls.js';
+import { SOURCE_FILTER } from '../../platform/source-isolation.js';
 
 /** How far the mirror of one source and resource has come. */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'mirror_state' })
 export class MirrorState {
   [PrimaryKeyProp]?: ['sourceId', 'resource'];

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG, type Config } from '../../platform/config.js';
-import { acrossSources } from '../../platform/walls.js';
+import { acrossSources } from '../../platform/source-isolation.js';
 import { type Lease, JobLeases } from './job-leases.js';
 
 /** Heartbeats within the time after which a worker without any counts as dead: five may be missed. */

@@ -1,6 +1,6 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { WALL } from '../../platform/walls.js';
+import { SOURCE_FILTER } from '../../platform/source-isolation.js';
 import type { SyncQueue } from './sync-queues.js';
 
 export const JOB_STATUSES = [
@@ -92,7 +92,7 @@ const TRANSITIONS: Record<JobStatus, readonly JobStatus[]> = {
 };
 
 /** One snapshot's way into the mirror, and the account of it. The table is the truth; the queue only carries ids. */
-@Filter(WALL)
+@Filter(SOURCE_FILTER)
 @Entity({ tableName: 'sync_job' })
 export class SyncJob {
   [OptionalProps]?:

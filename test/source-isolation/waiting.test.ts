@@ -6,7 +6,7 @@ import { startTestServer, type TestServer } from '../setup/test-server.js';
 let server: TestServer;
 
 beforeAll(async () => {
-  // Nobody does the jobs, so that whoever waits for one goes on waiting.
+  // There is no worker, so that callers who wait for a job keep waiting.
   server = await startTestServer({ ROLE: 'api', AUTH: 'keys' });
 });
 
@@ -21,7 +21,7 @@ function events(source: string, job: string, key: string): Promise<Response> {
   return new Sender(server, source).fetch(`/sync/jobs/${job}/events`, { headers: bearer(key) });
 }
 
-it('those who wait for jobs of several sources each see their own', async () => {
+it('callers who wait for jobs of different sources each see their own', async () => {
   const key = await makeKey(server);
   const [mine, theirs] = [await accepted('mine', key), await accepted('theirs', key)];
   const waiting = events('mine', mine, key);
@@ -35,7 +35,7 @@ it('those who wait for jobs of several sources each see their own', async () => 
   await Promise.all([first?.cancel(), second?.cancel()]);
 });
 
-it('a stream of events ends with the key that it was opened with', async () => {
+it('a stream of events ends when its key is revoked', async () => {
   const key = await makeKey(server, { name: 'fleeting', source: 'mine' });
   const job = await accepted('mine', key);
   const reader = (await events('mine', job, key)).body?.getReader();

@@ -1,26 +1,26 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { CONFIG, type Config } from '../platform/config.js';
-import { acrossSources } from '../platform/walls.js';
+import { acrossSources } from '../platform/source-isolation.js';
 import { disableEndpoint } from './disable-endpoint.js';
 import type { Outcome } from './webhook-post.js';
 
 /**
- * Attempts under way at one endpoint, over all processes: a receiver that hangs keeps no more than these busy, so that the
- * endpoints of one source together cannot take all places of a process.
+ * Attempts under way to one endpoint, over all processes: a receiver that hangs occupies no more than these, so that the
+ * endpoints of one source together cannot occupy all places of a process.
  */
 const MAX_PER_ENDPOINT = 2;
 
-/** Whoever has said nothing for so long is taken for dead. With a round each second the delivery goes out again within ten. */
+/** A sender that has not renewed its lease for so long is taken for lost. The delivery is sent again within ten seconds. */
 const LEASE_SECONDS = 6;
 
-/** Retries are put off by up to this much more, so that what failed together does not come back together. */
+/** Retries are delayed by up to this share more, so that deliveries that failed together do not come back together. */
 const JITTER = 0.2;
 
 const GONE = 410;
 
-/** A delivery that this process is to send now. */
-export interface ClaimedDelivery {
+/** A delivery that this process has leased and is to send now. */
+export interface LeasedDelivery {
   id: string;
   lease: string;
   endpoint_id: string;
@@ -36,19 +36,19 @@ interface EndpointState {
   hopeless: boolean;
 }
 
-/** Decides who sends which delivery, and what becomes of it then. All times are those of the database's clock. */
+/** Decides which process sends which delivery, and records the outcomes. All times are by the database's clock. */
 @Injectable()
-export class DeliveryClaims {
-  private readonly logger = new Logger(DeliveryClaims.name);
+export class DeliveryLeases {
+  private readonly logger = new Logger(DeliveryLeases.name);
 
   constructor(
     private readonly em: EntityManager,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Takes the longest due delivery of each endpoint that is not busy, `limit` at most. */
-  async claim(limit: number): Promise<ClaimedDelivery[]> {
-    return this.execute<ClaimedDelivery>(
+  /** Leases the delivery that has been due longest of each endpoint that is not busy, at most `limit`. */
+  async take(limit: number): Promise<LeasedDelivery[]> {
+    return this.execute<LeasedDelivery>(
       `with due as (
          select d.id, e.url, e.secret,
                 case when e.previous_secret_until > now() then e.previous_secret end as previous_secret
@@ -70,8 +70,8 @@ export class DeliveryClaims {
     );
   }
 
-  /** Tells that the senders of these live. Leases that are fresh are left alone: most attempts need no more than that. */
-  async renew(deliveries: ClaimedDelivery[]): Promise<void> {
+  /** Renews the leases that have half of their time left or less: most attempts are over before. */
+  async renew(deliveries: LeasedDelivery[]): Promise<void> {
     if (deliveries.length === 0) return;
     await this.execute(
       `update webhook_delivery set next_attempt_at = now() + make_interval(secs => ?)
@@ -82,8 +82,8 @@ export class DeliveryClaims {
     );
   }
 
-  /** Gives back what was not sent to the end; it does not count as an attempt. */
-  async giveBack(deliveries: ClaimedDelivery[]): Promise<void> {
+  /** Gives back deliveries whose sending was not finished; it does not count as an attempt. */
+  async giveBack(deliveries: LeasedDelivery[]): Promise<void> {
     await this.execute(
       `update webhook_delivery set lease = null, attempts = attempts - 1, next_attempt_at = now()
         where lease = any(string_to_array(?, ',')::uuid[]) and status = 'pending'
@@ -93,14 +93,14 @@ export class DeliveryClaims {
   }
 
   /**
-   * Writes down how an attempt ended. Without effect on the delivery if its lease has gone to another one. If the process
-   * dies in between, the lease runs out and the delivery is sent again.
+   * Records how an attempt ended. Has no effect on the delivery if another process has taken the lease meanwhile. If this
+   * process is killed before, the lease runs out and the delivery is sent again.
    */
-  settle(delivery: ClaimedDelivery, outcome: Outcome): Promise<void> {
-    return acrossSources(() => this.writeDown(delivery, outcome));
+  settle(delivery: LeasedDelivery, outcome: Outcome): Promise<void> {
+    return acrossSources(() => this.record(delivery, outcome));
   }
 
-  private async writeDown(delivery: ClaimedDelivery, outcome: Outcome): Promise<void> {
+  private async record(delivery: LeasedDelivery, outcome: Outcome): Promise<void> {
     const em = this.em.fork();
     if (outcome.reason === null) {
       await this.finish(em, delivery, outcome, 'delivered');
@@ -126,7 +126,7 @@ export class DeliveryClaims {
     return acrossSources(() => this.em.fork().execute<Row[]>(sql, values));
   }
 
-  private async finish(em: EntityManager, delivery: ClaimedDelivery, outcome: Outcome, status: string): Promise<void> {
+  private async finish(em: EntityManager, delivery: LeasedDelivery, outcome: Outcome, status: string): Promise<void> {
     await em.execute(
       `update webhook_delivery set status = ?, response_status = ?, reason = ?, lease = null, next_attempt_at = null,
               finished_at = now()
@@ -135,7 +135,7 @@ export class DeliveryClaims {
     );
   }
 
-  private async putOff(em: EntityManager, delivery: ClaimedDelivery, outcome: Outcome, seconds: number): Promise<void> {
+  private async putOff(em: EntityManager, delivery: LeasedDelivery, outcome: Outcome, seconds: number): Promise<void> {
     await em.execute(
       `update webhook_delivery set response_status = ?, reason = ?, lease = null,
               next_attempt_at = now() + make_interval(secs => ?)
@@ -155,6 +155,6 @@ export class DeliveryClaims {
   }
 }
 
-function joined(deliveries: ClaimedDelivery[], key: 'id' | 'lease'): string {
+function joined(deliveries: LeasedDelivery[], key: 'id' | 'lease'): string {
   return deliveries.map((delivery) => delivery[key]).join(',');
 }

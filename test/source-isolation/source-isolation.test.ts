@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Patient } from '../../src/patients/patient.entity.js';
-import { acrossSources, withinSource } from '../../src/platform/walls.js';
+import { acrossSources, withinSource } from '../../src/platform/source-isolation.js';
 import { WebhookEndpoint } from '../../src/webhooks/webhook-endpoint.entity.js';
 import { aLine } from '../claims/biller.js';
 import { aPayment, Sender, somePatients } from '../http/sender.js';
 import { startTestServer, type TestServer, until } from '../setup/test-server.js';
 
-/** Tables whose rows belong to no source, or of which no caller gets any. */
+/** Tables whose rows belong to no source, or are never shown to callers. */
 const OF_NO_SOURCE = [
   'log_horizon',
   'mikro_orm_migrations',
@@ -18,7 +18,7 @@ const OF_NO_SOURCE = [
   'upload_slot',
 ];
 
-/** How the rows of a table tell their source, where not by `source_id`. */
+/** An expression for the source of a table's rows, where it is not `source_id`. */
 const SOURCE_OF: Record<string, string> = {
   source: 'id',
   snapshot_chunk: '(select source_id from snapshot where id = snapshot_id)',
@@ -31,7 +31,7 @@ let mine: number;
 let theirs: number;
 let tables: string[];
 
-/** A statement as the application sends it, by somebody who has forgotten to say whose rows are meant. */
+/** Sends a statement through the ORM, without any condition on the source. */
 const ask = <Row = any>(sql: string) => em.fork().execute<Row[]>(sql);
 
 const count = async (from: string) => Number((await ask(`select count(*) as n from ${from}`))[0].n);
@@ -72,15 +72,15 @@ beforeAll(async () => {
 
 afterAll(() => server.close());
 
-it('every table with rows of sources is walled, for its owner too', async () => {
-  const unwalled = await server.query(
+it('every table with rows of sources has row-level security, for its owner too', async () => {
+  const unprotected = await server.query(
     `select relname from pg_class where relname = any($1) and not (relrowsecurity and relforcerowsecurity)`,
     [tables],
   );
-  expect(unwalled).toEqual([]);
+  expect(unprotected).toEqual([]);
 });
 
-it('sessions are those of a role that owns nothing and passes no wall', async () => {
+it('sessions have a role that owns nothing and does not bypass row-level security', async () => {
   const [role] = await ask(
     `select rolname, rolsuper, rolbypassrls, rolcanlogin,
             (select count(*)::int from pg_class where relowner = r.oid and relnamespace = 'public'::regnamespace) as owned
@@ -95,8 +95,8 @@ it('sessions are those of a role that owns nothing and passes no wall', async ()
   });
 });
 
-describe('a query that forgets to say whose rows it means', () => {
-  it('finds the rows of its source, and none of others', async () => {
+describe('a query without a condition on the source', () => {
+  it('finds the rows of its source and no others', async () => {
     for (const table of tables) {
       const key = SOURCE_OF[table] ?? 'source_id';
       const all = await server.query(
@@ -110,12 +110,12 @@ describe('a query that forgets to say whose rows it means', () => {
     }
   });
 
-  it('finds nothing at all outside of any walls', async () => {
+  it('finds nothing outside of withinSource and acrossSources', async () => {
     for (const table of [...tables, 'patient_of_source'])
       expect({ table, n: await count(table) }).toEqual({ table, n: 0 });
   });
 
-  it('changes and deletes nothing of others', async () => {
+  it('changes and deletes no rows of other sources', async () => {
     await withinSource(mine, async () => {
       await ask(`update patient set first_name = 'Roy'`);
       await ask(`update sync_job set status = 'failed'`);
@@ -130,7 +130,7 @@ describe('a query that forgets to say whose rows it means', () => {
     expect(left).toEqual({ renamed: 0, failed: 0, payments: 1 });
   });
 
-  it('puts no row among those of others, nor moves one there', async () => {
+  it('cannot insert rows for other sources, nor move rows to them', async () => {
     const inserted = withinSource(mine, () =>
       ask(`insert into mirror_state (source_id, resource, last_seq, applied_seq) values (${theirs}, 'sepa', 0, 0)`),
     );
@@ -139,7 +139,7 @@ describe('a query that forgets to say whose rows it means', () => {
     await expect(moved).rejects.toMatchObject({ code: '42501' });
   });
 
-  it('is walled in by the ORM already', async () => {
+  it('is already limited to its source by the ORM', async () => {
     const found = await withinSource(mine, () => em.fork().find(Patient, {}));
     expect(new Set(found.map(({ sourceId }) => sourceId))).toEqual(new Set([mine]));
     expect(await em.fork().find(Patient, {})).toEqual([]);
@@ -147,7 +147,7 @@ describe('a query that forgets to say whose rows it means', () => {
     expect(await withinSource(mine, () => em.fork().findOne(WebhookEndpoint, endpoint?.id ?? ''))).toBeNull();
   });
 
-  it('cannot reach the rows by their partition, nor rewrite what has been logged', async () => {
+  it('cannot read rows through their partition, nor change logged rows', async () => {
     const [partition] = await server.query(
       `select inhrelid::regclass::text as name from pg_inherits where inhparent = 'change'::regclass`,
     );
@@ -166,12 +166,12 @@ describe('a query that forgets to say whose rows it means', () => {
   });
 });
 
-it('work for all sources sees all of them', async () => {
+it('work across sources sees the rows of all', async () => {
   const all = await server.query('select count(*)::int as n from patient');
   expect(await acrossSources(() => count('patient'))).toBe(all[0].n);
 });
 
-it('a connection carries nothing on, whatever came before', async () => {
+it('a connection keeps neither role nor source after a statement', async () => {
   const sessions = new Set<number>();
   for (let n = 0; n < 20; n += 1) {
     await withinSource(mine, () => ask('select 1'));
@@ -185,7 +185,7 @@ it('a connection carries nothing on, whatever came before', async () => {
   expect(sessions.size).toBeLessThan(5);
 });
 
-it('many at once see their own, though they share few connections', async () => {
+it('many queries at once each see their own source, though they share few connections', async () => {
   const seen = await Promise.all(
     Array.from({ length: 100 }, (_, n) => {
       const source = n % 2 === 0 ? mine : theirs;
@@ -198,15 +198,15 @@ it('many at once see their own, though they share few connections', async () => 
   for (const [source, found] of seen) expect(found).toBe(source);
 });
 
-it('a transaction stays within the walls that it began in', async () => {
+it('a transaction stays within the source that it began in', async () => {
   const crossing = withinSource(mine, () =>
     em.fork().transactional((inside) => withinSource(theirs, () => inside.execute('select 1'))),
   );
-  await expect(crossing).rejects.toThrow('stays within the walls');
+  await expect(crossing).rejects.toThrow('stays within the source');
   expect(await withinSource(theirs, () => count('patient'))).toBeGreaterThan(0);
 });
 
-it('a range of totals is read by its index behind the wall', async () => {
+it('a range of totals is read by its index under source isolation', async () => {
   const plan = await withinSource(mine, () =>
     em.fork().transactional(async (inside) => {
       await inside.execute('set local enable_seqscan = off');

@@ -7,9 +7,9 @@ import { createEmptyDatabase, query, startTestServer, type TestServer } from '..
 
 const QUEUE_PREFIX = `t${randomBytes(4).toString('hex')}`;
 
-/** Users of the test's PostgreSQL, which belong to the whole of it and so need names of their own. */
+/** Users of the test's PostgreSQL server. They belong to the whole server, so their names are unique. */
 const OWNER = `owner_${QUEUE_PREFIX}`;
-const LOGIN = `login_${QUEUE_PREFIX}`;
+const SERVER_USER = `server_${QUEUE_PREFIX}`;
 
 let database: string;
 const as = (user: string) => Object.assign(new URL(database), { username: user, password: 'secret' }).href;
@@ -18,24 +18,24 @@ const start = (user: string) =>
   startTestServer({ databaseUrl: as(user), QUEUE_PREFIX, MIGRATIONS: 'skip', DATABASE_POOL_SIZE: 10 });
 
 beforeAll(async () => {
-  // Somebody else's database has brought the roles.
+  // The migrations of another database have created the roles.
   const other = await createEmptyDatabase();
   await migrate(migrationOptions(other), other, null);
   database = await createEmptyDatabase();
   await query(
     database,
-    `create role ${OWNER} login password 'secret'; create role ${LOGIN} login password 'secret';
+    `create role ${OWNER} login password 'secret'; create role ${SERVER_USER} login password 'secret';
      do $$ begin execute format('alter database %I owner to ${OWNER}', current_database()); end $$;
      alter schema public owner to ${OWNER};`,
   );
 });
 
-describe('a database whose owner may do nothing else', () => {
-  it('is told which roles are missing, where it may not make them', async () => {
+describe('a database whose owner has no other rights', () => {
+  it('gets an error that names the missing roles, if it may not create them', async () => {
     await expect(migrateAs(OWNER)).rejects.toThrow(/create role counterpart_app; create role counterpart_system/);
   });
 
-  it('is brought up to date once somebody has given it the roles', async () => {
+  it('is migrated once an administrator has granted the roles', async () => {
     await query(database, `grant counterpart_app, counterpart_system to ${OWNER}`);
     await migrateAs(OWNER);
     await expect(migrateAs(OWNER)).resolves.toBeUndefined();
@@ -46,13 +46,16 @@ describe('a server whose user owns nothing', () => {
   let server: TestServer;
 
   beforeAll(async () => {
-    await query(database, `grant counterpart_app to ${LOGIN}; grant counterpart_system to ${LOGIN} with inherit false`);
-    server = await start(LOGIN);
+    await query(
+      database,
+      `grant counterpart_app to ${SERVER_USER}; grant counterpart_system to ${SERVER_USER} with inherit false`,
+    );
+    server = await start(SERVER_USER);
   });
 
   afterAll(() => server?.close());
 
-  it('mirrors, answers, and asks before it deletes', async () => {
+  it('mirrors, answers, and holds deletions for approval', async () => {
     const from = new Sender(server);
     expect(await from.mirror('/patients', somePatients(3))).toMatchObject({ status: 'completed' });
     expect(await from.mirror('/payments', [aPayment(), { amount: 'x' }])).toMatchObject({ counts: { rejected: 1 } });
@@ -70,19 +73,19 @@ describe('a server whose user owns nothing', () => {
     expect(table.reltuples).toBeGreaterThanOrEqual(1_200);
   });
 
-  it('sees no row of any source by a session of its own', async () => {
-    const [seen] = await query(as(LOGIN), 'select count(*)::int as patients from patient');
+  it('sees no rows of any source in a session of its own', async () => {
+    const [seen] = await query(as(SERVER_USER), 'select count(*)::int as patients from patient');
     expect(seen).toEqual({ patients: 0 });
-    await expect(query(as(LOGIN), 'drop table patient')).rejects.toMatchObject({ code: '42501' });
+    await expect(query(as(SERVER_USER), 'drop table patient')).rejects.toMatchObject({ code: '42501' });
   });
 
-  it('keeps its logs in order', async () => {
+  it('can run the cleaner', async () => {
     const { Cleaner } = await import('../../src/sync/cleaner.js');
     await expect(server.app.get(Cleaner).clean()).resolves.toBeUndefined();
   });
 });
 
-it('a server that leaves migrations to others does not start before they are made', async () => {
+it('a server with MIGRATIONS=skip does not start before the migrations have been run', async () => {
   const empty = await createEmptyDatabase();
   await expect(startTestServer({ databaseUrl: empty, MIGRATIONS: 'skip' })).rejects.toThrow('npm run cli -- migrate');
 });

@@ -1,0 +1,79 @@
+import {
+  Logger,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
+import { safeError } from './safe-error.js';
+
+/** Work that a process repeats for as long as it runs. */
+export interface PeriodicWork {
+  /** What it does, as the log names it: `cleaning webhooks`. */
+  name: string;
+  /** From the end of a run to the start of the next one. */
+  pauseMs: number;
+  /** Does the work once. `stopping` is aborted at shutdown, for runs that can end early. */
+  run: (stopping: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Repeats work from the start of the application to its shutdown, which waits for a run that is under way. A run that
+ * fails is logged, and the next one comes all the same. Nest starts and stops the task, see {@link withTask}.
+ */
+export class PeriodicTask implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger(PeriodicTask.name);
+  private readonly stopping = new AbortController();
+  private timer: NodeJS.Timeout | undefined;
+  private current: Promise<void> = Promise.resolve();
+  private isRunning = false;
+  private isWoken = false;
+
+  constructor(private readonly work: PeriodicWork) {}
+
+  onApplicationBootstrap(): void {
+    this.start();
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.stop();
+  }
+
+  /** Starts a run at once or, during a run, as soon as that ends: one run, however many callers ask meanwhile. */
+  wake(): void {
+    this.isWoken = true;
+    if (this.isRunning || this.stopping.signal.aborted) return;
+    clearTimeout(this.timer);
+    this.start();
+  }
+
+  /** Starts no further run. @returns when the current run has ended */
+  stop(): Promise<void> {
+    this.stopping.abort();
+    clearTimeout(this.timer);
+    return this.current;
+  }
+
+  private start(): void {
+    this.isRunning = true;
+    this.isWoken = false;
+    this.current = this.work
+      .run(this.stopping.signal)
+      .catch((error: unknown) => this.logger.warn({ err: safeError(error) }, `${this.work.name} failed`))
+      .then(() => {
+        this.isRunning = false;
+        if (this.stopping.signal.aborted) return;
+        if (this.isWoken) this.start();
+        else this.timer = setTimeout(() => this.start(), this.work.pauseMs);
+      });
+  }
+}
+
+/**
+ * Provides a class along with its task. The task is a provider of its own that depends on the class, so Nest starts it
+ * after the class's own start and stops it before the class is stopped.
+ */
+export function withTask(type: Type<{ readonly task: PeriodicTask }>): Provider[] {
+  const task = Symbol(`the task of ${type.name}`);
+  return [type, { provide: task, inject: [type], useFactory: (owner: { task: PeriodicTask }) => owner.task }];
+}
