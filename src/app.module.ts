@@ -20,7 +20,7 @@ import { migrations } from './migrations/migrations.js';
 import { OpsModule } from './ops/ops.module.js';
 import { CONFIG, type Config, poolSize } from './platform/config.js';
 import { ormOptions } from './platform/database.js';
-import { answersCallers } from './platform/duties.js';
+import { answersCallers } from './platform/process-role.js';
 import { INSTANCE, newInstanceName } from './platform/instance.js';
 import { loggingOptions } from './platform/logging.js';
 import { ProblemFilter } from './platform/problem.filter.js';

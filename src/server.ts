@@ -14,7 +14,7 @@ import { auditQueueActions } from './audit/audit-queue-actions.js';
 import { DASHBOARD_PATH, mountQueueDashboard } from './ops/queue-dashboard.js';
 import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
 import type { Config } from './platform/config.js';
-import { answersCallers } from './platform/duties.js';
+import { answersCallers } from './platform/process-role.js';
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
 import { identifyRequest } from './platform/logging.js';
 import { migrate, refuseUnlessMigrated } from './platform/migrate.js';

@@ -7,7 +7,7 @@ import {
   RequestMethod,
 } from '@nestjs/common';
 import { CONFIG, type Config } from '../platform/config.js';
-import { answersCallers, worksOnJobs } from '../platform/duties.js';
+import { answersCallers, worksOnJobs } from '../platform/process-role.js';
 import { readJsonBody } from '../platform/json-body.js';
 import { withTask } from '../platform/periodic-task.js';
 import { Accounts } from './accounts.js';

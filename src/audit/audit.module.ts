@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import type { Config } from '../platform/config.js';
-import { answersCallers, worksOnJobs } from '../platform/duties.js';
+import { answersCallers, worksOnJobs } from '../platform/process-role.js';
 import { withTask } from '../platform/periodic-task.js';
 import { AuditCleaner } from './audit-cleaner.js';
 import { AuditLog } from './audit-log.js';

@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config.js';
-import { answersCallers } from '../platform/duties.js';
+import { answersCallers } from '../platform/process-role.js';
 import { withTask } from '../platform/periodic-task.js';
 import { LimitCleaner } from './limit-cleaner.js';
 import { RateLimits } from './rate-limits.js';

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { answersCallers, settlesPayments, worksOnJobs } from './duties.js';
+import { answersCallers, settlesPayments, worksOnJobs } from './process-role.js';
 import { isLoopback } from './loopback.js';
 
 const wholeNumber = (min: number, max: number) =>

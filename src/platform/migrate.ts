@@ -3,7 +3,7 @@ import { runMigrations as runQueueMigrations } from 'bullmq';
 import pg from 'pg';
 import { identifier } from './database.js';
 import { queueSchema } from './queue.js';
-import { ensureRoles } from './roles.js';
+import { ensureRoles } from './database-roles.js';
 import { APP_ROLE } from './source-isolation.js';
 
 /** Any constant will do, as long as it stays the same: instances that start at the same time wait for this lock. */

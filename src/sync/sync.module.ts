@@ -2,7 +2,7 @@ import { BullModule } from '@nestjs/bullmq';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import type { Config } from '../platform/config.js';
-import { answersCallers, worksOnJobs } from '../platform/duties.js';
+import { answersCallers, worksOnJobs } from '../platform/process-role.js';
 import { withTask } from '../platform/periodic-task.js';
 import { ChangeFeed } from './changes/change-feed.js';
 import { ChangeFeedController } from './changes/change-feed.controller.js';

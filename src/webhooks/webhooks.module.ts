@@ -8,7 +8,7 @@ import {
 } from '@nestjs/common';
 import { lookup } from 'node:dns/promises';
 import { CONFIG, type Config } from '../platform/config.js';
-import { answersCallers, worksOnJobs } from '../platform/duties.js';
+import { answersCallers, worksOnJobs } from '../platform/process-role.js';
 import { readJsonBody } from '../platform/json-body.js';
 import { withTask } from '../platform/periodic-task.js';
 import { DeliveryLeases } from './delivery-leases.js';
