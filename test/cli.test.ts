@@ -7,11 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { commandEnvironment } from './setup/command-environment.js';
-import { createDatabase, startTestServer, type TestServer, until } from './setup/test-server.js';
-
-// Runs the built command line as a process of its own: exit codes and pipes are what its users see.
-const CLI = join(import.meta.dirname, '../dist/cli.js');
+import { CLI, commandEnvironment } from './setup/command-environment.js';
+import { createEmptyDatabase, startTestServer, type TestServer, until } from './setup/test-server.js';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
 
@@ -301,7 +298,7 @@ describe('load', () => {
 
 describe('without a server', () => {
   it('works on the database directly', async () => {
-    const env = { DATABASE_URL: await createDatabase(), PORT: await unusedPort() };
+    const env = { DATABASE_URL: await createEmptyDatabase(), PORT: await unusedPort() };
     const path = file('direct.json', [rick, unborn]);
 
     const migrated = await cli(['migrate'], env);
@@ -407,7 +404,7 @@ describe('commands that check or rebuild a whole database', () => {
   });
 
   it('say what to do about a database without tables', async () => {
-    const outcome = await cli(['accounts', 'verify'], { DATABASE_URL: await createDatabase() });
+    const outcome = await cli(['accounts', 'verify'], { DATABASE_URL: await createEmptyDatabase() });
 
     expect(outcome).toMatchObject({ code: 1, stdout: '' });
     expect(outcome.stderr).toMatch(/^✗ This is not a database of counterpart, .* npm run cli -- migrate\n$/);

@@ -30,7 +30,9 @@ export interface ListedKey {
 }
 
 /** A key of that name exists already and is not revoked. */
-export class NameTakenError extends Error {}
+export class NameTakenError extends Error {
+  override readonly name = 'NameTakenError';
+}
 
 /** The keys of all callers. Nothing is cached between requests, so that every change takes effect at once. */
 export class AccessKeys {

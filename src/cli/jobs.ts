@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { JOB_STATUSES } from '../sync/jobs/sync-job.entity.js';
+import { JOB_STATUSES } from '../sync/jobs/job-options.js';
 import type { Application } from './application.js';
 import { EXIT } from './exit-codes.js';
 import { styledStatus, suggest } from './job-report.js';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { AccessKeys, NameTakenError } from '../access/access-keys.js';
+import type { AccessKeys } from '../access/access-keys.js';
 import { SCOPES, type Scope } from '../platform/caller.js';
 import { loadConfig } from '../platform/config.js';
 import type { Application } from './application.js';
@@ -64,7 +64,7 @@ async function create(app: Application, terminal: Terminal, options: CreateOptio
   const key = await withKeys(app, (keys) =>
     keys.create({ name, source, scopes, expiresAt }, `cli:${userName()}`),
   ).catch((error: unknown) => {
-    if (!(error instanceof NameTakenError)) throw error;
+    if (!(error instanceof Error) || error.name !== 'NameTakenError') throw error;
     throw new Failure(`There is a key "${name}" already: choose another name, or revoke it first.`, { cause: error });
   });
   const until = expiresAt === null ? '' : `, through ${lastDayOf(expiresAt)} (UTC)`;
@@ -97,8 +97,9 @@ async function withKeys<T>(app: Application, work: (keys: AccessKeys) => Promise
   return withDatabase(loadConfig(), async (databaseUrl) => {
     const options = await app.migrationOptions(databaseUrl);
     // Imported here, as they load the whole ORM.
-    const [{ MikroORM }, { migrate }] = await Promise.all([
+    const [{ MikroORM }, { AccessKeys }, { migrate }] = await Promise.all([
       import('@mikro-orm/postgresql'),
+      import('../access/access-keys.js'),
       import('../platform/migrate.js'),
     ]);
     await migrate(options, databaseUrl, null);

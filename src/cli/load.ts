@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { DELETE_POLICIES, MODES } from '../sync/jobs/sync-job.entity.js';
+import { DELETE_POLICIES, MODES } from '../sync/jobs/job-options.js';
 import type { Application } from './application.js';
 import { type Job, submitSnapshot, type SubmitOptions, watchJob } from './jobs-api.js';
 import { exitCodeOf, reportJob } from './job-report.js';

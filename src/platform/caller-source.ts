@@ -2,16 +2,10 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { callerOf } from './caller.js';
 import { Refusal } from './refusal.js';
+import { isSourceName } from './source-name.js';
 
 /** The source of callers who name none. */
 const DEFAULT_SOURCE = 'default';
-
-const SOURCE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-
-/** Whether a text can be the name of a source. */
-export function isSourceName(text: string): boolean {
-  return SOURCE_NAME.test(text);
-}
 
 /**
  * The name of the source that a request is for. A key that is bound to a source is always for that one; other callers

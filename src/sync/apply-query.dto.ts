@@ -1,6 +1,6 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
-import { DELETE_POLICIES, type DeletePolicy } from './jobs/sync-job.entity.js';
+import { DELETE_POLICIES, type DeletePolicy } from './jobs/job-options.js';
 
 /** How a job is to be applied: the query parameters that uploads and reverts share. */
 export class ApplyQuery {

@@ -5,7 +5,7 @@ import { Wants } from '../platform/wants.js';
 import { Audited, newSubject } from '../platform/audited.js';
 import { ApplyQuery } from './apply-query.dto.js';
 import { JobView } from './jobs/job-view.js';
-import { type Mode, MODES } from './jobs/sync-job.entity.js';
+import { type Mode, MODES } from './jobs/job-options.js';
 import type { MirroredResource } from './mirrored-resource.js';
 
 /** The query parameters of every upload. */

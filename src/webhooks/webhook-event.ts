@@ -1,4 +1,5 @@
-import type { Counts, JobStatus, SyncJob } from '../sync/jobs/sync-job.entity.js';
+import type { Counts, SyncJob } from '../sync/jobs/sync-job.entity.js';
+import type { JobStatus } from '../sync/jobs/job-options.js';
 
 /** The events that an endpoint may subscribe to. */
 export const JOB_EVENTS = ['job.completed', 'job.failed', 'job.awaiting_approval'] as const;

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { commandEnvironment } from '../setup/command-environment.js';
+import { CLI, commandEnvironment } from '../setup/command-environment.js';
 import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { bearer, makeKey } from './keys.js';
@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 function start(parameters: string[], env: Record<string, string>): ChildProcess {
-  return spawn(process.execPath, [join(DIST, 'cli.js'), ...parameters], {
+  return spawn(process.execPath, [CLI, ...parameters], {
     env: { ...commandEnvironment(), ...env },
     cwd: folder,
   });

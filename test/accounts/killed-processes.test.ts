@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
+import { CLI } from '../setup/command-environment.js';
 import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, query, until } from '../setup/test-server.js';
 import { newKey } from './account-owner.js';
@@ -97,8 +98,7 @@ describe('a server that is killed during deposits', () => {
 });
 
 describe('accounts verify', () => {
-  const verify = () =>
-    run(process.execPath, ['dist/cli.js', 'accounts', 'verify'], { env: { ...process.env, ...settings } });
+  const verify = () => run(process.execPath, [CLI, 'accounts', 'verify'], { env: { ...process.env, ...settings } });
 
   it('reports no faults while a server runs', async () => {
     const { stdout } = await verify();

@@ -2,18 +2,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { MikroORM } from '@mikro-orm/postgresql';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { AuditCleaner } from '../../src/audit/audit-cleaner.js';
 import { type ChainedEntry, CHAINED_FIELDS, entryHash } from '../../src/audit/audit-chain.js';
 import { verifyAudit } from '../../src/audit/verify-audit.js';
 import { appendAudit, type AuditEntry } from '../../src/platform/append-audit.js';
 import { aPatient, Sender } from '../http/sender.js';
-import { commandEnvironment } from '../setup/command-environment.js';
+import { CLI, commandEnvironment } from '../setup/command-environment.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { entriesAfter, keyOf, lastSeq, tamper } from './auditor.js';
-
-const CLI = join(import.meta.dirname, '../../dist/cli.js');
 
 let server: TestServer;
 let nightly: Record<string, string>;

@@ -2,19 +2,17 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { claimPageStatement } from '../../src/claims/claim-page.js';
 import { TOP_PROVIDERS } from '../../src/claims/provider-totals.js';
 import { rebuildTotals, verifyTotals } from '../../src/claims/totals-check.js';
 import { Sources } from '../../src/sync/sources.js';
 import { withinSource } from '../../src/platform/source-isolation.js';
+import { CLI } from '../setup/command-environment.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { aLine, Biller } from './biller.js';
 
 const NPIS = ['1234567893', '1245319599', '0000000001', '9999999999', '1000000004'];
-
-const CLI = join(import.meta.dirname, '../../dist/cli.js');
 
 let server: TestServer;
 

@@ -7,7 +7,7 @@ import { migrationOptions } from '../../dist/app.module.js';
 // The built one: `npm test` builds first, and Jest would not map the endings of imports in a setup file.
 import { startEmbeddedPostgres } from '../../dist/platform/embedded-postgres/embedded-postgres.js';
 import { migrate } from '../../dist/platform/migrate.js';
-import { bundleServer } from './bundle-server.mjs';
+import { bundle } from './bundle.mjs';
 
 /** Durability is tested with databases of their own; here it only costs time. */
 const SETTINGS = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', max_connections: '300' };
@@ -23,7 +23,7 @@ export default async function globalSetup() {
   await makeTemplate(postgres.url);
   // What samples are drawn with: one seed for all files, see `exhaustive.ts`.
   process.env.SAMPLE_SEED ??= String(Date.now() % 1_000_000);
-  await bundleServer('dist/main.js', 'dist/bundled/main.js');
+  await bundle('dist', 'dist/bundled');
   fillCompileCache(join(dataDir, 'compile-cache'));
   globalThis.testPostgres = { postgres, dataDir };
 }

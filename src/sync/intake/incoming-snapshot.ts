@@ -4,7 +4,7 @@ import type { Config } from '../../platform/config.js';
 import { announcedDigest } from '../../platform/content-digest.js';
 import { idempotencyKeyOf } from '../../platform/idempotency-key.js';
 import { Refusal } from '../../platform/refusal.js';
-import type { DeletePolicy, Mode } from '../jobs/sync-job.entity.js';
+import type { DeletePolicy, Mode } from '../jobs/job-options.js';
 import type { MirroredResource } from '../mirrored-resource.js';
 import type { SnapshotFormat } from '../read/snapshot-format.js';
 

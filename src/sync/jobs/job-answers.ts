@@ -4,7 +4,8 @@ import { recordOutcome } from '../../platform/audited.js';
 import { preferredWaitSeconds } from '../../platform/prefer.js';
 import { JobWatcher } from './job-watcher.js';
 import type { JobView } from './job-view.js';
-import { JOB_STATUSES, type JobStatus, SyncJob } from './sync-job.entity.js';
+import { SyncJob } from './sync-job.entity.js';
+import { JOB_STATUSES, type JobStatus } from './job-options.js';
 import { SyncJobs } from './sync-jobs.js';
 
 /** Statuses that a job does not leave by itself: no use in waiting any longer. */

@@ -1,18 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import type { Snapshot } from '../intake/snapshot.entity.js';
-import {
-  type Counts,
-  DELETE_POLICIES,
-  type DeletePolicy,
-  JOB_STATUSES,
-  type JobError,
-  type JobStatus,
-  type JobWarning,
-  type Mode,
-  MODES,
-  type Plan,
-  type SyncJob,
-} from './sync-job.entity.js';
+import type { Counts, JobError, JobWarning, Plan, SyncJob } from './sync-job.entity.js';
+import { DELETE_POLICIES, type DeletePolicy, JOB_STATUSES, type JobStatus, type Mode, MODES } from './job-options.js';
 import type { Waiting } from './waiting-jobs.js';
 
 const COUNTS_EXAMPLE: Counts = {

@@ -1,7 +1,7 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, Matches } from 'class-validator';
 import { PageQuery } from '../../platform/paging.js';
-import { JOB_STATUSES, type JobStatus } from './sync-job.entity.js';
+import { JOB_STATUSES, type JobStatus } from './job-options.js';
 
 /** Which jobs to list. */
 export class ListJobs extends PageQuery {

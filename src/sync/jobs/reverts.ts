@@ -9,7 +9,8 @@ import { refuseIfTouched } from '../reconcile/reverted-state.js';
 import { countTouchedSince } from '../reconcile/revert-difference.js';
 import { acceptJob } from './accept-job.js';
 import { JobQueue } from './job-queue.js';
-import type { DeletePolicy, SyncJob } from './sync-job.entity.js';
+import type { SyncJob } from './sync-job.entity.js';
+import type { DeletePolicy } from './job-options.js';
 
 /** A revert of more rows is a long job. */
 const LONG_ROWS = 50_000;

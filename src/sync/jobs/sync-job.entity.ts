@@ -1,26 +1,8 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { SOURCE_FILTER } from '../../platform/source-isolation.js';
+import { type DeletePolicy, type JobStatus, type Mode } from './job-options.js';
 import type { SyncQueue } from './sync-queues.js';
-
-export const JOB_STATUSES = [
-  'queued',
-  'staging',
-  'reconciling',
-  'completed',
-  'awaiting_approval',
-  'failed',
-  'cancelled',
-  'rejected',
-  'superseded',
-] as const;
-export type JobStatus = (typeof JOB_STATUSES)[number];
-
-export const MODES = ['full', 'partial'] as const;
-export type Mode = (typeof MODES)[number];
-
-export const DELETE_POLICIES = ['auto', 'apply', 'hold'] as const;
-export type DeletePolicy = (typeof DELETE_POLICIES)[number];
 
 /** How many records and rows a job met. `received = created + updated + unchanged + rejected`, always. */
 export interface Counts {

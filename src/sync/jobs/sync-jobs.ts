@@ -8,7 +8,8 @@ import { clearAttempt } from '../read/clear-attempt.js';
 import { databaseNow } from './job-leases.js';
 import { JobQueue } from './job-queue.js';
 import { type JobView, jobView } from './job-view.js';
-import { type JobStatus, SyncJob } from './sync-job.entity.js';
+import { SyncJob } from './sync-job.entity.js';
+import type { JobStatus } from './job-options.js';
 import { reasonsToWait } from './waiting-jobs.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -1,5 +1,5 @@
 import type { Config } from '../../platform/config.js';
-import type { DeletePolicy } from '../jobs/sync-job.entity.js';
+import type { DeletePolicy } from '../jobs/job-options.js';
 
 /** What the guard judges by. */
 export interface GuardedPlan {
