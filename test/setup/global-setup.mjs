@@ -9,8 +9,17 @@ import { startEmbeddedPostgres } from '../../dist/platform/embedded-postgres/emb
 import { migrate } from '../../dist/platform/migrate.js';
 import { bundle } from './bundle.mjs';
 
-/** Durability is tested with databases of their own; here it only costs time. */
-const SETTINGS = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', max_connections: '300' };
+/**
+ * Durability is tested with databases of their own; here it only costs time, as would autovacuum, which would look after
+ * 200 databases once a minute, with a process for each.
+ */
+const SETTINGS = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  synchronous_commit: 'off',
+  autovacuum: 'off',
+  max_connections: '300',
+};
 
 /** The database that those of the tests are copies of, and the name of the queue in it. */
 const TEMPLATE = { database: 'counterpart_template', queuePrefix: 'test' };

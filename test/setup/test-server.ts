@@ -89,24 +89,45 @@ export class TestServer {
     return query<T>(this.databaseUrl, sql, values);
   }
 
-  close(): Promise<void> {
-    return this.server.close();
+  async close(): Promise<void> {
+    await this.server.close();
+    await closeSession(this.databaseUrl);
   }
 }
 
-/** Asks a database by a session of its own. */
+/** Sessions of the tests, by database: a new one for each question costs PostgreSQL a process, and tests ask in loops. */
+const sessions = new Map<string, Promise<pg.Client>>();
+
+/** Asks a database in a session of the test's own, one question after the other. */
 export async function query<T extends pg.QueryResultRow = any>(
   databaseUrl: string,
   sql: string,
   values: unknown[] = [],
 ): Promise<T[]> {
+  const session = sessions.get(databaseUrl) ?? openSession(databaseUrl);
+  sessions.set(databaseUrl, session);
+  return (await (await session).query<T>(sql, values)).rows;
+}
+
+async function openSession(databaseUrl: string): Promise<pg.Client> {
   const client = new pg.Client(databaseUrl);
-  await client.connect();
+  // Tests cut sessions off, and this may be one of them: the next question opens another one.
+  client.on('error', () => sessions.delete(databaseUrl));
   try {
-    return (await client.query<T>(sql, values)).rows;
-  } finally {
-    await client.end();
+    await client.connect();
+    // It keeps no process of the tests alive. The types do not know the method.
+    (client as unknown as { unref: () => void }).unref();
+  } catch (error) {
+    sessions.delete(databaseUrl);
+    throw error;
   }
+  return client;
+}
+
+async function closeSession(databaseUrl: string): Promise<void> {
+  const session = sessions.get(databaseUrl);
+  sessions.delete(databaseUrl);
+  await session?.then((client) => client.end()).catch(() => undefined);
 }
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
