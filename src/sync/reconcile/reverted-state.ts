@@ -27,7 +27,8 @@ export class RevertedState implements DesiredState {
     await findRevertDifference(em, original, mirror);
     enterPhase('plan');
     const found = await countDifference(em);
-    const reason = reasonToHold({ deletes: job.deletes, valid: null, live, deleted: found.delete }, this.config);
+    const guarded = { deletes: job.deletes, valid: null, unidentified: 0, live, deleted: found.delete };
+    const reason = reasonToHold(guarded, this.config);
     const { restore: created, update: updated, delete: deleted } = found;
     job.processed = created + updated;
     return {
