@@ -1,5 +1,5 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { CONFIG, type Config } from '../platform/config.js';
 import { deleteInBatches } from '../platform/delete-in-batches.js';
 import { PeriodicTask } from '../platform/periodic-task.js';
@@ -31,6 +31,7 @@ const CURSOR_DAYS = 31;
 /** Deletes what is past its retention or was left over, and creates the logs' partitions ahead of time. */
 @Injectable()
 export class Cleaner implements OnApplicationBootstrap {
+  private readonly logger = new Logger(Cleaner.name);
   readonly task = new PeriodicTask({ name: 'cleaning', pauseMs: PAUSE_MS, run: () => this.clean() });
 
   constructor(
@@ -39,8 +40,8 @@ export class Cleaner implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    // Nothing can be logged without them, so the start waits for them.
-    await acrossSources(() => ensurePartitions(this.em.fork()));
+    // Nothing can be logged without those of this month, so the start waits for them.
+    await acrossSources(() => this.addPartitions(this.em.fork()));
   }
 
   /** One run. Any number of instances may do it at once. */
@@ -50,7 +51,7 @@ export class Cleaner implements OnApplicationBootstrap {
 
   private async cleanAll(): Promise<void> {
     const em = this.em.fork();
-    await ensurePartitions(em);
+    await this.addPartitions(em);
     await this.dropAbandonedUploads(em);
     await em.execute('delete from idempotency_key where created < now() - make_interval(days => ?)', [KEY_DAYS]);
     await this.purgeSnapshots(em);
@@ -58,6 +59,11 @@ export class Cleaner implements OnApplicationBootstrap {
     await dropOldPartitions(em, 'sync_error', this.config.ERROR_RETENTION_DAYS);
     await dropOldPartitions(em, 'change', this.config.CHANGE_RETENTION_DAYS);
     await dropOldPartitions(em, 'total_change', CURSOR_DAYS);
+  }
+
+  private async addPartitions(em: EntityManager): Promise<void> {
+    const missing = await ensurePartitions(em);
+    if (missing.length > 0) this.logger.warn({ missing }, 'partitions could not be added as their logs are locked');
   }
 
   private async dropAbandonedUploads(em: EntityManager): Promise<void> {

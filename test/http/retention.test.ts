@@ -258,4 +258,69 @@ describe('the partitions of a log', () => {
     });
     expect(await monthsOf('change')).not.toEqual(months);
   });
+
+  it('are added while jobs write the log, and keep nobody waiting', async () => {
+    await server.query(`drop table ${nameOf('change', 2)}`);
+    const writer = await holding('row exclusive');
+
+    await clean();
+
+    expect(await monthsOf('change')).toContain(monthIn(2));
+    expect((await from.mirror('/patients', somePatients(2))).status).toBe('completed');
+    await writer.end();
+  });
+
+  it('are as those that a migration would make: with keys, indexes and row-level security', async () => {
+    await server.query(`drop table ${nameOf('change', 0)}`);
+
+    await clean();
+
+    await from.mirror('/patients', somePatients(2));
+    await from.mirror('/patients', [aPatient({ firstName: 'Roy' }), aPatient({ externalId: '2' })]);
+    expect((await from.get('/patients/1/history')).items).toHaveLength(2);
+    const [indexes] = await server.query(
+      `select count(*)::int as attached from pg_inherits
+        where inhrelid in (select indexrelid from pg_index where indrelid = '${nameOf('change', 0)}'::regclass)`,
+    );
+    expect(indexes).toEqual({ attached: 2 });
+  });
+
+  it('keep no process from starting if those of later months cannot be added', async () => {
+    await server.query(`drop table ${nameOf('change', 1)}`);
+    const other = await holding('share update exclusive');
+
+    const second = await startTestServer({ databaseUrl: server.databaseUrl, QUEUE_PREFIX: server.config.QUEUE_PREFIX });
+
+    expect(await monthsOf('change')).not.toContain(monthIn(1));
+    await second.close();
+    await other.end();
+    await clean();
+    expect(await monthsOf('change')).toContain(monthIn(1));
+  });
+
+  it('keep a process from starting if that of this month cannot be added', async () => {
+    await server.query(`drop table ${nameOf('change', 0)}`);
+    const other = await holding('share update exclusive');
+
+    const start = startTestServer({ databaseUrl: server.databaseUrl, QUEUE_PREFIX: server.config.QUEUE_PREFIX });
+
+    await expect(start).rejects.toThrow(/lock timeout/);
+    await other.end();
+  });
+
+  /** A session that holds a lock on the log of changes, as a job or another change of its partitions would. */
+  async function holding(mode: string): Promise<pg.Client> {
+    const client = new pg.Client(server.databaseUrl);
+    await client.connect();
+    await client.query(`begin; lock table change in ${mode} mode`);
+    return client;
+  }
+
+  function monthIn(months: number): string {
+    const now = new Date();
+    const first = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + months, 1));
+    return first.toISOString().slice(0, 7).replace('-', '_');
+  }
+
+  const nameOf = (log: string, months: number) => `${log}_${monthIn(months)}`;
 });
