@@ -4,15 +4,12 @@ import { CONFIG, type Config } from '../platform/config.js';
 import { deleteInBatches } from '../platform/delete-in-batches.js';
 import { PeriodicTask } from '../platform/periodic-task.js';
 import { acrossSources } from '../platform/source-isolation.js';
+import { BATCH_SNAPSHOTS, purgeSnapshots } from './intake/purge-snapshots.js';
 import { dropOldPartitions, ensurePartitions } from './log-partitions.js';
 
 const PAUSE_MS = 10 * 60 * 1000;
 
-/**
- * Snapshots deleted by one statement, and statements of one run. A snapshot of 1 GiB takes about a second, so that a
- * statement stays far below its time limit.
- */
-const BATCH_SNAPSHOTS = 5;
+/** Statements of one run; the next run continues. */
 const MAX_BATCHES = 2_000;
 
 /** An upload to which nothing was added for this long has lost its client. */
@@ -83,19 +80,18 @@ export class Cleaner implements OnApplicationBootstrap {
 
   /** Deletes the bytes of snapshots that are past their retention; their size and digest stay with the job. */
   private async purgeSnapshots(em: EntityManager): Promise<void> {
-    await deleteInBatches(em, {
-      sql: `with old as (
-              select s.id from snapshot s
-               where s.purged_at is null and s.complete and s.touched_at < now() - make_interval(days => ?)
-                 and not exists (select 1 from sync_job j where j.snapshot_id = s.id and j.finished_at is null)
-               order by s.touched_at limit ? for update skip locked),
-            purged as (update snapshot s set purged_at = now() from old where s.id = old.id returning s.id),
-            deleted as (delete from snapshot_chunk c using purged where c.snapshot_id = purged.id)
-            select count(*)::int as deleted from purged`,
-      values: [this.config.SNAPSHOT_RETENTION_DAYS, BATCH_SNAPSHOTS],
-      fullBatch: BATCH_SNAPSHOTS,
-      maxBatches: MAX_BATCHES,
-    });
+    for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
+      const old = await em.execute<{ id: string }[]>(
+        `select s.id from snapshot s
+          where s.purged_at is null and s.complete and s.touched_at < now() - make_interval(days => ?)
+            and not exists (select 1 from sync_job j where j.snapshot_id = s.id and j.finished_at is null)
+          order by s.touched_at limit ?`,
+        [this.config.SNAPSHOT_RETENTION_DAYS, BATCH_SNAPSHOTS],
+      );
+      const ids = old.map(({ id }) => id);
+      // None of them: other instances are at it.
+      if ((await purgeSnapshots(em, ids)) === 0 || ids.length < BATCH_SNAPSHOTS) return;
+    }
   }
 }
 

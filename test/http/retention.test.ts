@@ -181,6 +181,62 @@ describe('errors that are past their retention', () => {
   });
 });
 
+describe('kept bytes that are purged while they are replayed', () => {
+  let other: pg.Client;
+
+  beforeEach(async () => {
+    other = new pg.Client(server.databaseUrl);
+    await other.connect();
+    // From the first purged snapshot on a purge waits, as a slow one would.
+    await server.query(`
+      create function wait() returns trigger language plpgsql as $$
+        begin perform pg_advisory_xact_lock_shared(1); return new; end $$;
+      create trigger wait before update on snapshot for each row
+        when (new.purged_at is not null) execute function wait()`);
+  });
+
+  afterEach(() => other.end());
+
+  it.each(['cleaner', 'storage limit'] as const)('are either gone or replayed: %s', async (purge) => {
+    const jobs = [];
+    for (const n of [1, 2, 3]) jobs.push(await from.mirror('/patients', somePatients(n)));
+    await server.query(`update snapshot set touched_at = now() - interval '100 days', stored_bytes = 1e12`);
+    // Replays stay unfinished.
+    await other.query(`select pg_advisory_lock(1),
+      pg_advisory_lock(hashtextextended('counterpart:' || id || ':patients', 0)) from source where name = '${from.source}'`);
+    const purged = purge === 'cleaner' ? clean() : from.post('/patients', somePatients(4));
+    await until('the purge waits', async () => {
+      const [row] = await server.query(
+        `select count(*)::int as waiting from pg_locks where locktype = 'advisory' and objid = 1 and not granted`,
+      );
+      return row.waiting > 0;
+    });
+
+    const replays = jobs.map(({ id }) => from.decide(id, 'replay'));
+    await until('the replays have come', async () => {
+      const [row] = await server.query(
+        `select (select count(*) from sync_job where replay_of is not null)
+              + (select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%snapshot%'
+                    and datname = current_database()) as come`,
+      );
+      return Number(row.come) >= jobs.length;
+    });
+    await other.query('select pg_advisory_unlock(1)');
+    await purged;
+
+    for (const replay of await Promise.all(replays)) {
+      expect([202, 410]).toContain(replay.status);
+      if (replay.status === 410) continue;
+      const [row] = await server.query(
+        `select count(*)::int as chunks from snapshot_chunk c join sync_job j on j.snapshot_id = c.snapshot_id
+          where j.id = $1`,
+        [((await replay.json()) as { id: string }).id],
+      );
+      expect(row).toEqual({ chunks: 1 });
+    }
+  });
+});
+
 describe('a list whose order changes', () => {
   const page = (query: string) => from.get(`/patients?limit=1&${query}`);
 
