@@ -115,6 +115,22 @@ describe('changes that are past their retention', () => {
     expect((await from.get('/changes?after=latest')).items).toEqual([]);
   });
 
+  it('fail a revert that was accepted before they were dropped', async () => {
+    await from.mirror('/patients', somePatients(3));
+    const old = await from.mirror('/patients', somePatients(2));
+    await makeOlder(LONG_AGO);
+    const held = await from.mirror('/patients?deletes=hold', somePatients(1));
+    const revert = await from.decide(old.id, 'revert');
+    expect(revert.status).toBe(202);
+    const { id } = (await revert.json()) as { id: string };
+
+    await clean();
+    await from.decide(held.id, 'reject');
+
+    expect(await from.settled(id)).toMatchObject({ status: 'failed', error: { code: 'changes_gone' } });
+    expect(await from.patientIds()).toEqual(['1', '2']);
+  });
+
   it('leave the feed of a source without later changes empty', async () => {
     await from.mirror('/patients', somePatients(2));
     const present = (await from.get('/changes')).nextCursor;
@@ -179,6 +195,23 @@ describe('errors that are past their retention', () => {
     expect((await from.decide(held.id, 'approve')).status).toBe(200);
     expect(await from.settled(held.id)).toMatchObject({ status: 'completed', counts: { deleted: 2, rejected: 1 } });
   });
+});
+
+describe('a revert whose rows cannot be looked at in time', () => {
+  it('is accepted, and looks at them at its turn', async () => {
+    await from.mirror('/patients', somePatients(3));
+    const job = await from.mirror('/patients', somePatients(2));
+    const other = new pg.Client(server.databaseUrl);
+    await other.connect();
+    await other.query('begin; lock table change in access exclusive mode');
+
+    const revert = await from.decide(job.id, 'revert');
+
+    expect(revert.status).toBe(202);
+    const { id } = (await revert.json()) as { id: string };
+    await other.end();
+    expect(await from.settled(id)).toMatchObject({ status: 'completed', counts: { created: 1 } });
+  }, 60_000);
 });
 
 describe('kept bytes that are purged while they are replayed', () => {
