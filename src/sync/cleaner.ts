@@ -5,12 +5,19 @@ import { deleteInBatches } from '../platform/delete-in-batches.js';
 import { PeriodicTask } from '../platform/periodic-task.js';
 import { acrossSources } from '../platform/source-isolation.js';
 import { BATCH_SNAPSHOTS, purgeSnapshots } from './intake/purge-snapshots.js';
+import { deleteOldJobs, type OldJobPosition } from './jobs/old-jobs.js';
 import { dropOldPartitions, ensurePartitions } from './log-partitions.js';
 
 const PAUSE_MS = 10 * 60 * 1000;
 
 /** Statements of one run; the next run continues. */
 const MAX_BATCHES = 2_000;
+
+/** Heartbeats deleted by one statement. */
+const BATCH_HEARTBEATS = 5_000;
+
+/** Batches of old jobs that one run looks at; the next run continues. */
+const MAX_JOB_BATCHES = 50;
 
 /** An upload to which nothing was added for this long has lost its client. */
 const ABANDONED_HOURS = 2;
@@ -28,6 +35,8 @@ const CURSOR_DAYS = 31;
 /** Deletes what is past its retention or was left over, and creates the logs' partitions ahead of time. */
 @Injectable()
 export class Cleaner implements OnApplicationBootstrap {
+  /** How far the pass over old jobs has come; null before the first one of a pass. */
+  private jobsLookedAt: OldJobPosition | null = null;
   private readonly logger = new Logger(Cleaner.name);
   readonly task = new PeriodicTask({ name: 'cleaning', pauseMs: PAUSE_MS, run: () => this.clean() });
 
@@ -56,11 +65,34 @@ export class Cleaner implements OnApplicationBootstrap {
     await dropOldPartitions(em, 'sync_error', this.config.ERROR_RETENTION_DAYS);
     await dropOldPartitions(em, 'change', this.config.CHANGE_RETENTION_DAYS);
     await dropOldPartitions(em, 'total_change', CURSOR_DAYS);
+    await this.dropHeartbeats(em);
+    await this.dropJobs(em);
   }
 
   private async addPartitions(em: EntityManager): Promise<void> {
     const missing = await ensurePartitions(em);
     if (missing.length > 0) this.logger.warn({ missing }, 'partitions could not be added as their logs are locked');
+  }
+
+  /** A job that has ended sends no more heartbeats. */
+  private async dropHeartbeats(em: EntityManager): Promise<void> {
+    await deleteInBatches(em, {
+      sql: `with old as (
+              select h.job_id from job_heartbeat h join sync_job j on j.id = h.job_id
+               where j.finished_at < now() - interval '1 minute' limit ?),
+            deleted as (delete from job_heartbeat h using old where h.job_id = old.job_id returning 1)
+            select count(*)::int as deleted from deleted`,
+      values: [BATCH_HEARTBEATS],
+      fullBatch: BATCH_HEARTBEATS,
+      maxBatches: MAX_BATCHES,
+    });
+  }
+
+  private async dropJobs(em: EntityManager): Promise<void> {
+    for (let batch = 0; batch < MAX_JOB_BATCHES; batch += 1) {
+      this.jobsLookedAt = await deleteOldJobs(em, this.config.JOB_RETENTION_DAYS, this.jobsLookedAt);
+      if (this.jobsLookedAt === null) return;
+    }
   }
 
   private async dropAbandonedUploads(em: EntityManager): Promise<void> {

@@ -270,6 +270,77 @@ describe('kept bytes that are purged while they are replayed', () => {
   });
 });
 
+describe('finished jobs that are past their retention', () => {
+  const remaining = async (jobs: Record<string, { id: string }>) => {
+    const answers = await Promise.all(
+      Object.entries(jobs).map(async ([name, { id }]) => ({ name, status: (await from.fetch(`/sync/jobs/${id}`)).status })),
+    );
+    return answers.filter(({ status }) => status === 200).map(({ name }) => name);
+  };
+
+  const endLongAgo = () =>
+    server.query(`update sync_job set finished_at = finished_at - interval '500 days';
+                  update snapshot set touched_at = touched_at - interval '500 days'`);
+
+  it('are deleted with their snapshots unless something refers to them', async () => {
+    const jobs = {
+      'has changes that are kept': await from.mirror('/patients', somePatients(2)),
+      'changed nothing': await from.mirror('/patients', somePatients(2)),
+      'was dry': await from.mirror('/patients?dryRun=true', somePatients(3)),
+      failed: await from.mirror('/patients', '[{'),
+      'has errors that are kept': await from.mirror('/payments?mode=partial', [{ externalId: 'x' }]),
+      'was sent with a key': await from.mirror('/patients', somePatients(2), { 'Idempotency-Key': 'the key' }),
+      'was applied last': await from.mirror('/patients', somePatients(2)),
+      'of payments, was applied last': await from.mirror('/payments?mode=partial', []),
+    };
+    const before = await from.storedSnapshots();
+    await clean();
+    expect(await remaining(jobs)).toHaveLength(8);
+    await endLongAgo();
+
+    await clean();
+
+    const kept = [
+      'has changes that are kept',
+      'has errors that are kept',
+      'was sent with a key',
+      'was applied last',
+      'of payments, was applied last',
+    ];
+    expect(await remaining(jobs)).toEqual(kept);
+    expect([before, await from.storedSnapshots()]).toEqual([8, 5]);
+    expect(await server.query('select from job_heartbeat')).toEqual([]);
+    expect(await from.mirror('/patients', somePatients(2))).toMatchObject({ counts: { unchanged: 2 } });
+  });
+
+  it('go together with the changes that they made', async () => {
+    const jobs = {
+      first: await from.mirror('/patients', somePatients(2)),
+      last: await from.mirror('/patients', somePatients(3)),
+    };
+    await makeOlder(LONG_AGO);
+    await endLongAgo();
+
+    await clean();
+
+    expect(await remaining(jobs)).toEqual(['last']);
+    expect(await from.get('/patients/1/history')).toEqual({ items: [], nextCursor: null });
+    expect(await from.patientIds()).toEqual(['1', '2', '3']);
+  });
+
+  it('stay while there is a replay of them', async () => {
+    await from.mirror('/patients', somePatients(2));
+    const original = await from.mirror('/patients?dryRun=true', somePatients(3));
+    const replay = (await (await from.decide(original.id, 'replay', { Prefer: 'wait=20' })).json()) as { id: string };
+    await endLongAgo();
+
+    await clean();
+    expect(await remaining({ original, replay })).toEqual(['original']);
+    await clean();
+    expect(await remaining({ original, replay })).toEqual([]);
+  });
+});
+
 describe('a list whose order changes', () => {
   const page = (query: string) => from.get(`/patients?limit=1&${query}`);
 
