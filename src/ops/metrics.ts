@@ -147,7 +147,7 @@ export class Metrics {
     return this.em.fork().execute<JobNumbers[]>(`
       select s.name as source, j.resource,
              count(*) filter (where status = 'queued') as queued,
-             count(*) filter (where status = 'queued' and retry_at is not null) as retrying,
+             count(*) filter (where status = 'queued' and retry_at is not null and attempts > 0) as retrying,
              count(*) filter (where status in ('staging', 'reconciling')) as running,
              count(*) filter (where status = 'awaiting_approval') as held,
              count(*) filter (where status = 'failed') as failed,

@@ -97,6 +97,7 @@ export const settings = z.object({
   MAX_STORED_BYTES: count(50 * 1024 ** 3),
   ERROR_RETENTION_DAYS: count(90),
   CHANGE_RETENTION_DAYS: count(400, 7),
+  JOB_RETENTION_DAYS: count(400, 7),
   AUDIT_RETENTION_DAYS: count(2200, 365, 36_500),
   DELETE_GUARD_ROWS: count(50, 0),
   DELETE_GUARD_PERCENT: count(5, 0, 100),

@@ -1,19 +1,23 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { CONFIG, type Config } from '../platform/config.js';
 import { deleteInBatches } from '../platform/delete-in-batches.js';
 import { PeriodicTask } from '../platform/periodic-task.js';
 import { acrossSources } from '../platform/source-isolation.js';
+import { BATCH_SNAPSHOTS, purgeSnapshots } from './intake/purge-snapshots.js';
+import { deleteOldJobs, type OldJobPosition } from './jobs/old-jobs.js';
 import { dropOldPartitions, ensurePartitions } from './log-partitions.js';
 
 const PAUSE_MS = 10 * 60 * 1000;
 
-/**
- * Snapshots deleted by one statement, and statements of one run. A snapshot of 1 GiB takes about a second, so that a
- * statement stays far below its time limit.
- */
-const BATCH_SNAPSHOTS = 5;
+/** Statements of one run; the next run continues. */
 const MAX_BATCHES = 2_000;
+
+/** Heartbeats deleted by one statement. */
+const BATCH_HEARTBEATS = 5_000;
+
+/** Batches of old jobs that one run looks at; the next run continues. */
+const MAX_JOB_BATCHES = 50;
 
 /** An upload to which nothing was added for this long has lost its client. */
 const ABANDONED_HOURS = 2;
@@ -31,6 +35,9 @@ const CURSOR_DAYS = 31;
 /** Deletes what is past its retention or was left over, and creates the logs' partitions ahead of time. */
 @Injectable()
 export class Cleaner implements OnApplicationBootstrap {
+  /** How far the pass over old jobs has come; null before the first one of a pass. */
+  private jobsLookedAt: OldJobPosition | null = null;
+  private readonly logger = new Logger(Cleaner.name);
   readonly task = new PeriodicTask({ name: 'cleaning', pauseMs: PAUSE_MS, run: () => this.clean() });
 
   constructor(
@@ -39,8 +46,8 @@ export class Cleaner implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    // Nothing can be logged without them, so the start waits for them.
-    await acrossSources(() => ensurePartitions(this.em.fork()));
+    // Nothing can be logged without those of this month, so the start waits for them.
+    await acrossSources(() => this.addPartitions(this.em.fork()));
   }
 
   /** One run. Any number of instances may do it at once. */
@@ -50,7 +57,7 @@ export class Cleaner implements OnApplicationBootstrap {
 
   private async cleanAll(): Promise<void> {
     const em = this.em.fork();
-    await ensurePartitions(em);
+    await this.addPartitions(em);
     await this.dropAbandonedUploads(em);
     await em.execute('delete from idempotency_key where created < now() - make_interval(days => ?)', [KEY_DAYS]);
     await this.purgeSnapshots(em);
@@ -58,6 +65,34 @@ export class Cleaner implements OnApplicationBootstrap {
     await dropOldPartitions(em, 'sync_error', this.config.ERROR_RETENTION_DAYS);
     await dropOldPartitions(em, 'change', this.config.CHANGE_RETENTION_DAYS);
     await dropOldPartitions(em, 'total_change', CURSOR_DAYS);
+    await this.dropHeartbeats(em);
+    await this.dropJobs(em);
+  }
+
+  private async addPartitions(em: EntityManager): Promise<void> {
+    const missing = await ensurePartitions(em);
+    if (missing.length > 0) this.logger.warn({ missing }, 'partitions could not be added as their logs are locked');
+  }
+
+  /** A job that has ended sends no more heartbeats. */
+  private async dropHeartbeats(em: EntityManager): Promise<void> {
+    await deleteInBatches(em, {
+      sql: `with old as (
+              select h.job_id from job_heartbeat h join sync_job j on j.id = h.job_id
+               where j.finished_at < now() - interval '1 minute' limit ?),
+            deleted as (delete from job_heartbeat h using old where h.job_id = old.job_id returning 1)
+            select count(*)::int as deleted from deleted`,
+      values: [BATCH_HEARTBEATS],
+      fullBatch: BATCH_HEARTBEATS,
+      maxBatches: MAX_BATCHES,
+    });
+  }
+
+  private async dropJobs(em: EntityManager): Promise<void> {
+    for (let batch = 0; batch < MAX_JOB_BATCHES; batch += 1) {
+      this.jobsLookedAt = await deleteOldJobs(em, this.config.JOB_RETENTION_DAYS, this.jobsLookedAt);
+      if (this.jobsLookedAt === null) return;
+    }
   }
 
   private async dropAbandonedUploads(em: EntityManager): Promise<void> {
@@ -77,19 +112,18 @@ export class Cleaner implements OnApplicationBootstrap {
 
   /** Deletes the bytes of snapshots that are past their retention; their size and digest stay with the job. */
   private async purgeSnapshots(em: EntityManager): Promise<void> {
-    await deleteInBatches(em, {
-      sql: `with old as (
-              select s.id from snapshot s
-               where s.purged_at is null and s.complete and s.touched_at < now() - make_interval(days => ?)
-                 and not exists (select 1 from sync_job j where j.snapshot_id = s.id and j.finished_at is null)
-               order by s.touched_at limit ? for update skip locked),
-            purged as (update snapshot s set purged_at = now() from old where s.id = old.id returning s.id),
-            deleted as (delete from snapshot_chunk c using purged where c.snapshot_id = purged.id)
-            select count(*)::int as deleted from purged`,
-      values: [this.config.SNAPSHOT_RETENTION_DAYS, BATCH_SNAPSHOTS],
-      fullBatch: BATCH_SNAPSHOTS,
-      maxBatches: MAX_BATCHES,
-    });
+    for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
+      const old = await em.execute<{ id: string }[]>(
+        `select s.id from snapshot s
+          where s.purged_at is null and s.complete and s.touched_at < now() - make_interval(days => ?)
+            and not exists (select 1 from sync_job j where j.snapshot_id = s.id and j.finished_at is null)
+          order by s.touched_at limit ?`,
+        [this.config.SNAPSHOT_RETENTION_DAYS, BATCH_SNAPSHOTS],
+      );
+      const ids = old.map(({ id }) => id);
+      // None of them: other instances are at it.
+      if ((await purgeSnapshots(em, ids)) === 0 || ids.length < BATCH_SNAPSHOTS) return;
+    }
   }
 }
 

@@ -1,8 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { sqlState } from '../platform/outage.js';
 import type { Log } from './log-horizons.js';
 
-/** Months ahead for which the logs have partitions. */
-const MONTHS_AHEAD = 2;
+const LOGS: Log[] = ['sync_error', 'change', 'total_change'];
+
+/** Months for which the logs have partitions, counted from this one, which comes first as nothing can do without it. */
+const MONTHS = [0, 1, 2, -1];
 
 /**
  * A partition can be dropped only while nobody uses the log, and whoever comes meanwhile waits behind the attempt. So it
@@ -13,9 +16,29 @@ const LOCK_TIMEOUT_MS = 250;
 /** PostgreSQL's `lock_not_available`. */
 const LOCK_NOT_AVAILABLE = '55P03';
 
-/** Makes the partitions of this month and of those around it, but none of a time that was dropped. */
-export async function ensurePartitions(em: EntityManager): Promise<void> {
-  await em.execute(`select ensure_log_partitions(${MONTHS_AHEAD})`);
+/** PostgreSQL's `deadlock_detected`. */
+const DEADLOCK_DETECTED = '40P01';
+
+/**
+ * Makes the partitions of this month and of those around it, but none of a time that was dropped. Each in a transaction
+ * of its own: together they would hold the lock of one log while they wait for that of another.
+ * @returns those that could not be made now, such as `change, 1 months ahead`; the next round tries again
+ * @throws if one of this month is among them: nothing could be logged
+ */
+export async function ensurePartitions(em: EntityManager): Promise<string[]> {
+  const missing: string[] = [];
+  for (const month of MONTHS) {
+    for (const log of LOGS) {
+      try {
+        await em.execute('select add_log_partition(?, ?)', [log, month]);
+      } catch (error) {
+        const state = sqlState(error);
+        if (month === 0 || (state !== LOCK_NOT_AVAILABLE && state !== DEADLOCK_DETECTED)) throw error;
+        missing.push(`${log}, ${month} months ahead`);
+      }
+    }
+  }
+  return missing;
 }
 
 /**
@@ -68,7 +91,7 @@ async function dropUnlessInUse(em: EntityManager, log: Log, partition: string, e
     });
     return true;
   } catch (error) {
-    if ((error as { code?: unknown }).code === LOCK_NOT_AVAILABLE) return false;
+    if (sqlState(error) === LOCK_NOT_AVAILABLE) return false;
     throw error;
   }
 }

@@ -35,6 +35,7 @@ import { ShortSyncProcessor, SyncProcessor } from './jobs/sync.processor.js';
 import { LogHorizons } from './log-horizons.js';
 import { type MirroredResource, MirroredResources } from './mirrored-resource.js';
 import { Stager } from './read/stager.js';
+import { MirrorLocks } from './reconcile/mirror-locks.js';
 import { Reconciler } from './reconcile/reconciler.js';
 import { SnapshotSubmission } from './snapshot-submission.js';
 import { Sources } from './sources.js';
@@ -65,6 +66,7 @@ const WORKER: Provider[] = [
   RunningJobs,
   JobRunner,
   Stager,
+  MirrorLocks,
   Reconciler,
   SyncProcessor,
   ShortSyncProcessor,

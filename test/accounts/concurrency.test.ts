@@ -85,6 +85,34 @@ describe('concurrent postings, over two instances', () => {
   });
 });
 
+describe('an account whose last posting has a time in the future, as after a step of the clock', () => {
+  it('does not pass that time on to others that are posted to in the same batch', async () => {
+    const [ahead, other] = await owners[0].openMany(2);
+    await servers[0].query(`update ledger_account set posted_at = now() + interval '1 day' where number = $1`, [ahead]);
+
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, n) => owners[0].deposit(String(n % 2 === 0 ? ahead : other), 1)),
+    );
+
+    expect(statuses(answers)).toEqual([200]);
+    const times = (account = '') =>
+      servers[0].query(
+        `select count(*)::int as entries, bool_and(at > now()) as future from ledger_entry where account = $1`,
+        [account],
+      );
+    expect(await times(ahead)).toEqual([{ entries: 50, future: true }]);
+    const [last] = await servers[0].query(
+      `select max(at) < now() + interval '1 hour' as present from ledger_entry where account = $1`,
+      [other],
+    );
+    expect(last).toEqual({ present: true });
+    const [transfers] = await servers[0].query(
+      `select count(*)::int as different from ledger_transfer t join ledger_entry e on e.transfer_id = t.id where e.at <> t.at`,
+    );
+    expect(transfers).toEqual({ different: 0 });
+  });
+});
+
 describe('an account that another transaction has locked', () => {
   it('does not delay other accounts, and is served once it is unlocked', async () => {
     const [hot = '', ...others] = await owners[0].openMany(30);

@@ -150,7 +150,9 @@ export class MirrorModel {
       retained: retained.length,
       unresolved: 0,
     };
-    const isHeld = job.mode === 'full' && exceedsGuard(job.deletes, winners.size, live.size, deleted.length);
+    const unidentified = job.records.filter(({ key }) => key === null).length;
+    const found = { valid: winners.size, unidentified, live: live.size, deleted: deleted.length };
+    const isHeld = job.mode === 'full' && exceedsGuard(job.deletes, found);
     const plan = {
       create: counts.created,
       update: counts.updated,
@@ -208,10 +210,16 @@ function isFullAndReal({ mode, dryRun }: ModelJob): boolean {
   return mode === 'full' && !dryRun;
 }
 
-function exceedsGuard(deletes: SnapshotOptions['deletes'], valid: number, live: number, deleted: number): boolean {
+/** @param found the numbers of valid records, of those whose key cannot be told, of live rows, and of those that would go */
+function exceedsGuard(
+  deletes: SnapshotOptions['deletes'],
+  found: { valid: number; unidentified: number; live: number; deleted: number },
+): boolean {
+  const { valid, unidentified, live, deleted } = found;
   if (deletes === 'apply') return false;
   if (deletes === 'hold') return deleted > 0;
-  return (valid === 0 && live > 0) || deleted > Math.max(GUARD.rows, (live * GUARD.percent) / 100);
+  if ((valid === 0 && live > 0) || (unidentified > 0 && deleted > 0)) return true;
+  return deleted > Math.max(GUARD.rows, (live * GUARD.percent) / 100);
 }
 
 /** Code point order, which is that of UTF-8 bytes; JavaScript compares UTF-16 units. */

@@ -477,6 +477,44 @@ export function resourceContract(definition: MirroredResource, serverNow: () => 
         expect(applied).toMatchObject({ status: 'completed', counts: { deleted: 55, unchanged: 1_045 } });
       });
 
+      it('holds any deletion while a record was rejected whose external id cannot be told', async () => {
+        await mirror.send(records(0, 3));
+        const before = await mirror.rows();
+        const nameless = [{ ...record(1), externalId: null }, 'no record'];
+
+        const harmless = await mirror.send([...records(0, 3), ...nameless]);
+        const held = await mirror.send([...records(0, 2), ...nameless]);
+
+        expect(harmless).toMatchObject({ status: 'completed', counts: { unchanged: 3, rejected: 2 } });
+        expect(held).toMatchObject({
+          status: 'awaiting_approval',
+          plan: { delete: 1, held: true, reason: expect.stringMatching(/1 row .* 2 records .* cannot be told/) },
+        });
+        expect(await mirror.rows()).toEqual(before);
+        const applied = await mirror.decide(held, 'approve');
+        expect(applied.counts).toEqual(counts({ received: 4, unchanged: 2, deleted: 1, rejected: 2 }));
+      });
+
+      it('says in a dry run that it would hold a deletion beside a record without a readable external id', async () => {
+        await mirror.send(records(0, 3));
+
+        const job = await mirror.send([record(0), record(1), {}], 'dryRun=true');
+
+        expect(job).toMatchObject({ status: 'completed', plan: { delete: 1, held: true } });
+      });
+
+      it('deletes beside a record without a readable external id with deletes=apply, and need not hold it again', async () => {
+        await mirror.send(records(0, 3));
+        const sent = [record(0), {}];
+
+        const applied = await mirror.send(sent, 'deletes=apply');
+        const again = await mirror.send(sent);
+
+        expect(applied).toMatchObject({ status: 'completed', counts: { deleted: 2, rejected: 1 } });
+        expect(again).toMatchObject({ status: 'completed', counts: { deleted: 0, unchanged: 1, rejected: 1 } });
+        await expectLive([record(0)]);
+      });
+
       it('blocks later jobs until the held one is decided', async () => {
         await mirror.send(records(0, 3));
         const held = await mirror.send([record(0)], 'deletes=hold');

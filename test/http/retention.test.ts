@@ -115,6 +115,22 @@ describe('changes that are past their retention', () => {
     expect((await from.get('/changes?after=latest')).items).toEqual([]);
   });
 
+  it('fail a revert that was accepted before they were dropped', async () => {
+    await from.mirror('/patients', somePatients(3));
+    const old = await from.mirror('/patients', somePatients(2));
+    await makeOlder(LONG_AGO);
+    const held = await from.mirror('/patients?deletes=hold', somePatients(1));
+    const revert = await from.decide(old.id, 'revert');
+    expect(revert.status).toBe(202);
+    const { id } = (await revert.json()) as { id: string };
+
+    await clean();
+    await from.decide(held.id, 'reject');
+
+    expect(await from.settled(id)).toMatchObject({ status: 'failed', error: { code: 'changes_gone' } });
+    expect(await from.patientIds()).toEqual(['1', '2']);
+  });
+
   it('leave the feed of a source without later changes empty', async () => {
     await from.mirror('/patients', somePatients(2));
     const present = (await from.get('/changes')).nextCursor;
@@ -178,6 +194,150 @@ describe('errors that are past their retention', () => {
     expect((await from.get(`/sync/jobs/${held.id}/errors`)).items).toMatchObject([{ index: 1 }]);
     expect((await from.decide(held.id, 'approve')).status).toBe(200);
     expect(await from.settled(held.id)).toMatchObject({ status: 'completed', counts: { deleted: 2, rejected: 1 } });
+  });
+});
+
+describe('a revert whose rows cannot be looked at in time', () => {
+  it('is accepted, and looks at them at its turn', async () => {
+    await from.mirror('/patients', somePatients(3));
+    const job = await from.mirror('/patients', somePatients(2));
+    const other = new pg.Client(server.databaseUrl);
+    await other.connect();
+    await other.query('begin; lock table change in access exclusive mode');
+
+    const revert = await from.decide(job.id, 'revert');
+
+    expect(revert.status).toBe(202);
+    const { id } = (await revert.json()) as { id: string };
+    await other.end();
+    expect(await from.settled(id)).toMatchObject({ status: 'completed', counts: { created: 1 } });
+  }, 60_000);
+});
+
+describe('kept bytes that are purged while they are replayed', () => {
+  let other: pg.Client;
+
+  beforeEach(async () => {
+    other = new pg.Client(server.databaseUrl);
+    await other.connect();
+    // From the first purged snapshot on a purge waits, as a slow one would.
+    await server.query(`
+      create function wait() returns trigger language plpgsql as $$
+        begin perform pg_advisory_xact_lock_shared(1); return new; end $$;
+      create trigger wait before update on snapshot for each row
+        when (new.purged_at is not null) execute function wait()`);
+  });
+
+  afterEach(() => other.end());
+
+  it.each(['cleaner', 'storage limit'] as const)('are either gone or replayed: %s', async (purge) => {
+    const jobs = [];
+    for (const n of [1, 2, 3]) jobs.push(await from.mirror('/patients', somePatients(n)));
+    await server.query(`update snapshot set touched_at = now() - interval '100 days', stored_bytes = 1e12`);
+    // Replays stay unfinished.
+    await other.query(`select pg_advisory_lock(1),
+      pg_advisory_lock(hashtextextended('counterpart:' || id || ':patients', 0)) from source where name = '${from.source}'`);
+    const purged = purge === 'cleaner' ? clean() : from.post('/patients', somePatients(4));
+    await until('the purge waits', async () => {
+      const [row] = await server.query(
+        `select count(*)::int as waiting from pg_locks where locktype = 'advisory' and objid = 1 and not granted`,
+      );
+      return row.waiting > 0;
+    });
+
+    const replays = jobs.map(({ id }) => from.decide(id, 'replay'));
+    await until('the replays have come', async () => {
+      const [row] = await server.query(
+        `select (select count(*) from sync_job where replay_of is not null)
+              + (select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%snapshot%'
+                    and datname = current_database()) as come`,
+      );
+      return Number(row.come) >= jobs.length;
+    });
+    await other.query('select pg_advisory_unlock(1)');
+    await purged;
+
+    for (const replay of await Promise.all(replays)) {
+      expect([202, 410]).toContain(replay.status);
+      if (replay.status === 410) continue;
+      const [row] = await server.query(
+        `select count(*)::int as chunks from snapshot_chunk c join sync_job j on j.snapshot_id = c.snapshot_id
+          where j.id = $1`,
+        [((await replay.json()) as { id: string }).id],
+      );
+      expect(row).toEqual({ chunks: 1 });
+    }
+  });
+});
+
+describe('finished jobs that are past their retention', () => {
+  const remaining = async (jobs: Record<string, { id: string }>) => {
+    const answers = await Promise.all(
+      Object.entries(jobs).map(async ([name, { id }]) => ({ name, status: (await from.fetch(`/sync/jobs/${id}`)).status })),
+    );
+    return answers.filter(({ status }) => status === 200).map(({ name }) => name);
+  };
+
+  const endLongAgo = () =>
+    server.query(`update sync_job set finished_at = finished_at - interval '500 days';
+                  update snapshot set touched_at = touched_at - interval '500 days'`);
+
+  it('are deleted with their snapshots unless something refers to them', async () => {
+    const jobs = {
+      'has changes that are kept': await from.mirror('/patients', somePatients(2)),
+      'changed nothing': await from.mirror('/patients', somePatients(2)),
+      'was dry': await from.mirror('/patients?dryRun=true', somePatients(3)),
+      failed: await from.mirror('/patients', '[{'),
+      'has errors that are kept': await from.mirror('/payments?mode=partial', [{ externalId: 'x' }]),
+      'was sent with a key': await from.mirror('/patients', somePatients(2), { 'Idempotency-Key': 'the key' }),
+      'was applied last': await from.mirror('/patients', somePatients(2)),
+      'of payments, was applied last': await from.mirror('/payments?mode=partial', []),
+    };
+    const before = await from.storedSnapshots();
+    await clean();
+    expect(await remaining(jobs)).toHaveLength(8);
+    await endLongAgo();
+
+    await clean();
+
+    const kept = [
+      'has changes that are kept',
+      'has errors that are kept',
+      'was sent with a key',
+      'was applied last',
+      'of payments, was applied last',
+    ];
+    expect(await remaining(jobs)).toEqual(kept);
+    expect([before, await from.storedSnapshots()]).toEqual([8, 5]);
+    expect(await server.query('select from job_heartbeat')).toEqual([]);
+    expect(await from.mirror('/patients', somePatients(2))).toMatchObject({ counts: { unchanged: 2 } });
+  });
+
+  it('go together with the changes that they made', async () => {
+    const jobs = {
+      first: await from.mirror('/patients', somePatients(2)),
+      last: await from.mirror('/patients', somePatients(3)),
+    };
+    await makeOlder(LONG_AGO);
+    await endLongAgo();
+
+    await clean();
+
+    expect(await remaining(jobs)).toEqual(['last']);
+    expect(await from.get('/patients/1/history')).toEqual({ items: [], nextCursor: null });
+    expect(await from.patientIds()).toEqual(['1', '2', '3']);
+  });
+
+  it('stay while there is a replay of them', async () => {
+    await from.mirror('/patients', somePatients(2));
+    const original = await from.mirror('/patients?dryRun=true', somePatients(3));
+    const replay = (await (await from.decide(original.id, 'replay', { Prefer: 'wait=20' })).json()) as { id: string };
+    await endLongAgo();
+
+    await clean();
+    expect(await remaining({ original, replay })).toEqual(['original']);
+    await clean();
+    expect(await remaining({ original, replay })).toEqual([]);
   });
 });
 
@@ -258,4 +418,69 @@ describe('the partitions of a log', () => {
     });
     expect(await monthsOf('change')).not.toEqual(months);
   });
+
+  it('are added while jobs write the log, and keep nobody waiting', async () => {
+    await server.query(`drop table ${nameOf('change', 2)}`);
+    const writer = await holding('row exclusive');
+
+    await clean();
+
+    expect(await monthsOf('change')).toContain(monthIn(2));
+    expect((await from.mirror('/patients', somePatients(2))).status).toBe('completed');
+    await writer.end();
+  });
+
+  it('are as those that a migration would make: with keys, indexes and row-level security', async () => {
+    await server.query(`drop table ${nameOf('change', 0)}`);
+
+    await clean();
+
+    await from.mirror('/patients', somePatients(2));
+    await from.mirror('/patients', [aPatient({ firstName: 'Roy' }), aPatient({ externalId: '2' })]);
+    expect((await from.get('/patients/1/history')).items).toHaveLength(2);
+    const [indexes] = await server.query(
+      `select count(*)::int as attached from pg_inherits
+        where inhrelid in (select indexrelid from pg_index where indrelid = '${nameOf('change', 0)}'::regclass)`,
+    );
+    expect(indexes).toEqual({ attached: 2 });
+  });
+
+  it('keep no process from starting if those of later months cannot be added', async () => {
+    await server.query(`drop table ${nameOf('change', 1)}`);
+    const other = await holding('share update exclusive');
+
+    const second = await startTestServer({ databaseUrl: server.databaseUrl, QUEUE_PREFIX: server.config.QUEUE_PREFIX });
+
+    expect(await monthsOf('change')).not.toContain(monthIn(1));
+    await second.close();
+    await other.end();
+    await clean();
+    expect(await monthsOf('change')).toContain(monthIn(1));
+  });
+
+  it('keep a process from starting if that of this month cannot be added', async () => {
+    await server.query(`drop table ${nameOf('change', 0)}`);
+    const other = await holding('share update exclusive');
+
+    const start = startTestServer({ databaseUrl: server.databaseUrl, QUEUE_PREFIX: server.config.QUEUE_PREFIX });
+
+    await expect(start).rejects.toThrow(/lock timeout/);
+    await other.end();
+  });
+
+  /** A session that holds a lock on the log of changes, as a job or another change of its partitions would. */
+  async function holding(mode: string): Promise<pg.Client> {
+    const client = new pg.Client(server.databaseUrl);
+    await client.connect();
+    await client.query(`begin; lock table change in ${mode} mode`);
+    return client;
+  }
+
+  function monthIn(months: number): string {
+    const now = new Date();
+    const first = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + months, 1));
+    return first.toISOString().slice(0, 7).replace('-', '_');
+  }
+
+  const nameOf = (log: string, months: number) => `${log}_${monthIn(months)}`;
 });

@@ -84,6 +84,19 @@ describe.each(BACKENDS)('the payments service, on the %s queue', (backend) => {
     expect(await clinic.paid()).toEqual([claimId]);
   });
 
+  // To keep them made all workers wait for each other on a queue in PostgreSQL.
+  it('keeps no messages about claims that are settled', async () => {
+    const clinic = await Clinic.open(api);
+    const ids = await clinic.addClaims(5);
+
+    await clinic.allAre('settled', 5);
+
+    await until('none of them is left', async () => {
+      const states = await Promise.all(ids.map((id) => messages.getJobState(`${id}-1`)));
+      return states.every((state) => state === 'unknown');
+    });
+  });
+
   it('is not notified of a claim whose transaction is rolled back', async () => {
     const clinic = await Clinic.open(api);
     const broken = clinic.addNotification(uuidv7(), '1', () => Promise.reject(new Error('no claim')));

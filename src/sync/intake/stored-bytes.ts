@@ -2,6 +2,10 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { Refusal } from '../../platform/refusal.js';
+import { BATCH_SNAPSHOTS, purgeSnapshots } from './purge-snapshots.js';
+
+/** Snapshots purged for one upload. It is one as a rule; more where the limit was lowered, and then the next upload goes on. */
+const MAX_PURGED = 1_000;
 
 /** Limits what the snapshots of one source take up in the database. */
 @Injectable()
@@ -19,27 +23,34 @@ export class StoredBytes {
   async makeRoom(sourceId: number): Promise<void> {
     const limit = this.config.MAX_STORED_BYTES;
     if ((await this.storedBy(sourceId)) < limit) return;
-    await this.em.fork().execute(
-      `with kept as (
-         select s.id, needed,
-                sum(s.stored_bytes) over (order by needed desc, s.touched_at desc, s.id desc) as newer
-           from snapshot s cross join lateral (
-                  select not s.complete or exists (
-                    select 1 from sync_job j where j.snapshot_id = s.id and j.finished_at is null) as needed) n
-          where s.source_id = ? and s.purged_at is null
-       ), purged as (
-         update snapshot s set purged_at = now() from kept
-          where s.id = kept.id and not kept.needed and kept.newer >= ? returning s.id
-       )
-       delete from snapshot_chunk c using purged where c.snapshot_id = purged.id`,
-      [sourceId, limit],
-    );
+    const em = this.em.fork();
+    const old = await this.beyondLimit(em, sourceId);
+    for (let first = 0; first < old.length; first += BATCH_SNAPSHOTS) {
+      await purgeSnapshots(em, old.slice(first, first + BATCH_SNAPSHOTS));
+    }
     if ((await this.storedBy(sourceId)) >= limit) {
       throw Refusal.insufficientStorage(
         'storage_limit_reached',
         'The snapshots of this source whose jobs are unfinished take up all the storage that a source may use.',
       );
     }
+  }
+
+  /** The oldest snapshots that are not needed and beyond the limit, if the newer ones are counted first. */
+  private async beyondLimit(em: EntityManager, sourceId: number): Promise<string[]> {
+    const rows = await em.execute<{ id: string }[]>(
+      `with kept as (
+         select s.id, s.touched_at, needed,
+                sum(s.stored_bytes) over (order by needed desc, s.touched_at desc, s.id desc) as newer
+           from snapshot s cross join lateral (
+                  select not s.complete or exists (
+                    select 1 from sync_job j where j.snapshot_id = s.id and j.finished_at is null) as needed) n
+          where s.source_id = ? and s.purged_at is null
+       )
+       select id from kept where not needed and newer >= ? order by touched_at limit ?`,
+      [sourceId, this.config.MAX_STORED_BYTES, MAX_PURGED],
+    );
+    return rows.map(({ id }) => id);
   }
 
   private async storedBy(sourceId: number): Promise<number> {

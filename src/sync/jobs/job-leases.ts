@@ -12,6 +12,10 @@ import { type JobError, SyncJob } from './sync-job.entity.js';
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 300_000;
 
+/** The wait of a job that was postponed. A slot that looks for 250 ms whether the mirror is free then serves many of them. */
+const SHORTEST_POSTPONEMENT_MS = 100;
+const LONGEST_POSTPONEMENT_MS = 2_000;
+
 /** A worker's right to write for a job, until a worker takes the job again. */
 export interface Lease {
   jobId: string;
@@ -125,6 +129,24 @@ export class JobLeases {
     await this.underLease(lease, async (em, job) => {
       job.attempts -= 1;
       await requeue(em, job);
+    });
+  }
+
+  /**
+   * Puts back a job that cannot go on while another one is applied, so that it keeps no worker from other jobs. That is
+   * no attempt either.
+   * @returns after how many milliseconds it may be taken again: the longer it has been under way, the later
+   */
+  async postpone(lease: Lease): Promise<number> {
+    lease.isInterrupted = false;
+    return this.underLease(lease, async (em, job) => {
+      const now = await databaseNow(em);
+      const underWayMs = now.getTime() - (job.startedAt ?? now).getTime();
+      const waitMs = Math.min(Math.max(Math.round(underWayMs / 2), SHORTEST_POSTPONEMENT_MS), LONGEST_POSTPONEMENT_MS);
+      job.attempts -= 1;
+      job.retryAt = new Date(now.getTime() + waitMs);
+      await requeue(em, job);
+      return waitMs;
     });
   }
 

@@ -37,9 +37,18 @@ export class JobQueue {
     }
   }
 
-  /** Never fails: what cannot be sent now, the rescuer sends. */
-  async notify(job: NotifiedJob): Promise<void> {
-    const options = { jobId: notificationId(job), attempts: 1, removeOnComplete: KEPT, removeOnFail: KEPT };
+  /**
+   * Never fails: what cannot be sent now, the rescuer sends.
+   * @param delayMs for how long the queue keeps it back
+   */
+  async notify(job: NotifiedJob, delayMs = 0): Promise<void> {
+    const options = {
+      jobId: notificationId(job),
+      attempts: 1,
+      removeOnComplete: KEPT,
+      removeOnFail: KEPT,
+      delay: delayMs,
+    };
     try {
       await within(QUEUE_TIMEOUT_MS, this.queues[job.queue].add('sync', { jobId: job.id }, options));
     } catch (error) {
@@ -51,14 +60,14 @@ export class JobQueue {
   }
 
   /** Sends a notification under a new id, where the last one was used up or lost. */
-  async notifyAgain(jobId: string): Promise<void> {
+  async notifyAgain(jobId: string, delayMs = 0): Promise<void> {
     const [row] = await this.em
       .fork()
       .execute<NotifiedJob[]>(
         'update sync_job set hint = hint + 1 where id = ? returning id, hint as notification, lane as queue',
         [jobId],
       );
-    if (row) await this.notify(row);
+    if (row) await this.notify(row, delayMs);
   }
 
   /** Notifies of the jobs of a source and resource whose turn has come, except one that was notified already. */

@@ -9,6 +9,7 @@ import { withinSource } from '../../platform/source-isolation.js';
 import { Snapshot } from '../intake/snapshot.entity.js';
 import { SnapshotFault } from '../read/snapshot-fault.js';
 import { Stager } from '../read/stager.js';
+import { MirrorBusy } from '../reconcile/mirror-locks.js';
 import { Reconciler } from '../reconcile/reconciler.js';
 import { type Lease, LeaseLost, JobLeases } from './job-leases.js';
 import { enterPhase, measurePhases } from './job-phases.js';
@@ -19,6 +20,9 @@ import { type JobError, SyncJob } from './sync-job.entity.js';
 /** For how long, and how often, the outcome of an attempt is tried to be written. */
 const WRITE_OUTCOME_MS = 5_000;
 const WRITE_OUTCOME_EVERY_MS = 200;
+
+/** A notification of a postponed job comes so much later than the job is due: too early, it would be lost. */
+const AFTER_DUE_MS = 20;
 
 /** Works on one job from its lease to its end: the order of the steps, and what becomes of a job when one of them fails. */
 @Injectable()
@@ -59,6 +63,10 @@ export class JobRunner {
       await this.mirror(lease);
     } catch (error) {
       if (error instanceof LeaseLost) return;
+      if (error instanceof MirrorBusy && !lease.isInterrupted) {
+        await this.writeOutcome(() => this.postpone(lease));
+        return;
+      }
       const permanent = permanentError(error);
       if (!permanent && !lease.isInterrupted) {
         this.logger.error({ job: lease.jobId, err: safeError(error) }, 'an attempt at a job failed');
@@ -95,11 +103,19 @@ export class JobRunner {
     const rules = this.stager.rules();
     enterPhase('compare bytes');
     if (await this.reconciler.finishIfIdentical(lease, snapshot, rules)) return;
+    // Long jobs are staged meanwhile; short ones would only be staged again and again.
+    if (job.queue === 'short') await this.reconciler.awaitMirror(lease);
     enterPhase('stage');
+    const begun = performance.now();
     await this.stager.stage(lease, snapshot, rules);
     atStep('all staged');
-    await this.reconciler.reconcile(lease, snapshot, rules);
+    await this.reconciler.reconcile(lease, snapshot, rules, performance.now() - begun);
     atStep('effect committed');
+  }
+
+  private async postpone(lease: Lease): Promise<void> {
+    const waitMs = await this.leases.postpone(lease);
+    await this.queue.notifyAgain(lease.jobId, waitMs + AFTER_DUE_MS);
   }
 
   private async requeue(lease: Lease, error: unknown): Promise<void> {

@@ -6,6 +6,8 @@ export interface GuardedPlan {
   deletes: DeletePolicy;
   /** Records of the snapshot that are valid; null if it is no snapshot. */
   valid: number | null;
+  /** Rejected records whose external id cannot be told: any row that seems to be missing may be one of them. */
+  unidentified: number;
   /** Rows that are live now, and how many of them would go. */
   live: number;
   deleted: number;
@@ -19,14 +21,24 @@ export function reasonToHold(
   plan: GuardedPlan,
   config: Pick<Config, 'DELETE_GUARD_ROWS' | 'DELETE_GUARD_PERCENT'>,
 ): string | null {
-  const { deletes, valid, live, deleted } = plan;
+  const { deletes, valid, unidentified, live, deleted } = plan;
   if (deletes === 'apply') return null;
   if (deletes === 'hold')
     return deleted > 0 ? `It would delete ${rows(deleted)}, and was sent with deletes=hold.` : null;
   if (valid === 0 && live > 0) return `It holds no valid record while ${rows(live)} ${live === 1 ? 'is' : 'are'} live.`;
+  if (unidentified > 0 && deleted > 0) return reasonOfUnidentified(unidentified, deleted);
   const limit = Math.max(config.DELETE_GUARD_ROWS, (live * config.DELETE_GUARD_PERCENT) / 100);
   if (deleted <= limit) return null;
   return `It would delete ${deleted} of ${rows(live)}, more than the ${Math.floor(limit)} that pass without approval.`;
+}
+
+/** A record that is rejected keeps its row, if its external id says which; without one, absence proves nothing. */
+function reasonOfUnidentified(unidentified: number, deleted: number): string {
+  const records =
+    unidentified === 1
+      ? 'a record was rejected whose external id cannot be told'
+      : `${unidentified} records were rejected whose external ids cannot be told`;
+  return `It would delete ${rows(deleted)} as missing, but ${records}.`;
 }
 
 function rows(count: number): string {

@@ -18,6 +18,7 @@ import { digestDifference } from './difference.js';
 import type { DesiredState } from './desired-state.js';
 import { hasUnresolved } from './deferred-errors.js';
 import { type MirrorTable, mirrorTable } from './mirror-table.js';
+import { LEAST_PATIENCE_MS, MirrorLocks } from './mirror-locks.js';
 import { refreshStatistics } from './refresh-statistics.js';
 import { RevertedState } from './reverted-state.js';
 import { SnapshotState } from './snapshot-state.js';
@@ -29,6 +30,7 @@ export class Reconciler {
   constructor(
     private readonly orm: MikroORM,
     private readonly leases: JobLeases,
+    private readonly locks: MirrorLocks,
     private readonly store: SnapshotStore,
     private readonly resources: MirroredResources,
     @Inject(CONFIG) private readonly config: Config,
@@ -37,19 +39,19 @@ export class Reconciler {
   /**
    * If the mirror is the exact result of these very bytes already, finishes the job without reading them.
    * @returns whether it did; if not, nothing has happened
+   * @throws MirrorBusy if it could only finish it later
    */
   async finishIfIdentical(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<boolean> {
-    return this.leases.underLease(lease, async (em, job) => {
-      if (job.mode !== 'full' || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return false;
-      await this.lockMirror(em, job);
-      const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
-      if (state.appliedSeq >= job.seq) return false;
-      const last = state.appliedJob ? await em.findOne(SyncJob, state.appliedJob) : null;
-      if (!last || last.counts.unresolved > 0) return false;
-      // Without a valid record it is for the deletion guard to decide.
-      if (last.counts.received === last.counts.rejected) return false;
-      if (state.content !== contentDigest(snapshot, rules, last.counts.rejected > 0)) return false;
-      if (await hasUnresolved(em, job.sourceId, this.mirrorOf(job))) return false;
+    // Without the locks, which most jobs need only once their records are staged.
+    const isIdentical = await this.leases.underLease(lease, async (em, job) => {
+      return (await this.findIdentical(em, job, snapshot, rules)) !== null;
+    });
+    if (!isIdentical) return false;
+    return this.locks.whenFree(lease, LEAST_PATIENCE_MS, async (em, job) => {
+      // Jobs of linked resources may have changed that meanwhile.
+      const found = await this.findIdentical(em, job, snapshot, rules);
+      if (!found) return false;
+      const { state, last } = found;
       // A worker that died over this job may have left something.
       await clearAttempt(em, job);
       if (!(await copyErrorsOf(em, last, job))) return false;
@@ -62,33 +64,64 @@ export class Reconciler {
     });
   }
 
-  /** Reconciles what was staged: to `completed`, `awaiting_approval` or `superseded`. */
-  async reconcile(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<void> {
-    await this.reconcileTo(lease, async (em, job) => {
+  /** The state of the mirror, and the job that made it, if that is what these bytes would make of it. */
+  private async findIdentical(
+    em: EntityManager,
+    job: SyncJob,
+    snapshot: Snapshot,
+    rules: RecordRules,
+  ): Promise<{ state: MirrorState; last: SyncJob } | null> {
+    if (job.mode !== 'full' || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return null;
+    const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
+    if (state.appliedSeq >= job.seq) return null;
+    const last = state.appliedJob ? await em.findOne(SyncJob, state.appliedJob) : null;
+    if (!last || last.counts.unresolved > 0) return null;
+    // Without a valid record it is for the deletion guard to decide.
+    if (last.counts.received === last.counts.rejected) return null;
+    if (state.content !== contentDigest(snapshot, rules, last.counts.rejected > 0)) return null;
+    return (await hasUnresolved(em, job.sourceId, this.mirrorOf(job))) ? null : { state, last };
+  }
+
+  /** Waits for a moment until no linked job is being applied. @throws MirrorBusy if that takes longer */
+  async awaitMirror(lease: Lease): Promise<void> {
+    enterPhase('lock');
+    await this.locks.whenFree(lease, LEAST_PATIENCE_MS, () => Promise.resolve());
+  }
+
+  /**
+   * Reconciles what was staged: to `completed`, `awaiting_approval` or `superseded`.
+   * @param stagedInMs what it would cost to stage it again: the job waits for the locks for as long, then gives up
+   * @throws MirrorBusy
+   */
+  async reconcile(lease: Lease, snapshot: Snapshot, rules: RecordRules, stagedInMs: number): Promise<void> {
+    await this.reconcileTo(lease, Math.max(stagedInMs, LEAST_PATIENCE_MS), async (em, job) => {
       await em.execute(`analyze ${stagingTable(job.id)}`);
       return new SnapshotState(this.resources.get(job.resource), snapshot, rules, this.store, this.config);
     });
   }
 
-  /** Puts back what another job changed: to `completed` or `awaiting_approval`. @throws Refusal 409 */
+  /** Puts back what another job changed: to `completed` or `awaiting_approval`. @throws Refusal 409, MirrorBusy */
   async revert(lease: Lease): Promise<void> {
-    await this.reconcileTo(lease, async (_em, job) => {
+    await this.reconcileTo(lease, LEAST_PATIENCE_MS, async (_em, job) => {
       return new RevertedState(this.resources.get(job.resource), this.config);
     });
   }
 
   private async reconcileTo(
     lease: Lease,
+    patienceMs: number,
     prepare: (em: EntityManager, job: SyncJob) => Promise<DesiredState>,
   ): Promise<void> {
     enterPhase('lock');
-    const desired = await this.leases.underLease(lease, async (em, job) => {
+    // Until the mirror is free the job counts as staging, in which it can be cancelled.
+    const desired = await this.locks.whenFree(lease, patienceMs, async (em, job) => {
       job.moveTo('reconciling', await databaseNow(em));
       job.phase = 'reconciling';
       return prepare(em, job);
     });
-    await this.leases.underLease(lease, async (em, job) => {
-      await this.lockMirror(em, job);
+    await this.locks.whenFree(lease, patienceMs, async (em, job) => {
+      // The plans' costs deceive the just-in-time compiler: it costs more than it saves here.
+      await em.execute('set local jit = off');
       const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
       if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
       else await this.apply(em, job, state, desired);
@@ -172,18 +205,6 @@ export class Reconciler {
     const states = await em.find(MirrorState, { sourceId: job.sourceId, resource: { $in: linked } });
     const last = Math.max(...states.map(({ appliedAt }) => appliedAt?.getTime() ?? 0));
     return now.getTime() > last ? now : new Date(last + 1);
-  }
-
-  /**
-   * One job at a time touches the rows of a source's resource and of those that are linked to it: a patient and its
-   * payments that arrive at the same moment in two transactions would not see each other.
-   */
-  private async lockMirror(em: EntityManager, job: SyncJob): Promise<void> {
-    // The plans' costs deceive the just-in-time compiler: it costs more than it saves here.
-    await em.execute('set local jit = off');
-    for (const name of this.resources.linkedTo(this.resources.get(job.resource))) {
-      await em.execute('select pg_advisory_xact_lock(hashtextextended(?, 0))', [`counterpart:${job.sourceId}:${name}`]);
-    }
   }
 
   private mirrorOf(job: SyncJob): MirrorTable {

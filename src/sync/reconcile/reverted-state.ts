@@ -3,6 +3,7 @@ import type { Config } from '../../platform/config.js';
 import { Refusal } from '../../platform/refusal.js';
 import { enterPhase } from '../jobs/job-phases.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
+import { isLogGone } from '../log-horizons.js';
 import type { MirroredResource } from '../mirrored-resource.js';
 import { reasonToHold } from './deletion-guard.js';
 import { countDifference, countLive, sampleDeletions } from './difference.js';
@@ -17,7 +18,7 @@ export class RevertedState implements DesiredState {
     private readonly config: Config,
   ) {}
 
-  /** @throws Refusal 409 if later jobs have touched the same rows meanwhile */
+  /** @throws Refusal 409 if later jobs have touched the same rows meanwhile, 410 if the earlier values have been dropped */
   async compare(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<PlannedChanges> {
     enterPhase('count rows');
     const original = await em.findOneOrFail(SyncJob, { id: job.revertOf });
@@ -25,9 +26,11 @@ export class RevertedState implements DesiredState {
     const live = await countLive(em, job, mirror);
     enterPhase('difference');
     await findRevertDifference(em, original, mirror);
+    await refuseIfGone(em, original);
     enterPhase('plan');
     const found = await countDifference(em);
-    const reason = reasonToHold({ deletes: job.deletes, valid: null, live, deleted: found.delete }, this.config);
+    const guarded = { deletes: job.deletes, valid: null, unidentified: 0, live, deleted: found.delete };
+    const reason = reasonToHold(guarded, this.config);
     const { restore: created, update: updated, delete: deleted } = found;
     job.processed = created + updated;
     return {
@@ -74,6 +77,12 @@ export class RevertedState implements DesiredState {
   contentDigest(): null {
     return null;
   }
+}
+
+/** To be called after the log was read. @throws Refusal 410 if what it held of a job has been dropped */
+export async function refuseIfGone(em: EntityManager, { appliedAt }: SyncJob): Promise<void> {
+  if (appliedAt === null || !(await isLogGone(em, 'change', appliedAt))) return;
+  throw new Refusal(410, 'changes_gone', 'The values that the rows had before this job are no longer kept.');
 }
 
 /** @throws Refusal 409 */

@@ -36,6 +36,8 @@ export class SnapshotState implements DesiredState {
   async compare(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<PlannedChanges> {
     enterPhase('count rows');
     let valid = await validRows(em, job);
+    // Rejected records are staged if their external id is known.
+    const unidentified = job.rejected - (job.staged - valid);
     const live = await countLive(em, job, mirror);
     await createDeferredErrors(em);
     enterPhase('difference');
@@ -52,7 +54,7 @@ export class SnapshotState implements DesiredState {
     const found = await countDifference(em);
     const created = found.insert + found.restore;
     const unchanged = valid - created - found.update;
-    const guarded = { deletes: job.deletes, valid, live, deleted: found.delete };
+    const guarded = { deletes: job.deletes, valid, unidentified, live, deleted: found.delete };
     const reason = job.mode === 'full' ? reasonToHold(guarded, this.config) : null;
     return {
       counts: {

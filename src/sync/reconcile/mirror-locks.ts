@@ -1,0 +1,66 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { setTimeout as delay } from 'node:timers/promises';
+import { JobLeases, type Lease } from '../jobs/job-leases.js';
+import type { SyncJob } from '../jobs/sync-job.entity.js';
+import { MirroredResources } from '../mirrored-resource.js';
+
+/** How long a job waits for the locks at least: longer than most reconciliations take. */
+export const LEAST_PATIENCE_MS = 250;
+
+/** The pause between two attempts to take them. Each costs a short transaction. */
+const TRY_EVERY_MS = 25;
+
+/** The job of a linked resource is applied, or this one's own predecessor has not rolled back yet. */
+export class MirrorBusy extends Error {
+  constructor() {
+    super('linked rows are being changed by another job');
+  }
+}
+
+/**
+ * One job at a time touches the rows of a source's resource and of those that are linked to it: a patient and its payments
+ * that arrive at the same moment in two transactions would not see each other.
+ */
+@Injectable()
+export class MirrorLocks {
+  constructor(
+    private readonly leases: JobLeases,
+    private readonly resources: MirroredResources,
+  ) {}
+
+  /**
+   * Runs `work` in a transaction under the job's lease that holds the locks until its end. While another job has them
+   * this one waits outside of any transaction: its row is not locked, so that it can be cancelled.
+   * @throws MirrorBusy if they do not become free in time
+   * @throws LeaseLost
+   */
+  async whenFree<T>(
+    lease: Lease,
+    patienceMs: number,
+    work: (em: EntityManager, job: SyncJob) => Promise<T>,
+  ): Promise<T> {
+    const deadline = performance.now() + patienceMs;
+    for (;;) {
+      const done = await this.leases.underLease(lease, async (em, job) =>
+        (await this.tryLock(em, job)) ? { result: await work(em, job) } : null,
+      );
+      if (done) return done.result;
+      if (performance.now() > deadline) throw new MirrorBusy();
+      await delay(TRY_EVERY_MS);
+    }
+  }
+
+  /** @returns false if one of the locks is taken; those that were free are released by the end of the transaction */
+  private async tryLock(em: EntityManager, job: SyncJob): Promise<boolean> {
+    // In an order that is the same for all: of two jobs that try at the same time one succeeds.
+    for (const name of this.resources.linkedTo(this.resources.get(job.resource))) {
+      const [row] = await em.execute<{ locked: boolean }[]>(
+        'select pg_try_advisory_xact_lock(hashtextextended(?, 0)) as locked',
+        [`counterpart:${job.sourceId}:${name}`],
+      );
+      if (!row?.locked) return false;
+    }
+    return true;
+  }
+}
