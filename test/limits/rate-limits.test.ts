@@ -10,7 +10,7 @@ import { RateLimits } from '../../src/limits/rate-limits.js';
 import { SharedCounter } from '../../src/limits/shared-counter.js';
 import { ProblemFilter } from '../../src/platform/problem.filter.js';
 import { Refusal } from '../../src/platform/refusal.js';
-import { basic, bearer, makeKey } from '../access/keys.js';
+import { basic, bearer, makeKey, WRONG_KEY } from '../access/keys.js';
 import { TcpProxy } from '../http/tcp-proxy.js';
 import {
   BACKENDS,
@@ -213,7 +213,8 @@ describe('the limit of requests', () => {
     const server = await start({ RATE_LIMIT_PER_MINUTE: 1 });
     await server.fetch('/nothing-here');
 
-    const paths = ['/docs', '/openapi.json', '/admin/queues', '/metrics', '/nothing-here', '/patients', '/healthy'];
+    const pages = ['/docs', '/openapi.json', '/admin/queues', '/metrics'];
+    const paths = [...pages, '/nothing-here', '/patients', '/healthy', '/health/x', '/health/', '/health/live/x'];
     const statuses = await statusesOf(paths.length, (n) => server.fetch(paths[n] ?? ''));
 
     expect(statuses).toEqual(paths.map(() => 429));
@@ -297,6 +298,16 @@ describe('wrong keys', () => {
     });
     expect((await show('right', '192.0.2.1')).status).toBe(200);
     expect((await show('wrong', '192.0.2.2')).status).toBe(401);
+  });
+
+  it('are counted on every path, also beside those of health checks', async () => {
+    const other = await start({ AUTH: 'keys', WRONG_KEYS_PER_MINUTE: 3 });
+    const paths = ['/health/x', '/health/', '/health/ready/', '/Health/live', '/health/y'];
+
+    const statuses = await statusesOf(paths.length, (n) => other.fetch(paths[n] ?? '', { headers: bearer(WRONG_KEY) }));
+
+    expect(statuses).toEqual([401, 401, 401, 429, 429]);
+    expect((await other.fetch('/health/live', { headers: bearer(WRONG_KEY) })).status).toBe(200);
   });
 
   it('do not include requests without a key', async () => {
