@@ -8,7 +8,7 @@ import { AccessKeys } from './access-keys.js';
 import { credentialsOf } from './credentials.js';
 import { OPERATOR_KEY, type OperatorKey } from './operator-key.js';
 import { isPage } from './pages.js';
-import { changesSomething, comesFromElsewhere, comesFromOurselves, isCalledAs } from './request-origin.js';
+import { changesSomething, comesFromElsewhere, comesFromOurselves, isCalledAs, isForwarded } from './request-origin.js';
 
 /** Authenticates requests and checks scopes, both for routes of the API and for operators' pages. */
 @Injectable()
@@ -45,8 +45,16 @@ export class Authenticator {
     }
   }
 
-  /** No key is required, so cross-site requests of browsers are refused: the user may not know of them. */
+  /**
+   * No key is required. So requests that a proxy passes on are refused, as they may come from anywhere, and cross-site
+   * requests of browsers, as the user may not know of them.
+   */
   private anybody(request: IncomingMessage): Caller {
+    if (isForwarded(request)) {
+      const detail =
+        'A server that requires no keys answers no requests that a proxy passes on. Start it with AUTH=keys.';
+      throw new Refusal(403, 'forwarded', detail);
+    }
     if (!isCalledAs(request, this.config.HOST)) {
       const detail = 'A server that requires no keys answers only to localhost and to the address it listens on.';
       throw new Refusal(403, 'unknown_host', detail);

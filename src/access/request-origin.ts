@@ -32,6 +32,11 @@ export function isCalledAs(request: IncomingMessage, host: string): boolean {
   return name !== undefined && (isLoopback(name) || name === host.toLowerCase());
 }
 
+/** Whether a proxy says that it passes on a request: by `Forwarded` (RFC 7239) or the older `X-Forwarded-For`, `-Host` … */
+export function isForwarded({ headers }: IncomingMessage): boolean {
+  return Object.keys(headers).some((name) => name === 'forwarded' || name.startsWith('x-forwarded-'));
+}
+
 /** https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header */
 function fetchSite(request: IncomingMessage): string | undefined {
   return request.headersDistinct['sec-fetch-site']?.join();

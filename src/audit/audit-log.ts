@@ -59,10 +59,10 @@ export class AuditLog implements BeforeApplicationShutdown {
 
   /**
    * Takes an entry that no request waits for: it is written some milliseconds later, together with others. After a
-   * failed write, and during a shutdown, it waits as `write` does.
+   * failed write, and during a shutdown, it waits as `write` does. @throws Refusal 503 if as many wait as may
    */
   async writeSoon(entry: AuditEntry): Promise<void> {
-    if (!this.isHealthy || this.isStopping) return this.write(entry);
+    if (!this.isHealthy || this.isStopping || this.waiting.length >= MAX_WAITING) return this.write(entry);
     this.enqueue(entry).catch(() => undefined);
     this.timer ??= setTimeout(() => this.startWriting(), BATCHING_DELAY_MS);
   }

@@ -3,10 +3,10 @@ import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import { AUDITED, type AuditRule } from '../platform/audited.js';
 import { AuditLog } from './audit-log.js';
-import { entryOf } from './audited-request.js';
+import { entryOf, wasRefusedByGuard } from './audited-request.js';
 
-/** The key is valid but lacks the scope. */
-const FORBIDDEN = 403;
+/** The key is valid but lacks the scope (403), or asks for another source than its own (404). */
+const AUDITED_REFUSALS = [403, 404];
 
 /**
  * Audits what other guards refuse, as those requests never reach an interceptor; so it must be the first guard. It
@@ -26,9 +26,10 @@ export class AuditGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<Request>();
     const response = context.switchToHttp().getResponse<Response>();
     response.once('finish', () => {
-      if (response.statusCode !== FORBIDDEN) return;
+      const { statusCode } = response;
+      if (!AUDITED_REFUSALS.includes(statusCode) || !wasRefusedByGuard(request)) return;
       // The answer held no data, so it did not wait for this; an entry that cannot be written is logged and counted.
-      this.log.write(entryOf(request, rule, FORBIDDEN)).catch(() => undefined);
+      this.log.write(entryOf(request, rule, statusCode)).catch(() => undefined);
     });
     return true;
   }

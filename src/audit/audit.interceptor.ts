@@ -6,11 +6,12 @@ import { AUDITED, type AuditRule, type RequestOutcome, setOutcomeRecorder } from
 import type { AuditEntry } from '../platform/append-audit.js';
 import { refusalFor } from '../platform/problem.filter.js';
 import { AuditLog } from './audit-log.js';
-import { entryOf } from './audited-request.js';
+import { entryOf, leaveToInterceptor } from './audited-request.js';
+import { peopleOfPage } from './people-of-page.js';
 
 /**
- * Writes one audit entry for each request of an audited route: what was done or read, before the first byte of the
- * answer is sent; a refusal or failure, before the caller is told.
+ * Writes an audit entry for each request of an audited route: what was done or read, before the first byte of the answer
+ * is sent; a refusal or failure, before the caller is told. A page that names few people has an entry for each of them.
  */
 @Injectable()
 export class AuditInterceptor implements NestInterceptor {
@@ -25,15 +26,20 @@ export class AuditInterceptor implements NestInterceptor {
     const request = context.switchToHttp().getRequest<Request>();
     const response = context.switchToHttp().getResponse<Response>();
     let written: Promise<void> | null = null;
-    const write = (done: RequestOutcome): Promise<void> => {
+    const write = (done: RequestOutcome, people: RequestOutcome[] = []): Promise<void> => {
       const isNothing = rule.unlessEmpty === true && done.items === 0;
-      written ??= isNothing ? Promise.resolve() : this.record(rule, entryOf(request, rule, response.statusCode, done));
+      const entries = (people.length > 0 ? people : [done]).map((each) =>
+        entryOf(request, rule, response.statusCode, each),
+      );
+      const isSoon = rule.soon === true && people.length === 0;
+      written ??= isNothing ? Promise.resolve() : this.record(entries, isSoon);
       return written;
     };
+    leaveToInterceptor(request);
     setOutcomeRecorder(response, write);
     return next.handle().pipe(
       concatMap(async (answer: unknown) => {
-        await write(doneBy(answer));
+        await write(doneBy(answer), peopleOfPage(request, rule, answer));
         return answer;
       }),
       catchError(async (error: unknown) => {
@@ -43,8 +49,8 @@ export class AuditInterceptor implements NestInterceptor {
     );
   }
 
-  private record(rule: AuditRule, entry: AuditEntry): Promise<void> {
-    return rule.soon === true ? this.log.writeSoon(entry) : this.log.write(entry);
+  private async record(entries: AuditEntry[], isSoon: boolean): Promise<void> {
+    await Promise.all(entries.map((entry) => (isSoon ? this.log.writeSoon(entry) : this.log.write(entry))));
   }
 
   /** @throws Refusal 503 if the entry of a refusal cannot be written: then the caller is not told the reason either */

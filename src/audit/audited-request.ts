@@ -14,7 +14,7 @@ export function entryOf(request: Request, rule: AuditRule, status: number, done:
     keyId,
     source: sourceOf(request),
     action: done.isExport ? exported : rule.action,
-    subject: rule.subject?.(request, done.made ?? null) ?? null,
+    subject: done.subject ?? rule.subject?.(request, done.made ?? null) ?? null,
     items: done.items ?? null,
     address: callerAddress(request),
     requestId: String(request.id),
@@ -35,4 +35,16 @@ function sourceOf(request: Request): string | null {
   } catch {
     return null;
   }
+}
+
+const leftToInterceptor = new WeakSet<Request>();
+
+/** The request has passed all guards: from here on the interceptor audits it, whatever becomes of it. */
+export function leaveToInterceptor(request: Request): void {
+  leftToInterceptor.add(request);
+}
+
+/** Whether a guard has refused the request, so that the interceptor never saw it. */
+export function wasRefusedByGuard(request: Request): boolean {
+  return !leftToInterceptor.has(request);
 }

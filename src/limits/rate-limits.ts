@@ -16,8 +16,11 @@ const WINDOW_SECONDS = 60;
 
 const UNAUTHORIZED = 401;
 
-/** Health checks are answered even if somebody at the same address has used up its limit. */
-const EXEMPT = /^\/health(\/|$)/;
+/**
+ * Health checks are answered even if somebody at the same address has used up its limit. They match exactly, as the paths
+ * that need no key do: below or beside them, wrong keys could be tried without a limit.
+ */
+const EXEMPT = new Set(['/health', '/health/live', '/health/ready']);
 
 /**
  * Limits the requests per minute of one key and of one address, and the wrong keys per minute of one address, over all
@@ -61,7 +64,7 @@ export class RateLimits implements OnModuleInit, OnApplicationShutdown {
 
   /** The middleware. It must come before anything that costs something. */
   readonly check = async (request: Request, response: Response, next: NextFunction): Promise<void> => {
-    if (EXEMPT.test(request.path)) {
+    if (EXEMPT.has(request.path)) {
       next();
       return;
     }

@@ -1,27 +1,16 @@
-import { MikroORM } from '@mikro-orm/postgresql';
-import { Controller, Get, Inject, Res } from '@nestjs/common';
+import { Controller, Get, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
+import type { HealthCheckResult } from '@nestjs/terminus';
 import type { Response } from 'express';
-import { setTimeout as delay } from 'node:timers/promises';
-import { CONFIG, type Config } from '../platform/config.js';
-import { pingRedis } from '../platform/queue.js';
 import { Wants } from '../platform/wants.js';
-
-/** A service that has not answered by then counts as unavailable. */
-const ANSWER_TIMEOUT_MS = 2_000;
+import { Readiness } from './readiness.js';
 
 /** Liveness and readiness of the process. */
 @ApiTags('operations')
 @Wants('public')
 @Controller('health')
 export class HealthController {
-  constructor(
-    private readonly health: HealthCheckService,
-    private readonly indicators: HealthIndicatorService,
-    private readonly orm: MikroORM,
-    @Inject(CONFIG) private readonly config: Config,
-  ) {}
+  constructor(private readonly readiness: Readiness) {}
 
   @Get('live')
   @ApiOperation({ summary: 'Whether the process is alive' })
@@ -34,7 +23,7 @@ export class HealthController {
   @ApiResponse({ status: 200, description: 'both answer' })
   @ApiResponse({ status: 503, description: 'one of them does not answer' })
   ready(@Res({ passthrough: true }) response: Response): Promise<HealthCheckResult> {
-    return this.check(response);
+    return this.answer(response);
   }
 
   @Get()
@@ -42,40 +31,12 @@ export class HealthController {
   @ApiResponse({ status: 200, description: 'both answer' })
   @ApiResponse({ status: 503, description: 'one of them does not answer' })
   both(@Res({ passthrough: true }) response: Response): Promise<HealthCheckResult> {
-    return this.check(response);
+    return this.answer(response);
   }
 
-  private async check(response: Response): Promise<HealthCheckResult> {
-    try {
-      return await this.health.check([
-        () => this.indicate('postgresql', () => this.askDatabase()),
-        ...(this.config.REDIS_URL
-          ? [() => this.indicate('redis', () => this.askRedis(this.config.REDIS_URL ?? ''))]
-          : []),
-      ]);
-    } catch (error) {
-      const result = (error as { getResponse?: () => unknown }).getResponse?.();
-      if (!result) throw error;
-      response.status(503).set('Retry-After', '2');
-      return result as HealthCheckResult;
-    }
-  }
-
-  private async indicate(name: string, ask: () => Promise<boolean>) {
-    const indicator = this.indicators.check(name);
-    return (await ask().catch(() => false)) ? indicator.up() : indicator.down();
-  }
-
-  private async askDatabase(): Promise<boolean> {
-    const answer = this.orm.em
-      .fork()
-      .execute('select 1')
-      .then(() => true);
-    answer.catch(() => undefined);
-    return Promise.race([answer, delay(ANSWER_TIMEOUT_MS, false, { ref: false })]);
-  }
-
-  private askRedis(url: string): Promise<boolean> {
-    return pingRedis(url, ANSWER_TIMEOUT_MS);
+  private async answer(response: Response): Promise<HealthCheckResult> {
+    const verdict = await this.readiness.verdict();
+    if (verdict.status !== 'ok') response.status(503).set('Retry-After', '2');
+    return verdict;
   }
 }

@@ -39,7 +39,7 @@ export class PatientsController {
 
   @Get('patients')
   @Wants('read')
-  @Audited('patients.listed', { soon: true })
+  @Audited('patients.listed', { soon: true, subjectOfItem: ({ externalId }: PatientView) => `patients:${externalId}` })
   @ApiOperation({ summary: 'Patients by the total of their payments' })
   async list(
     @CallerSource() source: string,

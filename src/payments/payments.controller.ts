@@ -38,7 +38,10 @@ export class PaymentsController {
 
   @Get('payments')
   @Wants('read')
-  @Audited('payments.listed', { subject: filteredSubject })
+  @Audited('payments.listed', {
+    subject: filteredSubject,
+    subjectOfItem: ({ patientId }: PaymentView) => `patients:${patientId}`,
+  })
   @ApiOperation({ summary: 'Payments, of all patients or of one' })
   async list(
     @CallerSource() source: string,

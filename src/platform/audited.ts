@@ -16,6 +16,11 @@ export interface AuditRule {
   exported?: string;
   /** For a page of a list, which is about no single person: the answer does not wait until the entry is durable. */
   soon?: true;
+  /**
+   * The subject of one item of a list, such as `patients:11`. A page that names few people is a read about each of them:
+   * it has an entry for each, and waits until they are durable.
+   */
+  subjectOfItem?: (item: never) => string;
   /** Answers without items disclose nothing and are not written: for routes that are polled. */
   unlessEmpty?: boolean;
 }
@@ -40,6 +45,8 @@ export interface RequestOutcome {
   items?: number;
   /** The id of what was created. */
   made?: string;
+  /** The subject, where the request does not name it. */
+  subject?: string;
   isExport?: boolean;
 }
 

@@ -107,6 +107,8 @@ describe('the settings', () => {
     [{ HOST: '::' }, 'keys'],
     [{ HOST: '192.168.1.2', NODE_ENV: 'test' }, 'keys'],
     [{ AUTH: 'keys' }, 'keys'],
+    [{ TRUST_PROXY: '1' }, 'keys'],
+    [{ TRUST_PROXY: 'loopback', HOST: 'localhost' }, 'keys'],
     [{ AUTH: 'open', NODE_ENV: 'production' }, 'open'],
   ])('with %j authenticate callers by: %s', (env, mode) => {
     expect(authMode(loadConfig(env))).toBe(mode);

@@ -165,10 +165,17 @@ function authProblems(given: Record<string, string | undefined>): string[] {
 }
 
 /**
- * Whether callers need keys. The default is yes; for a server on loopback outside of production it is no.
+ * Whether callers need keys. The default is yes; for a server on loopback outside of production it is no, unless proxies
+ * are in front, which may bring it requests of other machines.
  */
-export function authMode({ AUTH, HOST, NODE_ENV }: Pick<Config, 'AUTH' | 'HOST' | 'NODE_ENV'>): 'keys' | 'open' {
-  return AUTH ?? (isLoopback(HOST) && NODE_ENV !== 'production' ? 'open' : 'keys');
+export function authMode({
+  AUTH,
+  HOST,
+  NODE_ENV,
+  TRUST_PROXY,
+}: Pick<Config, 'AUTH' | 'HOST' | 'NODE_ENV' | 'TRUST_PROXY'>): 'keys' | 'open' {
+  const isLocal = isLoopback(HOST) && TRUST_PROXY === undefined;
+  return AUTH ?? (isLocal && NODE_ENV !== 'production' ? 'open' : 'keys');
 }
 
 /** Connections for callers: a query holds one for milliseconds. */

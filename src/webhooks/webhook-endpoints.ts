@@ -27,6 +27,8 @@ export class WebhookEndpoints {
 
   /** @throws Refusal 400 for an address that must not be a target, 409 if the source has as many as it may */
   async create(sourceId: number, order: CreateWebhook): Promise<WebhookEndpoint> {
+    // Before the address is looked up: otherwise a source could have any number of names looked up.
+    await this.refuseTooMany(this.em.fork(), sourceId);
     const url = await this.targets.accept(order.url);
     return this.em.fork().transactional(async (em) => {
       // Otherwise two at the same time could both be the last one allowed.

@@ -15,6 +15,9 @@ const LOCAL_NAME = /(^|\.)(localhost|local|localdomain|internal)\.?$/i;
 /** A slower name server is not waited for: the addresses are checked at each connection anyway. */
 const RESOLVE_MS = 2_000;
 
+/** Names of registrations that are looked up at a time, so that they leave room for deliveries. Others are not looked up. */
+const CHECKED_AT_ONCE = 16;
+
 /** The address of an endpoint is, or has become, one that requests must not be sent to. */
 export class ForbiddenTarget extends Error {
   readonly code = 'FORBIDDEN_TARGET';
@@ -29,6 +32,8 @@ export class ForbiddenTarget extends Error {
  * could have it send requests there (SSRF). With `WEBHOOK_TARGETS=any` every web address may be a target.
  */
 export class WebhookTargets {
+  private checking = 0;
+
   constructor(
     private readonly targets: Config['WEBHOOK_TARGETS'],
     private readonly resolve: Resolve,
@@ -78,11 +83,14 @@ export class WebhookTargets {
 
   /** Whether a name resolves to addresses that are not public. A name that does not resolve yet is allowed. */
   private async resolvesInside(hostname: string): Promise<boolean> {
-    if (isIP(hostname)) return false;
-    const verdict = this.addressesOf(hostname).then(
-      () => false,
-      (error: unknown) => error instanceof ForbiddenTarget,
-    );
+    if (isIP(hostname) || this.checking >= CHECKED_AT_ONCE) return false;
+    this.checking += 1;
+    const verdict = this.addressesOf(hostname)
+      .then(
+        () => false,
+        (error: unknown) => error instanceof ForbiddenTarget,
+      )
+      .finally(() => (this.checking -= 1));
     return Promise.race([verdict, delay(RESOLVE_MS, false, { ref: false })]);
   }
 }

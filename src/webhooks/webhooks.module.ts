@@ -6,12 +6,12 @@ import {
   type NestModule,
   type Provider,
 } from '@nestjs/common';
-import { lookup } from 'node:dns/promises';
 import { CONFIG, type Config } from '../platform/config.js';
 import { answersCallers, worksOnJobs } from '../platform/process-role.js';
 import { readJsonBody } from '../platform/json-body.js';
 import { withTask } from '../platform/periodic-task.js';
 import { DeliveryLeases } from './delivery-leases.js';
+import { NameResolver } from './name-resolver.js';
 import { WebhookCleaner } from './webhook-cleaner.js';
 import { WebhookDeliveriesController } from './webhook-deliveries.controller.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';
@@ -25,8 +25,10 @@ import { WebhooksController } from './webhooks.controller.js';
 const TARGETS: Provider = {
   provide: WebhookTargets,
   inject: [CONFIG],
-  useFactory: (config: Config) =>
-    new WebhookTargets(config.WEBHOOK_TARGETS, (hostname) => lookup(hostname, { all: true })),
+  useFactory: (config: Config) => {
+    const names = new NameResolver();
+    return new WebhookTargets(config.WEBHOOK_TARGETS, (hostname) => names.resolve(hostname));
+  },
 };
 
 const POST: Provider = {

@@ -68,6 +68,19 @@ describe('a server that requires no keys', () => {
     },
   );
 
+  it.each<Headers>([
+    { 'X-Forwarded-For': '203.0.113.9' },
+    { 'x-forwarded-proto': 'https' },
+    { 'X-Forwarded-Host': '127.0.0.1' },
+    { 'X-Forwarded-For': '' },
+    { Forwarded: 'for=203.0.113.9' },
+  ])('refuses requests that a proxy passes on, which may come from anywhere: %j', async (headers) => {
+    for (const path of ['/patients', '/admin/queues', '/docs', '/nothing']) {
+      expect(await send(server, 'GET', path, headers)).toEqual({ status: 403, code: 'forwarded' });
+    }
+    expect((await send(server, 'GET', '/health/live', headers)).status).toBe(200);
+  });
+
   it('requires no key, and ignores keys that are presented', async () => {
     expect((await send(server, 'GET', '/patients', bearer('whatever'))).status).toBe(200);
     expect((await send(server, 'GET', '/metrics', basic('whatever'))).status).toBe(200);

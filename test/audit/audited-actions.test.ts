@@ -3,6 +3,7 @@ import { Controller, Get, Module } from '@nestjs/common';
 import { NestFactory, Reflector } from '@nestjs/core';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import pg from 'pg';
 import { AuditGuard } from '../../src/audit/audit.guard.js';
 import { AuditLog } from '../../src/audit/audit-log.js';
 import { Audited, subjectOf } from '../../src/platform/audited.js';
@@ -76,8 +77,9 @@ describe('a read', () => {
     ['/payments/9/history', 'payments.history_read', 'payments:9', 1],
     ['/payments?external_id=5', 'payments.listed', 'patients:5', 1],
     ['/payments?payment_external_id=9', 'payments.listed', 'payments:9', 1],
-    ['/payments', 'payments.listed', null, 1],
-    ['/patients?q=pheas&sort=lastName', 'patients.listed', null, 1],
+    ['/payments', 'payments.listed', 'patients:5', 1],
+    ['/patients?q=pheas&sort=lastName', 'patients.listed', 'patients:5', 1],
+    ['/patients?q=nobody', 'patients.listed', null, 0],
     ['/changes', 'changes.read', null, 2],
     ['/audit?limit=3', 'audit.read', null, 3],
   ])('of %s adds one entry', async (path, action, subject, items) => {
@@ -105,6 +107,76 @@ describe('a read', () => {
     const read = () => sender.fetch('/audit?action=patients.read', { headers: { Accept: 'text/csv' } });
 
     await expectEntry(read, 'audit.exported', null, null, 'allowed', 200);
+  });
+
+  it.each([
+    ['/patients?limit=5', 5],
+    ['/patients?payment_min=0&limit=2', 2],
+    ['/patients?q=first', 8],
+  ])('of %s, which names few people, adds an entry about each of them', async (path, count) => {
+    await sender.mirror(
+      '/patients',
+      somePatients(8).map((patient) => ({ ...patient, firstName: 'Firstone' })),
+    );
+
+    const entries = await entriesOf(server, () => sender.get(path));
+
+    expect(entries.map(brief)).toEqual(
+      Array.from({ length: count }, (_, index) => [
+        'patients.listed',
+        `patients:${index + 1}`,
+        1,
+        'allowed',
+        200,
+        sender.source,
+      ]),
+    );
+    const { items } = await server.get('/audit?subject=patients:2&limit=1');
+    expect(items).toMatchObject([{ action: 'patients.listed', source: sender.source }]);
+  });
+
+  it('of a few payments adds an entry about each of their patients, with the number of payments', async () => {
+    await sender.mirror('/patients', somePatients(2));
+    await sender.mirror('/payments', [
+      aPayment({ externalId: 'a', patientId: '1' }),
+      aPayment({ externalId: 'b', patientId: '2' }),
+      aPayment({ externalId: 'c', patientId: '1' }),
+    ]);
+
+    const entries = await entriesOf(server, () => sender.get('/payments'));
+
+    expect(entries.map(({ subject, items }) => `${subject} ${items}`).toSorted()).toEqual([
+      'patients:1 2',
+      'patients:2 1',
+    ]);
+  });
+
+  it('of a page of many people adds one entry without their names', async () => {
+    await sender.mirror('/patients', somePatients(6));
+
+    await expectEntry(() => sender.get('/patients'), 'patients.listed', null, 6, 'allowed', 200);
+  });
+
+  it('of a page is refused while as many entries wait as may', async () => {
+    await sender.mirror('/patients', somePatients(6));
+    const blocker = new pg.Client(server.databaseUrl);
+    await blocker.connect();
+    await blocker.query('begin; select from audit_chain for update');
+    const entry = { keyId: null, source: null, subject: null, items: null, address: null, requestId: null };
+    const log = server.app.get(AuditLog);
+    const filling = Array.from({ length: 5_600 }, () =>
+      log.writeSoon({ ...entry, actor: 'a test', action: 'filling', outcome: 'allowed', status: null }),
+    );
+    const filled = Promise.allSettled(filling);
+
+    const page = await sender.fetch('/patients');
+    await blocker.query('rollback');
+    await blocker.end();
+
+    expect(page.status).toBe(503);
+    expect(page.headers.get('retry-after')).toBe('2');
+    await filled;
+    await until('pages are served again', async () => (await sender.fetch('/patients')).ok);
   });
 
   it('of an empty page of the feed adds none', async () => {
@@ -268,6 +340,28 @@ describe('an entry', () => {
     const text = JSON.stringify(await entriesAfter(server, 0));
 
     expect(PLANTED.filter((planted) => text.includes(planted))).toEqual([]);
+  });
+
+  it('is added when a key asks for another source than its own', async () => {
+    const headers = { ...(await keyOf(server, 'bound', 'clinic')), 'X-Source': sender.source };
+    await someData();
+    const seq = await lastSeq(server);
+
+    const statuses = [];
+    for (const path of ['/patients/5', '/patients', '/audit'])
+      statuses.push((await server.fetch(path, { headers })).status);
+
+    expect(statuses).toEqual([404, 404, 404]);
+    await until('the entries are written', async () => (await lastSeq(server)) >= seq + 3);
+    const entries = await entriesAfter(server, seq);
+    expect(entries.map(({ actor, action, subject }) => `${actor} ${action} ${subject}`).toSorted()).toEqual([
+      'bound audit.read null',
+      'bound patients.listed null',
+      'bound patients.read patients:5',
+    ]);
+    expect(entries.map(({ outcome, status, source }) => [outcome, status, source])).toEqual(
+      entries.map(() => ['refused', 404, null]),
+    );
   });
 
   it('is added when a known key lacks the scope, but not when a key is unknown', async () => {

@@ -6,6 +6,8 @@ export class TcpProxy {
   private readonly sockets = new Set<Socket>();
   private server: Server | null = null;
   port = 0;
+  /** How many connections were made through it. */
+  connections = 0;
 
   private constructor(private readonly target: { host: string; port: number }) {}
 
@@ -42,6 +44,7 @@ export class TcpProxy {
   }
 
   private join(near: Socket): void {
+    this.connections += 1;
     const far = connect(this.target);
     near.pipe(far).pipe(near);
     for (const [socket, other] of [

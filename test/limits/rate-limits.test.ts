@@ -10,7 +10,7 @@ import { RateLimits } from '../../src/limits/rate-limits.js';
 import { SharedCounter } from '../../src/limits/shared-counter.js';
 import { ProblemFilter } from '../../src/platform/problem.filter.js';
 import { Refusal } from '../../src/platform/refusal.js';
-import { basic, bearer, makeKey } from '../access/keys.js';
+import { basic, bearer, makeKey, WRONG_KEY } from '../access/keys.js';
 import { TcpProxy } from '../http/tcp-proxy.js';
 import {
   BACKENDS,
@@ -114,7 +114,7 @@ describe.each(BACKENDS)('the limit of requests, counted in %s,', (backend) => {
 
 describe('the limit of requests', () => {
   it('applies to a key, whichever way it is presented', async () => {
-    const server = await start({ RATE_LIMIT_PER_MINUTE: 4, TRUST_PROXY: 1 });
+    const server = await start({ RATE_LIMIT_PER_MINUTE: 4, WRONG_KEYS_PER_MINUTE: 0, TRUST_PROXY: 1 });
     const ways = [
       { Authorization: 'Bearer secret-1' },
       { 'X-API-Key': 'secret-1' },
@@ -129,7 +129,7 @@ describe('the limit of requests', () => {
       server.fetch('/sync/jobs', { headers: { 'X-Forwarded-For': `192.0.2.${n}`, ...ways[n] } }),
     );
 
-    expect(statuses).toEqual([200, 200, 200, 200, 429, 200]);
+    expect(statuses).toEqual([401, 401, 401, 401, 429, 401]);
     const kept = JSON.stringify(await server.query('select * from rate_limit'));
     expect(kept).not.toContain('secret');
   });
@@ -182,12 +182,12 @@ describe('the limit of requests', () => {
   });
 
   it('ignores X-Forwarded-For unless a proxy is trusted', async () => {
-    const server = await start({ RATE_LIMIT_PER_MINUTE: 2 });
+    const server = await start({ AUTH: 'keys', RATE_LIMIT_PER_MINUTE: 2 });
     const from = (n: number) => ({ headers: { 'X-Forwarded-For': `192.0.2.${n}`, 'X-Real-IP': `192.0.2.${n}` } });
 
     const statuses = await statusesOf(3, (n) => server.fetch('/sync/jobs', from(n)));
 
-    expect(statuses).toEqual([200, 200, 429]);
+    expect(statuses).toEqual([401, 401, 429]);
   });
 
   it('takes the address that a trusted proxy adds, and not those that the proxy received', async () => {
@@ -196,24 +196,25 @@ describe('the limit of requests', () => {
 
     const statuses = await statusesOf(3, (n) => server.fetch('/sync/jobs', from(n)));
 
-    expect(statuses).toEqual([200, 200, 429]);
-    expect((await server.fetch('/sync/jobs', { headers: { 'X-Forwarded-For': '192.0.2.2' } })).status).toBe(200);
+    expect(statuses).toEqual([401, 401, 429]);
+    expect((await server.fetch('/sync/jobs', { headers: { 'X-Forwarded-For': '192.0.2.2' } })).status).toBe(401);
   });
 
   it('counts an IPv6 network as one address', async () => {
     const server = await start({ RATE_LIMIT_PER_MINUTE: 2, TRUST_PROXY: 1 });
     const from = (n: number) => ({ headers: { 'X-Forwarded-For': `2001:db8:0:1::${n}` } });
 
-    expect(await statusesOf(3, (n) => server.fetch('/sync/jobs', from(n)))).toEqual([200, 200, 429]);
+    expect(await statusesOf(3, (n) => server.fetch('/sync/jobs', from(n)))).toEqual([401, 401, 429]);
     const next = { headers: { 'X-Forwarded-For': '2001:db8:0:2::1' } };
-    expect((await server.fetch('/sync/jobs', next)).status).toBe(200);
+    expect((await server.fetch('/sync/jobs', next)).status).toBe(401);
   });
 
   it('applies to pages and unknown paths, and not to health checks', async () => {
     const server = await start({ RATE_LIMIT_PER_MINUTE: 1 });
     await server.fetch('/nothing-here');
 
-    const paths = ['/docs', '/openapi.json', '/admin/queues', '/metrics', '/nothing-here', '/patients', '/healthy'];
+    const pages = ['/docs', '/openapi.json', '/admin/queues', '/metrics'];
+    const paths = [...pages, '/nothing-here', '/patients', '/healthy', '/health/x', '/health/', '/health/live/x'];
     const statuses = await statusesOf(paths.length, (n) => server.fetch(paths[n] ?? ''));
 
     expect(statuses).toEqual(paths.map(() => 429));
@@ -261,7 +262,7 @@ describe('wrong keys', () => {
   let url: string;
 
   beforeAll(async () => {
-    server = await startTestServer({ ROLE: 'api', WRONG_KEYS_PER_MINUTE: 3, TRUST_PROXY: 1 });
+    server = await startTestServer({ ROLE: 'api', AUTH: 'open', WRONG_KEYS_PER_MINUTE: 3, TRUST_PROXY: 1 });
     app = await NestFactory.create<NestExpressApplication>(Guarded, { logger: false });
     app.set('trust proxy', 1);
     app.use(server.app.get(RateLimits).check);
@@ -297,6 +298,16 @@ describe('wrong keys', () => {
     });
     expect((await show('right', '192.0.2.1')).status).toBe(200);
     expect((await show('wrong', '192.0.2.2')).status).toBe(401);
+  });
+
+  it('are counted on every path, also beside those of health checks', async () => {
+    const other = await start({ AUTH: 'keys', WRONG_KEYS_PER_MINUTE: 3 });
+    const paths = ['/health/x', '/health/', '/health/ready/', '/Health/live', '/health/y'];
+
+    const statuses = await statusesOf(paths.length, (n) => other.fetch(paths[n] ?? '', { headers: bearer(WRONG_KEY) }));
+
+    expect(statuses).toEqual([401, 401, 401, 429, 429]);
+    expect((await other.fetch('/health/live', { headers: bearer(WRONG_KEY) })).status).toBe(200);
   });
 
   it('do not include requests without a key', async () => {

@@ -111,6 +111,8 @@ describe('an endpoint', () => {
     expect(refused.map(({ status }) => status)).toEqual([409, 409, 409]);
     expect(await refusalOf(refused[0] as Response)).toMatchObject({ code: 'too_many_webhooks' });
     expect((await owner.get('/webhooks')).items).toHaveLength(5);
+    // The address of a further one is not even looked at.
+    expect((await owner.request('POST', '/webhooks', { url: 'https://10.0.0.1/' })).status).toBe(409);
   });
 
   it('of another source does not exist for a caller', async () => {

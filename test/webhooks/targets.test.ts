@@ -136,6 +136,20 @@ describe('the address of a webhook', () => {
     const outcome = await send(new WebhookTargets('public', nowhere), 'https://soon.example/');
     expect(outcome).toEqual({ responseStatus: null, reason: 'name_not_resolved' });
   });
+
+  it('has its name looked up beside a limited number of others', async () => {
+    let lookups = 0;
+    const silent: Resolve = () => {
+      lookups += 1;
+      return new Promise(() => {});
+    };
+    const targets = new WebhookTargets('public', silent);
+
+    const codes = await Promise.all(Array.from({ length: 40 }, () => codeOf(targets.accept('https://slow.example/'))));
+
+    expect(codes).toEqual(codes.map(() => 'accepted'));
+    expect(lookups).toBe(16);
+  });
 });
 
 describe('a connection', () => {
