@@ -207,7 +207,7 @@ describe.each(backendsOr('redis'))('a long job on the %s queue', (backend) => {
   }
 });
 
-describe.each(BACKENDS)('jobs on the %s queue whose linked rows are being changed for long', (backend) => {
+describe.each(backendsOr('postgresql'))('jobs on the %s queue whose linked rows are being changed for long', (backend) => {
   let server: TestServer;
   let locks: pg.Client;
 
