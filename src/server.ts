@@ -37,6 +37,8 @@ export interface Server {
 export interface ServerOptions {
   /** A key with all scopes, known only to the process in which the server runs. */
   operatorKey?: string;
+  /** Aborted when the process is asked to stop: a start that is still under way is given up, with its reason. */
+  stopping?: AbortSignal;
 }
 
 /** Builds the application for its role, with the database of the settings or an embedded one. Does not listen yet. */
@@ -44,10 +46,12 @@ export async function createServer(config: Config, options: ServerOptions = {}):
   const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres({ dataDir: config.DATA_DIR });
   const databaseUrl = config.DATABASE_URL ?? embedded?.url ?? '';
   try {
+    options.stopping?.throwIfAborted();
     const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
     const toMigrate = migrationOptions(databaseUrl);
     if (config.MIGRATIONS === 'run') await migrate(toMigrate, databaseUrl, queue);
     else await refuseUnlessMigrated(toMigrate, databaseUrl);
+    options.stopping?.throwIfAborted();
     const module = AppModule.forRole(config, databaseUrl, options.operatorKey ?? null);
     const adapter = new BoundedHttpAdapter(config);
     const nest = { bodyParser: false, bufferLogs: true };
@@ -65,8 +69,11 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     mountAuthentication(app);
     if (answersCallers(config.ROLE)) mountPages(app, config);
     const close = async () => {
-      await app.close();
-      await embedded?.stop();
+      try {
+        await app.close();
+      } finally {
+        await embedded?.stop();
+      }
     };
     return { app, close };
   } catch (error) {
@@ -79,10 +86,13 @@ export async function createServer(config: Config, options: ServerOptions = {}):
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<Server> {
   const { app, close } = await createServer(config, options);
   const server = app.getHttpServer();
-  await app.listen(config.PORT, config.HOST).catch(async (error: unknown) => {
+  try {
+    options.stopping?.throwIfAborted();
+    await app.listen(config.PORT, config.HOST);
+  } catch (error) {
     await close();
     throw error;
-  });
+  }
   const { port } = server.address() as { port: number };
   const host = config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST;
   return { app, close, url: `http://${host}:${port}` };

@@ -1,5 +1,5 @@
 import { MikroORM } from '@mikro-orm/postgresql';
-import { Controller, Get, Inject, Res } from '@nestjs/common';
+import { Controller, Get, Inject, type OnModuleDestroy, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
 import type { Response } from 'express';
@@ -15,13 +15,20 @@ const ANSWER_TIMEOUT_MS = 2_000;
 @ApiTags('operations')
 @Wants('public')
 @Controller('health')
-export class HealthController {
+export class HealthController implements OnModuleDestroy {
+  private isDraining = false;
+
   constructor(
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
     private readonly orm: MikroORM,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
+
+  /** The first thing that Nest calls at a stop, before jobs and requests under way are waited for. */
+  onModuleDestroy(): void {
+    this.isDraining = true;
+  }
 
   @Get('live')
   @ApiOperation({ summary: 'Whether the process is alive' })
@@ -30,9 +37,9 @@ export class HealthController {
   }
 
   @Get('ready')
-  @ApiOperation({ summary: 'Whether the database and the queue answer' })
+  @ApiOperation({ summary: 'Whether the database and the queue answer, and the process is not about to stop' })
   @ApiResponse({ status: 200, description: 'both answer' })
-  @ApiResponse({ status: 503, description: 'one of them does not answer' })
+  @ApiResponse({ status: 503, description: 'one of them does not answer, or the process is stopping' })
   ready(@Res({ passthrough: true }) response: Response): Promise<HealthCheckResult> {
     return this.check(response);
   }
@@ -40,12 +47,16 @@ export class HealthController {
   @Get()
   @ApiOperation({ summary: 'The same as /health/ready' })
   @ApiResponse({ status: 200, description: 'both answer' })
-  @ApiResponse({ status: 503, description: 'one of them does not answer' })
+  @ApiResponse({ status: 503, description: 'one of them does not answer, or the process is stopping' })
   both(@Res({ passthrough: true }) response: Response): Promise<HealthCheckResult> {
     return this.check(response);
   }
 
   private async check(response: Response): Promise<HealthCheckResult> {
+    if (this.isDraining) {
+      response.status(503);
+      return { status: 'shutting_down', info: {}, error: {}, details: {} };
+    }
     try {
       return await this.health.check([
         () => this.indicate('postgresql', () => this.askDatabase()),
