@@ -5,13 +5,13 @@ import helmet from 'helmet';
 import { Logger } from 'nestjs-pino';
 import { mountAuthentication } from './access/authentication.js';
 import { Routes } from './access/routes.js';
-import { AppModule, migrationOptions } from './app.module.js';
+import { AppModule, migrationOptions, QUEUES } from './app.module.js';
 import { documentApi } from './api-docs.js';
-import { PAYMENT_QUEUES } from './settlement/payment-messages.js';
 import { RateLimits } from './limits/rate-limits.js';
 import { AuditLog } from './audit/audit-log.js';
 import { auditQueueActions } from './audit/audit-queue-actions.js';
 import { DASHBOARD_PATH, mountQueueDashboard } from './ops/queue-dashboard.js';
+import { RequestMetrics } from './ops/request-metrics.js';
 import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
 import type { Config } from './platform/config.js';
 import { answersCallers } from './platform/process-role.js';
@@ -20,10 +20,6 @@ import { identifyRequest } from './platform/logging.js';
 import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
 import { requestLimits } from './platform/request-limits.js';
 import { resources } from './resources.js';
-import { SYNC_QUEUES } from './sync/jobs/sync-queues.js';
-
-/** The queues that the dashboard shows. */
-const SHOWN_QUEUES = [SYNC_QUEUES, PAYMENT_QUEUES].flatMap((queues) => Object.values<string>(queues));
 
 /** A running server. */
 export interface Server {
@@ -61,6 +57,7 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     app.set('query parser', 'simple');
     app.disable('x-powered-by');
     app.use(identifyRequest);
+    app.use(app.get(RequestMetrics).measure);
     app.set('trust proxy', config.TRUST_PROXY ?? false);
     protectBrowsers(app);
     app.use(requestLimits(config.MAX_URL_BYTES));
@@ -120,7 +117,7 @@ function protectBrowsers(app: NestExpressApplication): void {
 
 function mountPages(app: NestExpressApplication, config: Config): void {
   if (config.QUEUE_ACTIONS === 'allow') app.use(DASHBOARD_PATH, auditQueueActions(app.get(AuditLog)));
-  mountQueueDashboard(app, SHOWN_QUEUES, config.QUEUE_ACTIONS === 'allow');
+  mountQueueDashboard(app, QUEUES, config.QUEUE_ACTIONS === 'allow');
   const names = resources.map(({ definition }) => definition.name);
   const tags = [
     ...names,
