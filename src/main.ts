@@ -1,8 +1,10 @@
 import 'reflect-metadata';
 import { EXIT_UNCLOSED, StopRequest } from './platform/stop-request.js';
+import { handleUnhandledErrors } from './platform/unhandled-errors.js';
 
-// Before the rest is loaded, which takes a second: signals of that time are handled too.
+// Before the rest is loaded, which takes a second: signals and errors of that time are handled too.
 const stop = StopRequest.listen();
+handleUnhandledErrors(stop);
 const { ConfigError, loadConfig } = await import('./platform/config.js');
 
 try {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { aPatient, somePatients } from '../http/sender.js';
 import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { until } from '../setup/test-server.js';
@@ -12,6 +13,12 @@ const MAIN = join('dist', 'main.js');
 
 /** A job that is not released would stay where it is for as long as these tests wait. */
 const NEVER_RESCUED = { WORKER_SILENCE_MS: '600000' };
+
+/** On SIGUSR2 the process meets an error that no code handles. */
+const failOnSignal = (code: string) => {
+  const program = `process.on('SIGUSR2', () => { ${code} })`;
+  return ['--import', `data:text/javascript,${encodeURIComponent(program)}`];
+};
 
 describe('a process', () => {
   let stage: Stage;
@@ -67,6 +74,38 @@ describe('a process', () => {
     await mirror.release();
   });
 
+  it('that meets a rejection nobody handles stops in order, and says so without the message', async () => {
+    const { server, said } = await startWith(failOnSignal(`Promise.reject(new RangeError('Rick Deckard'))`));
+
+    server.signal('SIGUSR2');
+
+    expect(await server.exited).toEqual({ code: 1, signal: null });
+    expect(await said()).toMatch(/"err":\{"type":"RangeError".*"msg":"a promise was rejected, and nobody handled it/);
+    expect(await said()).not.toContain('Rick Deckard');
+  });
+
+  it('that meets an exception nobody catches ends, and says so without the message', async () => {
+    const { server, said } = await startWith(failOnSignal(`throw new RangeError('Rick Deckard')`));
+
+    server.signal('SIGUSR2');
+
+    expect(await server.exited).toEqual({ code: 1, signal: null });
+    expect(await said()).toMatch(/"err":\{"type":"RangeError".*"msg":"an exception was not caught/);
+    expect(await said()).not.toContain('Rick Deckard');
+  });
+
+  it('lives on after a rejection that an outage caused', async () => {
+    const outage = `Promise.reject(Object.assign(new Error('Rick Deckard'), { code: 'ECONNRESET' }))`;
+    const { server, said, soFar } = await startWith(failOnSignal(outage));
+
+    server.signal('SIGUSR2');
+    await until('it says so', () => soFar().includes('rejected by an outage'));
+
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    await server.stop();
+    expect(await said()).not.toContain('Rick Deckard');
+  });
+
   /** Those of a process on the stage's database that migrates it. */
   function settings(): Record<string, string | undefined> {
     return {
@@ -92,5 +131,18 @@ describe('a process', () => {
   async function statusOf(job: string): Promise<string> {
     const [row] = await stage.api.query('select status from sync_job where id = $1', [job]);
     return row.status;
+  }
+
+  /** An api on the stage's database, and what it says. */
+  async function startWith(flags: string[]) {
+    const log = new PassThrough();
+    let seen = '';
+    log.on('data', (piece) => (seen += String(piece)));
+    const server = await ServerProcess.start({ ...settings(), ROLE: 'api' }, { main: MAIN, flags, log });
+    const said = async () => {
+      await server.exited;
+      return seen;
+    };
+    return { server, said, soFar: () => seen };
   }
 });
