@@ -1,6 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { Route } from './access/routes.js';
+import { VERSION } from './platform/version.js';
 
 /** Serves the OpenAPI description at `/openapi.json` and Swagger UI at `/docs`. */
 export function documentApi(app: INestApplication, tags: string[], routes: Route[]): void {
@@ -10,7 +11,7 @@ export function documentApi(app: INestApplication, tags: string[], routes: Route
     .setDescription(
       'Complete snapshots in, an exact mirror out; claims with their payments; accounts on a ledger. Errors are application/problem+json (RFC 9457).',
     )
-    .setVersion('0.1.0');
+    .setVersion(VERSION);
   // The page shows them in this order.
   for (const tag of tags) builder.addTag(tag);
   const config = builder

@@ -12,6 +12,7 @@ import { AuditGuard } from './audit/audit.guard.js';
 import { AuditModule } from './audit/audit.module.js';
 import { ClaimPayment } from './settlement/claim-payment.entity.js';
 import { SettlementModule } from './settlement/settlement.module.js';
+import { PAYMENT_QUEUES } from './settlement/payment-messages.js';
 import { PaymentNotification } from './settlement/payment-notification.entity.js';
 import { ClaimsModule } from './claims/claims.module.js';
 import { LimitsModule } from './limits/limits.module.js';
@@ -20,6 +21,7 @@ import { migrations } from './migrations/migrations.js';
 import { OpsModule } from './ops/ops.module.js';
 import { CONFIG, type Config, poolSize } from './platform/config.js';
 import { ormOptions } from './platform/database.js';
+import { DatabasePool } from './platform/database-pool.js';
 import { answersCallers } from './platform/process-role.js';
 import { INSTANCE, newInstanceName } from './platform/instance.js';
 import { loggingOptions } from './platform/logging.js';
@@ -32,11 +34,15 @@ import { IdempotencyKey } from './sync/intake/idempotency-key.entity.js';
 import { Snapshot } from './sync/intake/snapshot.entity.js';
 import { MirrorState } from './sync/jobs/mirror-state.entity.js';
 import { SyncJob } from './sync/jobs/sync-job.entity.js';
+import { SYNC_QUEUES } from './sync/jobs/sync-queues.js';
 import { Source } from './sync/source.entity.js';
 import { SyncModule } from './sync/sync.module.js';
 import { WebhookDelivery } from './webhooks/webhook-delivery.entity.js';
 import { WebhookEndpoint } from './webhooks/webhook-endpoint.entity.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
+
+/** The queues of the application, as BullMQ names them. */
+export const QUEUES = [SYNC_QUEUES, PAYMENT_QUEUES].flatMap((queues) => Object.values<string>(queues));
 
 const definitions = resources.map(({ definition }) => definition);
 
@@ -61,11 +67,13 @@ export class AppModule {
   static forRole(config: Config, databaseUrl: string, operatorKey: string | null): DynamicModule {
     const instance = newInstanceName();
     const statementTimeoutSeconds = config.STATEMENT_TIMEOUT_SECONDS;
-    const use = { url: databaseUrl, poolSize: poolSize(config), name: instance, statementTimeoutSeconds };
+    const pool = new DatabasePool();
+    const onPool = pool.watch.bind(pool);
+    const use = { url: databaseUrl, poolSize: poolSize(config), name: instance, statementTimeoutSeconds, onPool };
     return {
       module: AppModule,
       imports: [
-        provideEverywhere(config, instance),
+        provideEverywhere(config, instance, pool),
         LoggerModule.forRoot(loggingOptions(config)),
         MikroOrmModule.forRoot({ ...ormOptions(use, SCHEMA), registerRequestContext: false }),
         BullModule.forRoot(chooseQueueBackend(config, databaseUrl)),
@@ -76,7 +84,7 @@ export class AppModule {
         AccountsModule.forRole(config.ROLE),
         AuditModule.forRole(config.ROLE),
         LimitsModule.forRole(config.ROLE),
-        OpsModule,
+        OpsModule.withQueues(QUEUES),
         ...(answersCallers(config.ROLE) ? [ClaimsModule, ...resources.map(({ module }) => module)] : []),
       ],
       providers: [
@@ -101,11 +109,12 @@ export function migrationOptions(databaseUrl: string): Options {
   );
 }
 
-function provideEverywhere(config: Config, instance: string): DynamicModule {
+function provideEverywhere(config: Config, instance: string, pool: DatabasePool): DynamicModule {
   const providers = [
     { provide: CONFIG, useValue: config },
     { provide: INSTANCE, useValue: instance },
     { provide: Registry, useValue: new Registry() },
+    { provide: DatabasePool, useValue: pool },
   ];
-  return { module: ConfigModule, global: true, providers, exports: [CONFIG, INSTANCE, Registry] };
+  return { module: ConfigModule, global: true, providers, exports: [CONFIG, INSTANCE, Registry, DatabasePool] };
 }

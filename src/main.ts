@@ -1,23 +1,33 @@
 import 'reflect-metadata';
-import { ConfigError, loadConfig } from './platform/config.js';
-import { startServer } from './server.js';
+import { EXIT_UNCLOSED, StopRequest } from './platform/stop-request.js';
+import { handleUnhandledErrors } from './platform/unhandled-errors.js';
+
+// Before the rest is loaded, which takes a second: signals and errors of that time are handled too.
+const stop = StopRequest.listen();
+handleUnhandledErrors(stop);
+const { ConfigError, loadConfig } = await import('./platform/config.js');
 
 try {
   const config = loadConfig();
-  const server = await startServer(config);
+  void exitAtLatest(config.SHUTDOWN_TIMEOUT_SECONDS);
+  const { startServer } = await import('./server.js');
+  const server = await startServer(config, { stopping: stop.signal });
   console.log(`listening on ${server.url}`);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => void stop(() => server.close(), config.SHUTDOWN_TIMEOUT_SECONDS));
+  await stop.made();
+  await server.close();
 } catch (error) {
-  // The cause is usually a setting or the machine, for which the operator needs the message, not a stack.
-  console.error(error instanceof Error ? error.message : error);
-  if (!(error instanceof ConfigError) && process.env['LOG_LEVEL'] === 'debug') console.error(error);
-  process.exit(1);
+  // A start that was given up has closed what it had started.
+  if (error !== stop.signal.reason) {
+    // The cause is usually a setting or the machine, for which the operator needs the message, not a stack.
+    console.error(error instanceof Error ? error.message : error);
+    if (!(error instanceof ConfigError) && process.env['LOG_LEVEL'] === 'debug') console.error(error);
+    process.exitCode = EXIT_UNCLOSED;
+  }
 }
+process.exit();
 
 /** What has not finished after the timeout is rolled back; other workers take its jobs once their heartbeats are missing. */
-async function stop(close: () => Promise<void>, timeoutSeconds: number): Promise<void> {
-  setTimeout(() => process.exit(0), timeoutSeconds * 1000).unref();
-  await close().catch(() => undefined);
-  process.exit(0);
+async function exitAtLatest(timeoutSeconds: number): Promise<void> {
+  await stop.made();
+  setTimeout(() => process.exit(EXIT_UNCLOSED), timeoutSeconds * 1000).unref();
 }

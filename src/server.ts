@@ -5,13 +5,13 @@ import helmet from 'helmet';
 import { Logger } from 'nestjs-pino';
 import { mountAuthentication } from './access/authentication.js';
 import { Routes } from './access/routes.js';
-import { AppModule, migrationOptions } from './app.module.js';
+import { AppModule, migrationOptions, QUEUES } from './app.module.js';
 import { documentApi } from './api-docs.js';
-import { PAYMENT_QUEUES } from './settlement/payment-messages.js';
 import { RateLimits } from './limits/rate-limits.js';
 import { AuditLog } from './audit/audit-log.js';
 import { auditQueueActions } from './audit/audit-queue-actions.js';
 import { DASHBOARD_PATH, mountQueueDashboard } from './ops/queue-dashboard.js';
+import { RequestMetrics } from './ops/request-metrics.js';
 import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
 import type { Config } from './platform/config.js';
 import { answersCallers } from './platform/process-role.js';
@@ -20,10 +20,6 @@ import { identifyRequest } from './platform/logging.js';
 import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
 import { requestLimits } from './platform/request-limits.js';
 import { resources } from './resources.js';
-import { SYNC_QUEUES } from './sync/jobs/sync-queues.js';
-
-/** The queues that the dashboard shows. */
-const SHOWN_QUEUES = [SYNC_QUEUES, PAYMENT_QUEUES].flatMap((queues) => Object.values<string>(queues));
 
 /** A running server. */
 export interface Server {
@@ -37,6 +33,8 @@ export interface Server {
 export interface ServerOptions {
   /** A key with all scopes, known only to the process in which the server runs. */
   operatorKey?: string;
+  /** Aborted when the process is asked to stop: a start that is still under way is given up, with its reason. */
+  stopping?: AbortSignal;
 }
 
 /** Builds the application for its role, with the database of the settings or an embedded one. Does not listen yet. */
@@ -44,10 +42,12 @@ export async function createServer(config: Config, options: ServerOptions = {}):
   const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres({ dataDir: config.DATA_DIR });
   const databaseUrl = config.DATABASE_URL ?? embedded?.url ?? '';
   try {
+    options.stopping?.throwIfAborted();
     const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
     const toMigrate = migrationOptions(databaseUrl);
     if (config.MIGRATIONS === 'run') await migrate(toMigrate, databaseUrl, queue);
     else await refuseUnlessMigrated(toMigrate, databaseUrl);
+    options.stopping?.throwIfAborted();
     const module = AppModule.forRole(config, databaseUrl, options.operatorKey ?? null);
     const adapter = new BoundedHttpAdapter(config);
     const nest = { bodyParser: false, bufferLogs: true };
@@ -57,6 +57,7 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     app.set('query parser', 'simple');
     app.disable('x-powered-by');
     app.use(identifyRequest);
+    app.use(app.get(RequestMetrics).measure);
     app.set('trust proxy', config.TRUST_PROXY ?? false);
     protectBrowsers(app);
     app.use(requestLimits(config.MAX_URL_BYTES));
@@ -65,8 +66,11 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     mountAuthentication(app);
     if (answersCallers(config.ROLE)) mountPages(app, config);
     const close = async () => {
-      await app.close();
-      await embedded?.stop();
+      try {
+        await app.close();
+      } finally {
+        await embedded?.stop();
+      }
     };
     return { app, close };
   } catch (error) {
@@ -79,10 +83,13 @@ export async function createServer(config: Config, options: ServerOptions = {}):
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<Server> {
   const { app, close } = await createServer(config, options);
   const server = app.getHttpServer();
-  await app.listen(config.PORT, config.HOST).catch(async (error: unknown) => {
+  try {
+    options.stopping?.throwIfAborted();
+    await app.listen(config.PORT, config.HOST);
+  } catch (error) {
     await close();
     throw error;
-  });
+  }
   const { port } = server.address() as { port: number };
   const host = config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST;
   return { app, close, url: `http://${host}:${port}` };
@@ -110,7 +117,7 @@ function protectBrowsers(app: NestExpressApplication): void {
 
 function mountPages(app: NestExpressApplication, config: Config): void {
   if (config.QUEUE_ACTIONS === 'allow') app.use(DASHBOARD_PATH, auditQueueActions(app.get(AuditLog)));
-  mountQueueDashboard(app, SHOWN_QUEUES, config.QUEUE_ACTIONS === 'allow');
+  mountQueueDashboard(app, QUEUES, config.QUEUE_ACTIONS === 'allow');
   const names = resources.map(({ definition }) => definition.name);
   const tags = [
     ...names,

@@ -17,8 +17,11 @@ export interface LocalServer {
 export interface Application {
   /** The names of the mirrored resources: `patients`, `payments`, … */
   resourceNames(): Promise<string[]>;
-  /** @param options.operatorKey a key with all scopes, known only to this process */
-  startServer(config: Config, options: { operatorKey: string }): Promise<LocalServer>;
+  /**
+   * @param options.operatorKey a key with all scopes, known only to this process
+   * @param options.stopping aborted when the process is asked to stop, which gives up a start under way with its reason
+   */
+  startServer(config: Config, options: { operatorKey: string; stopping?: AbortSignal }): Promise<LocalServer>;
   migrationOptions(databaseUrl: string): Promise<Options>;
   verifyAccounts(databaseUrl: string): Promise<AccountsVerdict>;
   verifyAudit(databaseUrl: string, expected: AuditHead | null): Promise<AuditVerdict>;

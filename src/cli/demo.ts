@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { newKey } from '../access/key-text.js';
 import { authMode, type Config, loadConfig } from '../platform/config.js';
+import { StopRequest } from '../platform/stop-request.js';
 import { DataDirectoryInUseError } from '../platform/embedded-postgres/data-directory-lock.js';
 import { ApiClient } from './api-client.js';
 import type { Application, LocalServer } from './application.js';
@@ -26,6 +26,7 @@ export function demoCommand(app: Application): Command {
 }
 
 async function demo(app: Application, terminal: Terminal, options: { exit?: boolean }): Promise<number> {
+  const stop = StopRequest.listen();
   terminal.line(
     `\n${terminal.style('bold', 'counterpart')} keeps an exact counterpart of what an external system holds.`,
   );
@@ -33,15 +34,18 @@ async function demo(app: Application, terminal: Terminal, options: { exit?: bool
   const database = config.DATABASE_URL ? 'the one of DATABASE_URL' : `an embedded PostgreSQL in ${config.DATA_DIR}`;
   terminal.line(terminal.style('dim', `Starting the server and its database, ${database} …`));
   const operatorKey = newKey();
-  const server = await startServer(app, config, operatorKey);
-  const stopped = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)));
+  const server = await startServer(app, config, { operatorKey, stopping: stop.signal });
+  if (server === null) return EXIT.ok;
   try {
     terminal.line(`listening on ${server.url}`);
-    await Promise.race([show(server, terminal, { key: operatorKey, isNeeded: authMode(config) === 'keys' }), stopped]);
-    if (!options.exit) await stopped;
+    await Promise.race([
+      show(server, terminal, { key: operatorKey, isNeeded: authMode(config) === 'keys' }),
+      stop.made(),
+    ]);
+    if (!options.exit) await stop.made();
   } finally {
     terminal.line(terminal.style('dim', '\nStopping …'));
-    setTimeout(() => process.exit(EXIT.ok), HARD_EXIT_MS).unref();
+    setTimeout(() => process.exit(EXIT.failed), HARD_EXIT_MS).unref();
     await server.close();
   }
   return EXIT.ok;
@@ -78,10 +82,16 @@ async function isFree(port: number, host: string): Promise<boolean> {
   }
 }
 
-async function startServer(app: Application, config: Config, operatorKey: string): Promise<LocalServer> {
+/** @returns null if the start was given up because the demo was asked to stop */
+async function startServer(
+  app: Application,
+  config: Config,
+  options: { operatorKey: string; stopping: AbortSignal },
+): Promise<LocalServer | null> {
   try {
-    return await app.startServer(config, { operatorKey });
+    return await app.startServer(config, options);
   } catch (error) {
+    if (error === options.stopping.reason) return null;
     if (!(error instanceof DataDirectoryInUseError)) throw error;
     throw new Failure(
       `Process ${error.pid} uses the data directory ${error.directory}: probably a server or another demo.\n` +

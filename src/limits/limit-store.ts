@@ -31,6 +31,8 @@ export class LimitStore {
   constructor(
     private readonly em: EntityManager,
     private readonly config: Config,
+    /** Called for each count that is kept in memory, because the store is away. */
+    private readonly onFallback: () => void = () => undefined,
   ) {
     this.redis =
       config.REDIS_URL === undefined
@@ -58,7 +60,7 @@ export class LimitStore {
   }
 
   counter({ name, points, windowSeconds: duration }: Limit): RateLimiterAbstract {
-    const insuranceLimiter = new RateLimiterMemory({ points, duration });
+    const insuranceLimiter = new FallbackLimiter({ points, duration }, this.onFallback);
     const { redis } = this;
     if (redis) {
       const keyPrefix = `${this.config.QUEUE_PREFIX}:limit:${name}`;
@@ -83,6 +85,21 @@ export class LimitStore {
       tableCreated: true,
       clearExpiredByTimeout: false,
     });
+  }
+}
+
+/** Counts in memory while the store is away, and reports each time that it does. */
+class FallbackLimiter extends RateLimiterMemory {
+  constructor(
+    limit: { points: number; duration: number },
+    private readonly onUse: () => void,
+  ) {
+    super(limit);
+  }
+
+  override consume(...counted: Parameters<RateLimiterMemory['consume']>): ReturnType<RateLimiterMemory['consume']> {
+    this.onUse();
+    return super.consume(...counted);
   }
 }
 

@@ -35,7 +35,12 @@ export class RateLimits implements OnModuleInit, OnApplicationShutdown {
   private readonly unauthorized: Counter<'key'>;
 
   constructor(em: EntityManager, @Inject(CONFIG) config: Config, registry: Registry) {
-    this.store = new LimitStore(em, config);
+    const fallbacks = new Counter({
+      name: 'counterpart_rate_limit_fallbacks_total',
+      help: 'Draws from a limit that this process counted by itself, because the store that all processes share was away',
+      registers: [registry],
+    });
+    this.store = new LimitStore(em, config, () => fallbacks.inc());
     const { RATE_LIMIT_PER_MINUTE: perMinute, WRONG_KEYS_PER_MINUTE: wrong } = config;
     this.requests =
       perMinute === 0 ? null : { address: this.counter('a', perMinute), key: this.counter('k', perMinute) };

@@ -25,6 +25,8 @@ export interface DatabaseUse {
   name: string;
   /** Bounds each statement; null for migrations, which may take long and run as the owner, without a role. */
   statementTimeoutSeconds: number | null;
+  /** Is shown the pool once it is there. */
+  onPool?: (pool: Pool) => void;
 }
 
 /** A transaction that is idle for so long belongs to a process that is gone or has lost track of it. */
@@ -44,6 +46,7 @@ export function ormOptions(use: DatabaseUse, schema: Schema): Options {
     pool: { min: 0, max: use.poolSize },
     driverOptions: {
       onPoolCreated: (pool: Pool) => {
+        use.onPool?.(pool);
         pool.on('connect', isolateClient);
         pool.on('connect', noticeMarks);
         // A connection lost between two statements of a transaction would end the process: the pool only handles errors

@@ -1,4 +1,5 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import { Histogram, Registry } from 'prom-client';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PeriodicTask } from '../platform/periodic-task.js';
 import { safeError } from '../platform/safe-error.js';
@@ -33,10 +34,22 @@ export class WebhookSender implements BeforeApplicationShutdown {
   private readonly underWay = new Map<LeasedDelivery, Promise<void>>();
   private readonly abortion = new AbortController();
 
+  private readonly durations: Histogram<'outcome'>;
+
   constructor(
     private readonly leases: DeliveryLeases,
     private readonly post: WebhookPost,
-  ) {}
+    registry: Registry,
+  ) {
+    this.durations = new Histogram({
+      name: 'counterpart_webhook_attempt_seconds',
+      help: 'Seconds until a receiver had answered an attempt to deliver, or it was given up; failed: by status, error or timeout',
+      labelNames: ['outcome'],
+      // WEBHOOK_TIMEOUT_SECONDS is 60 at most.
+      buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
+      registers: [registry],
+    });
+  }
 
   /** Lets attempts under way finish, within limits, and gives the rest back for other processes to send. */
   async beforeApplicationShutdown(): Promise<void> {
@@ -86,7 +99,10 @@ export class WebhookSender implements BeforeApplicationShutdown {
       'user-agent': 'counterpart-webhooks',
       ...signatureHeaders(id, new Date(), payload, previous === null ? [secret] : [secret, previous]),
     };
+    const stop = this.durations.startTimer();
     const outcome = await this.post.send({ url, headers, body: payload }, this.abortion.signal);
-    if (outcome !== null) await this.leases.settle(delivery, outcome);
+    if (outcome === null) return;
+    stop({ outcome: outcome.reason === null ? 'delivered' : 'failed' });
+    await this.leases.settle(delivery, outcome);
   }
 }

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chmodSync,
+  linkSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -150,6 +152,42 @@ describe('the embedded PostgreSQL', () => {
       ),
     );
     expect(await query(url, 'select answer from kept')).toEqual([{ answer: 7 }]);
+  });
+
+  // As root it used to append PostgreSQL's messages to whatever file a link in place of its log led to.
+  it.each(['symbolic', 'hard'] as const)(
+    'does not write to another file by a %s link in place of its log',
+    async (kind) => {
+      const dataDir = newDirectory();
+      await (await start(dataDir)).stop();
+      const [log, victim] = [join(dataDir, 'postgres.log'), join(dataDir, '..', 'victim')];
+      writeFileSync(victim, 'as it was');
+      rmSync(log);
+      if (kind === 'symbolic') symlinkSync(victim, log);
+      else linkSync(victim, log);
+
+      await expect(start(dataDir)).rejects.toThrow(/postgres\.log is not an ordinary file of its own/);
+
+      expect(readFileSync(victim, 'utf8')).toBe('as it was');
+    },
+  );
+
+  it('neither reads its password through a link, nor writes it through one', async () => {
+    const dataDir = newDirectory();
+    const victim = join(dataDir, '..', 'victim');
+    mkdirSync(dataDir, { recursive: true });
+    writeFileSync(victim, 'as it was');
+    chmodSync(victim, 0o644);
+    symlinkSync(victim, join(dataDir, 'password.new'));
+    const password = join(dataDir, 'password');
+
+    await (await start(dataDir)).stop();
+    expect(statSync(password)).toMatchObject({ nlink: 1 });
+    rmSync(password);
+    symlinkSync(victim, password);
+
+    await expect(start(dataDir)).rejects.toThrow(/password is not an ordinary file of its own/);
+    expect([readFileSync(victim, 'utf8'), statSync(victim).mode & 0o777]).toEqual(['as it was', 0o644]);
   });
 
   asRoot('starts although postmaster.pid names a stranger of the same user', async () => {

@@ -1,12 +1,16 @@
 import { getQueueToken } from '@nestjs/bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Queue } from 'bullmq';
-import pg from 'pg';
+import { setTimeout as delay } from 'node:timers/promises';
 import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import { aPatient, aPayment, type Sender, somePatients } from '../http/sender.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
 import { BACKENDS, backendsOr, until } from '../setup/test-server.js';
+import { holdMirror, isWaitedFor, queueForJob } from './held-locks.js';
 import { NOTHING_LEFT, Stage } from './stage.js';
+
+/** As long as a job may need to be released on a busy machine. */
+const SEVERAL_INTERRUPTS_MS = 1_000;
 
 /** A worker that does not release its jobs is noticed only after this time: longer than any of these tests waits. */
 const NEVER_RESCUED = { WORKER_SILENCE_MS: '600000' };
@@ -44,7 +48,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       const from = stage.sender();
       const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '2' });
       await from.mirror('/patients', [aPatient()]);
-      const unlock = await holdMirror(from);
+      const unlock = await holdMirrorOf(from);
       const job = await accepted(from, somePatients(3));
       await until('the worker waits for the mirror', async () => (await statusOf(from, job)) !== 'queued');
 
@@ -61,11 +65,31 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
     });
 
+    // A stop interrupts its jobs every 100 ms. The second interrupt used to cancel what the first one had led to.
+    it('releases its job although the job takes longer to be released than the pause between two interrupts', async () => {
+      const from = stage.sender();
+      const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '8' });
+      await from.mirror('/patients', [aPatient()]);
+      const unlock = await holdMirrorOf(from);
+      const job = await accepted(from, somePatients(3));
+      await isWaitedFor(stage.api.databaseUrl);
+      const row = await queueForJob(stage.api.databaseUrl, job);
+
+      worker.signal('SIGTERM');
+      await row.held;
+      await Promise.race([worker.exited, delay(SEVERAL_INTERRUPTS_MS)]);
+      await row.release();
+
+      expect(await worker.exited).toEqual({ code: 0, signal: null });
+      expect(await from.get(`/sync/jobs/${job}`)).toMatchObject({ status: 'queued' });
+      await unlock();
+    });
+
     it('takes no more notifications, so that other workers get them at once', async () => {
       const from = stage.sender();
       const leaving = await stage.process('worker', {}, NEVER_RESCUED);
       await from.mirror('/patients', [aPatient()]);
-      const unlock = await holdMirror(from);
+      const unlock = await holdMirrorOf(from);
       const long = await accepted(from, somePatients(3));
       await until('the worker waits for the mirror', async () => (await statusOf(from, long)) !== 'queued');
       leaving.signal('SIGTERM');
@@ -169,14 +193,8 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     return (await from.get(`/sync/jobs/${job}`)).status;
   }
 
-  /** Keeps the source's mirror locked, as a long reconciliation would. @returns a function that releases the lock */
-  async function holdMirror(from: Sender): Promise<() => Promise<void>> {
-    const client = new pg.Client(stage.api.databaseUrl);
-    await client.connect();
-    await client.query(
-      `select pg_advisory_lock(hashtextextended('counterpart:' || id || ':patients', 0)) from source where name = $1`,
-      [from.source],
-    );
-    return () => client.end();
+  /** @returns a function that releases the lock */
+  async function holdMirrorOf(from: Sender): Promise<() => Promise<void>> {
+    return (await holdMirror(stage.api.databaseUrl, from.source)).release;
   }
 });

@@ -410,7 +410,7 @@ describe('while PostgreSQL is away', () => {
     const before = await from.get('/patients');
     await proxy.cut();
 
-    for (const path of ['/patients', '/patients/1', '/payments', '/sync/jobs', `/sync/jobs/${NOBODY}`, '/metrics']) {
+    for (const path of ['/patients', '/patients/1', '/payments', '/sync/jobs', `/sync/jobs/${NOBODY}`]) {
       const answer = await ask('GET', path, { 'X-Source': from.source }, null, cut);
       expectProblem(answer, 503);
       expect(answer.headers['retry-after']).toMatch(/^\d+$/);

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { serverEnvironment } from './binaries.js';
+import { readOwnFile, replaceOwnFile } from './own-files.js';
 import type { ServerHome } from './server-home.js';
 import type { SystemUser } from './system-user.js';
 
@@ -21,9 +22,7 @@ export async function findClusterOwner(home: string): Promise<number | undefined
 export async function keepPassword(dataDir: string, home: string): Promise<string> {
   const file = join(dataDir, 'password');
   try {
-    const password = await readFile(file, 'utf8');
-    await chmod(file, 0o600);
-    return password.trim();
+    return (await readOwnFile(file, 0o600)).trim();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
@@ -31,8 +30,7 @@ export async function keepPassword(dataDir: string, home: string): Promise<strin
     throw new Error(`The password of the embedded PostgreSQL is gone: restore ${file}, or remove ${home}/cluster too.`);
   }
   const password = randomBytes(24).toString('base64url');
-  await writeFile(`${file}.new`, `${password}\n`, { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  await replaceOwnFile(file, `${password}\n`, 0o600);
   return password;
 }
 

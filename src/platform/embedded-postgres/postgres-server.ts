@@ -1,16 +1,19 @@
-import { open, readFile, stat, truncate } from 'node:fs/promises';
+import { type FileHandle, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { DATABASE } from './cluster.js';
 import { clusterName, endLeftoverServers, FAST_SHUTDOWN_MS, IMMEDIATE_SHUTDOWN_MS } from './leftover-servers.js';
+import { openOwnLog } from './own-files.js';
 import type { SystemUser } from './system-user.js';
 import { spawnWatched, type WatchedServer } from './watchdog.js';
 
 const HOST = '127.0.0.1';
 const NO_SUCH_DATABASE = '3D000';
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
+// Of the server's log, what a message about a failed start quotes at most.
+const MAX_QUOTED_BYTES = 64 * 1024;
 const POLL_MS = 20;
 // Recovery after a crash replays up to max_wal_size before the server answers.
 const READY_LIMIT_MS = 120_000;
@@ -82,19 +85,32 @@ export class PostgresServer {
   private async launch(): Promise<void> {
     const { program, user, cluster, logFile } = this.plan;
     await endLeftoverServers(cluster, user.uid);
-    const logged = await trimLog(logFile);
-    const log = await open(logFile, 'a', 0o600);
+    const log = await openOwnLog(logFile);
+    try {
+      await this.launchWith(log, program);
+    } finally {
+      await log.close();
+    }
+    this.readyAt = Date.now();
+    void this.watched?.exited.then(() => {
+      if (!this.stopping.signal.aborted) this.recovery = this.recover();
+    });
+  }
+
+  private async launchWith(log: FileHandle, program: string): Promise<void> {
+    const logged = await trimLog(log);
     // No `await` between the check and the assignment: a stop finds either no server or this one.
-    const watched = this.stopping.signal.aborted ? undefined : spawnWatched(program, this.arguments(), user, log);
+    const watched = this.stopping.signal.aborted
+      ? undefined
+      : spawnWatched(program, this.arguments(), this.plan.user, log);
     this.watched = watched;
-    await log.close();
     if (!watched) throw new Error('stopped while starting');
     try {
       await this.waitUntilReady(watched);
     } catch (error) {
       watched.stop();
       await watched.exited;
-      const lines = (await readFile(logFile)).subarray(logged).toString().trim().split('\n').slice(-20);
+      const lines = (await readFrom(log, logged)).trim().split('\n').slice(-20);
       throw new Error(`PostgreSQL did not start: ${(error as Error).message}\n${lines.join('\n')}`, { cause: error });
     }
     this.readyAt = Date.now();
@@ -186,9 +202,15 @@ async function findFreePort(): Promise<number> {
 }
 
 /** Empties a log that grew too large; returns how many bytes it has. */
-async function trimLog(file: string): Promise<number> {
-  const size = (await stat(file).catch(() => undefined))?.size ?? 0;
+async function trimLog(log: FileHandle): Promise<number> {
+  const { size } = await log.stat();
   if (size <= MAX_LOG_BYTES) return size;
-  await truncate(file, 0);
+  await log.truncate(0);
   return 0;
+}
+
+async function readFrom(log: FileHandle, position: number): Promise<string> {
+  const bytes = Buffer.alloc(MAX_QUOTED_BYTES);
+  const { bytesRead } = await log.read(bytes, 0, bytes.length, position);
+  return bytes.toString('utf8', 0, bytesRead);
 }

@@ -1,7 +1,8 @@
-import { chmod, mkdir, mkdtemp, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, realpath, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Binaries, copyBinaries, whyUnusable } from './binaries.js';
+import { readOwnFile, replaceOwnFile } from './own-files.js';
 import { assertOnlyRootWrites, onlyRootWrites } from './root-only.js';
 import { canEnter, type SystemUser } from './system-user.js';
 
@@ -16,7 +17,7 @@ const POINTER = 'location';
 
 /** The stand-in that an earlier start chose for this data directory. */
 export async function findStandIn(dataDir: string): Promise<string | undefined> {
-  const pointer = await readFile(join(dataDir, POINTER), 'utf8').catch(() => undefined);
+  const pointer = await readOwnFile(join(dataDir, POINTER)).catch(() => undefined);
   if (pointer === undefined) return undefined;
   const directory = pointer.trim();
   if (await stat(directory).catch(() => undefined)) return directory;
@@ -59,8 +60,7 @@ async function chooseDirectory(dataDir: string, willHoldBinaries: boolean, user:
     );
   }
   const directory = await makeStandIn(dataDir, user);
-  await writeFile(join(dataDir, `${POINTER}.new`), `${directory}\n`);
-  await rename(join(dataDir, `${POINTER}.new`), join(dataDir, POINTER));
+  await replaceOwnFile(join(dataDir, POINTER), `${directory}\n`, 0o644);
   return directory;
 }
 

@@ -24,6 +24,10 @@ export interface Lease {
   backendPid: number | null;
   /** Whether to begin no further transaction. */
   isInterrupted: boolean;
+  /** Whether its end is being written, which no interrupt may cancel. */
+  isEnding: boolean;
+  /** The last interrupt: it may cancel whatever the database runs for the lease until it has arrived. */
+  interruption: Promise<unknown>;
 }
 
 /** Another worker has taken the job since, or it was cancelled: this one stops and writes nothing more. */
@@ -82,7 +86,8 @@ export class JobLeases {
             set fence = excluded.fence, instance = excluded.instance, beat_at = excluded.beat_at`,
         [jobId, job.fence, this.instance],
       );
-      return { jobId, fence: job.fence, backendPid: null, isInterrupted: false };
+      const untouched = { isInterrupted: false, isEnding: false, interruption: Promise.resolve() };
+      return { jobId, fence: job.fence, backendPid: null, ...untouched };
     });
   }
 
@@ -115,18 +120,25 @@ export class JobLeases {
     });
   }
 
-  /** Ends what runs under a lease, wherever it is: its statement is cancelled, and no further transaction begins. */
+  /**
+   * Ends what runs under a lease, wherever it is: its statement is cancelled, and no further transaction begins. May be
+   * repeated, and does nothing while the end of the lease is being written.
+   */
   async interrupt(lease: Lease): Promise<void> {
+    if (lease.isEnding) return;
     lease.isInterrupted = true;
     const { backendPid } = lease;
-    if (backendPid !== null)
-      await asSessionUser(() => this.em.fork().execute('select pg_cancel_backend(?)', [backendPid]));
+    if (backendPid === null) return;
+    lease.interruption = asSessionUser(() => this.em.fork().execute('select pg_cancel_backend(?)', [backendPid])).catch(
+      // Without the database there is no statement to cancel either.
+      () => undefined,
+    );
+    await lease.interruption;
   }
 
   /** Puts back a job that this worker cannot finish because it stops: as if it had not been tried. */
   async release(lease: Lease): Promise<void> {
-    lease.isInterrupted = false;
-    await this.underLease(lease, async (em, job) => {
+    await this.endUndisturbed(lease, async (em, job) => {
       job.attempts -= 1;
       await requeue(em, job);
     });
@@ -156,7 +168,7 @@ export class JobLeases {
    * @param pace `soon` if what failed was a service that may be back by now; otherwise it waits longer each time
    */
   async retry(lease: Lease, reason: string, pace: 'soon' | 'later'): Promise<void> {
-    await this.underLease(lease, async (em, job) => {
+    await this.endUndisturbed(lease, async (em, job) => {
       job.lastError = reason;
       if (job.attempts >= this.config.MAX_ATTEMPTS) {
         await failJob(em, job, tooManyAttempts(job));
@@ -171,7 +183,15 @@ export class JobLeases {
 
   /** Ends a job that cannot be done. The mirror is as it was. */
   async fail(lease: Lease, error: JobError): Promise<void> {
-    await this.underLease(lease, (em, job) => failJob(em, job, error));
+    await this.endUndisturbed(lease, (em, job) => failJob(em, job, error));
+  }
+
+  /** Like `underLease`, for what a stop waits for: an interrupt that is late, or repeated, does not cancel it. */
+  private async endUndisturbed(lease: Lease, work: (em: EntityManager, job: SyncJob) => Promise<void>): Promise<void> {
+    lease.isEnding = true;
+    lease.isInterrupted = false;
+    await lease.interruption;
+    await this.underLease(lease, work);
   }
 }
 

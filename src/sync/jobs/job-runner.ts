@@ -68,10 +68,14 @@ export class JobRunner {
         return;
       }
       const permanent = permanentError(error);
-      if (!permanent && !lease.isInterrupted) {
+      const { isInterrupted } = lease;
+      if (!permanent && !isInterrupted) {
         this.logger.error({ job: lease.jobId, err: safeError(error) }, 'an attempt at a job failed');
       }
-      await this.writeOutcome(() => (permanent ? this.leases.fail(lease, permanent) : this.requeue(lease, error)));
+      await this.writeOutcome(() => {
+        if (permanent) return this.leases.fail(lease, permanent);
+        return isInterrupted ? this.leases.release(lease) : this.requeue(lease, error);
+      });
     }
   }
 
@@ -119,10 +123,6 @@ export class JobRunner {
   }
 
   private async requeue(lease: Lease, error: unknown): Promise<void> {
-    if (lease.isInterrupted) {
-      await this.leases.release(lease);
-      return;
-    }
     const pace = isOutage(error) && !isDiskFull(error) ? 'soon' : 'later';
     await this.leases.retry(lease, describeFailure(error), pace);
   }
