@@ -31,29 +31,42 @@ const INFLATERS = new Map<string, Inflate>([
 
 const ENCODINGS = [...INFLATERS.keys()].join(', ');
 
-/** The received body of a claim, not yet decompressed or parsed. */
-export interface ClaimBody {
-  /** The most bytes that the body can have after decompression. */
-  maxBytes: number;
-  /** @throws Refusal 400, 413 or 422 */
-  read: (maxLines: number) => Promise<SentClaim>;
+/** What the headers of a request say about the claim in its body. */
+export interface ClaimFormat {
+  isCompressed: boolean;
+  /** The most bytes that the body takes until it is decompressed. */
+  bytes: number;
+  /**
+   * Receives the body as it was sent. It must match its `Content-Digest` if it has one.
+   * @param signal stops the reading with the reason of its abort
+   * @throws Refusal 400, 408 or 413
+   */
+  receive: (signal: AbortSignal) => Promise<Buffer>;
+  /** @throws Refusal 400 or 413 */
+  inflate: (body: Buffer) => Promise<Buffer>;
+  /** @throws Refusal 400 or 422 */
+  read: (bytes: Buffer, maxLines: number) => SentClaim;
 }
 
 /**
- * Receives the body of a request. It may have at most `maxBytes`, before and after decompression, and must match its
- * `Content-Digest` if it has one.
- * @throws Refusal 400, 408, 413 or 415
+ * Reads the headers of a request that holds a claim. Its body may have at most `maxBytes`, before and after decompression.
+ * @throws Refusal 400 or 415
  */
-export async function receiveClaim(request: Request, maxBytes: number): Promise<ClaimBody> {
+export function claimFormat(request: Request, maxBytes: number): ClaimFormat {
   const read = readerOf(request.headers['content-type'] ?? '');
   const inflate = inflaterOf(request.headers['content-encoding']);
   const announced = announcedDigest(request);
-  const body = await wholeBody(request, maxBytes, PACE);
-  if (announced !== null) mustBeAnnounced(createHash('sha256').update(body).digest(), announced);
   return {
-    maxBytes: inflate === null ? body.length : maxBytes,
-    read: async (maxLines) => {
-      const bytes = inflate === null ? body : await inflate(body, maxBytes);
+    isCompressed: inflate !== null,
+    // Without a Content-Length it may become as large as is allowed.
+    bytes: Math.min(Number(request.headers['content-length'] ?? maxBytes), maxBytes),
+    receive: async (signal) => {
+      const body = await wholeBody(request, maxBytes, PACE, signal);
+      if (announced !== null) mustBeAnnounced(createHash('sha256').update(body).digest(), announced);
+      return body;
+    },
+    inflate: async (body) => (inflate === null ? body : inflate(body, maxBytes)),
+    read: (bytes, maxLines) => {
       if (bytes.length === 0) throw new Refusal(400, 'empty', 'The body is empty.');
       return read(decode(bytes), maxLines);
     },

@@ -54,6 +54,8 @@ export class ClaimsController {
     description:
       'the claim has faults, which are all listed, and is not stored; or the Idempotency-Key was used for another claim',
   })
+  @ApiResponse({ status: 429, description: 'other claims of the source take up too much memory, or a rate limit' })
+  @ApiResponse({ status: 503, description: 'other claims take up too much memory, or the database is unavailable' })
   submit(@CallerSource() source: string, @Req() request: Request): Promise<StoredClaim> {
     return this.intake.accept(request, source);
   }
