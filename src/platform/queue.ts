@@ -6,8 +6,9 @@ import {
   type QueueOptions,
 } from 'bullmq';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Config } from './config.js';
+import { FollowingClient } from './following-client.js';
 
 /** Connections to a queue in PostgreSQL that each queue and worker of a process may hold, besides the listening one. */
 const POSTGRES_POOL_SIZE = 3;
@@ -43,8 +44,10 @@ export function chooseQueueBackend(config: Config, databaseUrl: string): QueueOp
  */
 function createRetryingBackend(...order: Parameters<typeof createPostgresBackend>) {
   const backend = createPostgresBackend(...order);
-  for (const part of [backend, (backend as unknown as { connection: object }).connection])
-    retryStart(part as Startable);
+  const { connection } = backend as unknown as { connection: Startable & { pgModule: unknown } };
+  for (const part of [backend as unknown as Startable, connection]) retryStart(part);
+  // Its client that listens is not one of the pool, but made of this.
+  connection.pgModule = { Client: RetryingClient };
   return backend;
 }
 
@@ -70,7 +73,7 @@ function retryStart(part: Startable): void {
  * BullMQ (6.7) holds a client while it checks its tables, and does not listen to its errors: a database that went away in
  * the first seconds of a process ended the process. The client's next query reports the loss, and BullMQ retries.
  */
-class RetryingClient extends pg.Client {
+class RetryingClient extends FollowingClient {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
     this.on('error', () => undefined);
