@@ -20,6 +20,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/embedde
 import { recordMove } from './platform/following-client.js';
 import { identifyRequest } from './platform/logging.js';
 import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
+import { chooseQueueBackend } from './platform/queue.js';
 import { requestLimits } from './platform/request-limits.js';
 import { resources } from './resources.js';
 
@@ -50,7 +51,8 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     if (config.MIGRATIONS === 'run') await migrate(toMigrate, databaseUrl, queue);
     else await refuseUnlessMigrated(toMigrate, databaseUrl);
     options.stopping?.throwIfAborted();
-    const module = AppModule.forRole(config, databaseUrl, options.operatorKey ?? null);
+    const backend = chooseQueueBackend(config, databaseUrl);
+    const module = AppModule.forRole(config, databaseUrl, backend.options, options.operatorKey ?? null);
     const adapter = new BoundedHttpAdapter(config);
     const nest = { bodyParser: false, bufferLogs: true };
     const app = await NestFactory.create<NestExpressApplication>(module, adapter, nest);
@@ -71,6 +73,7 @@ export async function createServer(config: Config, options: ServerOptions = {}):
       try {
         await app.close();
       } finally {
+        backend.close();
         await embedded?.stop();
       }
     };

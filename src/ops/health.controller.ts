@@ -5,7 +5,7 @@ import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } fr
 import type { Response } from 'express';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG, type Config } from '../platform/config.js';
-import { pingRedis } from '../platform/queue.js';
+import { pingRedis } from '../platform/redis.js';
 import { Wants } from '../platform/wants.js';
 
 /** A service that has not answered by then counts as unavailable. */
