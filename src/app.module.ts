@@ -1,6 +1,7 @@
 import { MikroOrmModule } from '@mikro-orm/nestjs';
 import type { Options } from '@mikro-orm/postgresql';
 import { BullModule } from '@nestjs/bullmq';
+import type { QueueOptions } from 'bullmq';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { LoggerModule } from 'nestjs-pino';
@@ -27,7 +28,6 @@ import { INSTANCE, newInstanceName } from './platform/instance.js';
 import { loggingOptions } from './platform/logging.js';
 import { ProblemFilter } from './platform/problem.filter.js';
 import { QueryGuard } from './platform/query-guard.js';
-import { chooseQueueBackend } from './platform/queue.js';
 import { requestValidation } from './platform/validation.js';
 import { resources } from './resources.js';
 import { IdempotencyKey } from './sync/intake/idempotency-key.entity.js';
@@ -63,8 +63,11 @@ class ConfigModule {}
 /** The application of a process. Which modules it has depends on the process's role. */
 @Module({})
 export class AppModule {
-  /** @param operatorKey a key that only this process knows, or null */
-  static forRole(config: Config, databaseUrl: string, operatorKey: string | null): DynamicModule {
+  /**
+   * @param queue how queues and workers are made
+   * @param operatorKey a key that only this process knows, or null
+   */
+  static forRole(config: Config, databaseUrl: string, queue: QueueOptions, operatorKey: string | null): DynamicModule {
     const instance = newInstanceName();
     const statementTimeoutSeconds = config.STATEMENT_TIMEOUT_SECONDS;
     const pool = new DatabasePool();
@@ -76,7 +79,7 @@ export class AppModule {
         provideEverywhere(config, instance, pool),
         LoggerModule.forRoot(loggingOptions(config)),
         MikroOrmModule.forRoot({ ...ormOptions(use, SCHEMA), registerRequestContext: false }),
-        BullModule.forRoot(chooseQueueBackend(config, databaseUrl)),
+        BullModule.forRoot(queue),
         AccessModule.withOperatorKey(operatorKey),
         SyncModule.forRole(config.ROLE, definitions),
         WebhooksModule.forRole(config.ROLE),

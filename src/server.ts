@@ -1,4 +1,5 @@
 import { MikroORM } from '@mikro-orm/postgresql';
+import { Logger as NestLogger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import helmet from 'helmet';
@@ -15,9 +16,11 @@ import { RequestMetrics } from './ops/request-metrics.js';
 import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
 import type { Config } from './platform/config.js';
 import { answersCallers } from './platform/process-role.js';
-import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
+import { recordMove } from './platform/following-client.js';
 import { identifyRequest } from './platform/logging.js';
 import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
+import { chooseQueueBackend } from './platform/queue.js';
 import { requestLimits } from './platform/request-limits.js';
 import { resources } from './resources.js';
 
@@ -39,7 +42,7 @@ export interface ServerOptions {
 
 /** Builds the application for its role, with the database of the settings or an embedded one. Does not listen yet. */
 export async function createServer(config: Config, options: ServerOptions = {}): Promise<Omit<Server, 'url'>> {
-  const embedded = config.DATABASE_URL ? null : await startEmbeddedPostgres({ dataDir: config.DATA_DIR });
+  const embedded = config.DATABASE_URL ? null : await startDatabase(config);
   const databaseUrl = config.DATABASE_URL ?? embedded?.url ?? '';
   try {
     options.stopping?.throwIfAborted();
@@ -48,7 +51,8 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     if (config.MIGRATIONS === 'run') await migrate(toMigrate, databaseUrl, queue);
     else await refuseUnlessMigrated(toMigrate, databaseUrl);
     options.stopping?.throwIfAborted();
-    const module = AppModule.forRole(config, databaseUrl, options.operatorKey ?? null);
+    const backend = chooseQueueBackend(config, databaseUrl);
+    const module = AppModule.forRole(config, databaseUrl, backend.options, options.operatorKey ?? null);
     const adapter = new BoundedHttpAdapter(config);
     const nest = { bodyParser: false, bufferLogs: true };
     const app = await NestFactory.create<NestExpressApplication>(module, adapter, nest);
@@ -69,6 +73,7 @@ export async function createServer(config: Config, options: ServerOptions = {}):
       try {
         await app.close();
       } finally {
+        backend.close();
         await embedded?.stop();
       }
     };
@@ -77,6 +82,17 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     await embedded?.stop();
     throw error;
   }
+}
+
+/** Starts the embedded PostgreSQL. What it has to say before there is a logger, the logger says once it is there. */
+function startDatabase(config: Config): Promise<EmbeddedPostgres> {
+  NestLogger.attachBuffer();
+  const logger = new NestLogger('PostgreSQL');
+  return startEmbeddedPostgres({
+    dataDir: config.DATA_DIR,
+    log: (line) => logger.warn(line),
+    onMove: recordMove,
+  });
 }
 
 /** Builds the application and listens. */

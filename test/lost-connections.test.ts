@@ -7,7 +7,7 @@ import { startTestServer } from './setup/test-server.js';
 // Found by a chaos run: a process whose database went away right after its start ended with an unhandled error.
 it('survives the loss of idle connections', async () => {
   const server = await startTestServer();
-  const queue = chooseQueueBackend(server.config, server.databaseUrl).connection as pg.PoolConfig;
+  const queue = chooseQueueBackend(server.config, server.databaseUrl).options.connection as pg.PoolConfig;
   const { max, Client, connectionString } = queue;
   const pool = new pg.Pool({ max, Client, connectionString });
   const client = await pool.connect();

@@ -9,7 +9,7 @@ import {
   RateLimiterRedis,
 } from 'rate-limiter-flexible';
 import type { Config } from '../platform/config.js';
-import { redisClient } from '../platform/queue.js';
+import { redisClient } from '../platform/redis.js';
 
 /** A store that takes longer than this to answer counts as away. */
 const ANSWER_TIMEOUT_MS = 2_000;

@@ -58,6 +58,7 @@ describe('the settings', () => {
     ['ROLE', 'boss'],
     ['DATABASE_URL', 'mysql://localhost'],
     ['REDIS_URL', 'localhost:6379'],
+    ['REDIS_URL', 'redis://a,b/1'],
     ['MAX_BODY_BYTES', '0'],
     ['MAX_BODY_BYTES', '1GiB'],
     ['MAX_BODY_BYTES', '99999999999999999999'],

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { answersCallers, settlesPayments, worksOnJobs } from './process-role.js';
 import { isLoopback } from './loopback.js';
+import { parseRedisUrl } from './redis-address.js';
 
 const wholeNumber = (min: number, max: number) =>
   z
@@ -35,6 +36,18 @@ const url = (...protocols: string[]) =>
     })
     .optional();
 
+/** One Redis server, or the nodes of a cluster. */
+const redisUrl = z
+  .string()
+  .check(({ value, issues }) => {
+    try {
+      parseRedisUrl(value);
+    } catch (error) {
+      issues.push({ code: 'custom', message: (error as Error).message, input: value });
+    }
+  })
+  .optional();
+
 /** How many proxies are in front, or which: addresses, networks, and Express's names for some of them. */
 const proxies = z
   .string()
@@ -67,7 +80,7 @@ export const settings = z.object({
   MIGRATIONS: z.enum(['run', 'skip']).default('run'),
   STATEMENT_TIMEOUT_SECONDS: count(30, 1, 3600),
   JOB_STATEMENT_TIMEOUT_SECONDS: count(3600, 10, 86_400),
-  REDIS_URL: url('redis', 'rediss'),
+  REDIS_URL: redisUrl,
   QUEUE_PREFIX: z
     .string()
     .regex(/^[a-z0-9_-]{1,40}$/, 'must be 1 to 40 of a-z, 0-9, _ and -')

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import type { Pool, PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
+import { FollowingClient } from './following-client.js';
 import { APP_ROLE, isolateClient } from './source-isolation.js';
 
 /** What the other modules add to the database. */
@@ -54,6 +55,7 @@ export function ormOptions(use: DatabaseUse, schema: Schema): Options {
         pool.on('connect', (client) => void client.on('error', () => undefined));
         pool.on('connect', (client) => void client.once('end', () => releaseLost(client)));
       },
+      Client: FollowingClient,
       // A lost network shows as an error instead of a query that never ends.
       keepAlive: true,
       connectionTimeoutMillis: 5_000,

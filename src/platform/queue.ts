@@ -5,9 +5,11 @@ import {
   type BackendFactory,
   type QueueOptions,
 } from 'bullmq';
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Config } from './config.js';
+import { FollowingClient } from './following-client.js';
+import { redisAccess, redisClient } from './redis.js';
+import { parseRedisUrl, type RedisAddress } from './redis-address.js';
 
 /** Connections to a queue in PostgreSQL that each queue and worker of a process may hold, besides the listening one. */
 const POSTGRES_POOL_SIZE = 3;
@@ -23,14 +25,20 @@ export function queueSchema(prefix: string): string {
   return `bullmq_${prefix.replaceAll('-', '_')}`;
 }
 
+/** How queues and workers are made, and what is left to close after them. */
+export interface QueueBackend {
+  options: QueueOptions;
+  close: () => void;
+}
+
 /**
  * Chooses BullMQ's backend for this process, once, before the first queue is made: Redis with `REDIS_URL`, else the
  * database that holds the mirror. The rest of the application is the same on both.
  */
-export function chooseQueueBackend(config: Config, databaseUrl: string): QueueOptions {
+export function chooseQueueBackend(config: Config, databaseUrl: string): QueueBackend {
   if (config.REDIS_URL) {
     setDefaultBackendFactory(createRedisBackend);
-    return { connection: redisConnection(config.REDIS_URL), prefix: redisPrefix(config) };
+    return queueInRedis(config, config.REDIS_URL);
   }
   setDefaultBackendFactory(createRetryingBackend as unknown as BackendFactory);
   const connection = {
@@ -41,7 +49,7 @@ export function chooseQueueBackend(config: Config, databaseUrl: string): QueueOp
     options: SESSION_OPTIONS,
     Client: RetryingClient,
   };
-  return { connection };
+  return { options: { connection }, close: () => undefined };
 }
 
 /**
@@ -50,8 +58,10 @@ export function chooseQueueBackend(config: Config, databaseUrl: string): QueueOp
  */
 function createRetryingBackend(...order: Parameters<typeof createPostgresBackend>) {
   const backend = createPostgresBackend(...order);
-  for (const part of [backend, (backend as unknown as { connection: object }).connection])
-    retryStart(part as Startable);
+  const { connection } = backend as unknown as { connection: Startable & { pgModule: unknown } };
+  for (const part of [backend as unknown as Startable, connection]) retryStart(part);
+  // Its client that listens is not one of the pool, but made of this.
+  connection.pgModule = { Client: RetryingClient };
   return backend;
 }
 
@@ -77,73 +87,35 @@ function retryStart(part: Startable): void {
  * BullMQ (6.7) holds a client while it checks its tables, and does not listen to its errors: a database that went away in
  * the first seconds of a process ended the process. The client's next query reports the loss, and BullMQ retries.
  */
-class RetryingClient extends pg.Client {
+class RetryingClient extends FollowingClient {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
     this.on('error', () => undefined);
   }
 }
 
-function hostsOf(url: string): string[] {
-  return url.replace(/^rediss?:\/\//, '').split(',');
-}
-
 /** On a cluster all keys of a queue must be in one slot, which the braces ensure. */
-function redisPrefix(config: Config): string {
-  return hostsOf(config.REDIS_URL ?? '').length > 1 ? `{${config.QUEUE_PREFIX}}` : config.QUEUE_PREFIX;
+function redisPrefix({ QUEUE_PREFIX }: Config, { isCluster }: RedisAddress): string {
+  return isCluster ? `{${QUEUE_PREFIX}}` : QUEUE_PREFIX;
 }
 
-/** A cluster is written `redis://a:6379,b:6379,c:6379`; one server as a usual Redis URL. */
-function redisConnection(url: string): QueueOptions['connection'] {
-  const hosts = hostsOf(url);
-  if (hosts.length > 1) {
-    const nodes = hosts.map((host) => `redis://${host}`);
-    return new Cluster(nodes, {
-      redisOptions: { maxRetriesPerRequest: null },
-    });
+/** BullMQ makes the connections to one server itself; for a cluster it takes a client, of which it makes further ones. */
+function queueInRedis(config: Config, url: string): QueueBackend {
+  const address = parseRedisUrl(url);
+  const prefix = redisPrefix(config, address);
+  // BullMQ's workers require this: they wait for Redis for as long as it takes.
+  const maxRetriesPerRequest = null;
+  if (address.isCluster) {
+    const cluster = redisClient(url, { maxRetriesPerRequest });
+    return { options: { connection: cluster, prefix }, close: () => cluster.disconnect() };
   }
-  const parsed = new URL(url);
-  const options: RedisOptions = {
-    host: parsed.hostname,
-    port: Number(parsed.port || 6379),
-    db: Number(parsed.pathname.slice(1) || 0),
-    // BullMQ's workers require this: they wait for Redis for as long as it takes.
-    maxRetriesPerRequest: null,
-    retryStrategy: (attempt) => Math.min(attempt * 100, 1000),
-    ...(parsed.username ? { username: decodeURIComponent(parsed.username) } : {}),
-    ...(parsed.password ? { password: decodeURIComponent(parsed.password) } : {}),
-    ...(parsed.protocol === 'rediss:' ? { tls: {} } : {}),
+  const [node] = address.nodes;
+  const connection = {
+    ...node,
+    db: address.db,
+    maxRetriesPerRequest,
+    retryStrategy: (attempt: number) => Math.min(attempt * 100, 1000),
+    ...redisAccess(address),
   };
-  return options as QueueOptions['connection'];
-}
-
-/** A connection to the queue's Redis, or its cluster, for other uses. */
-export function redisClient(url: string, options: RedisOptions): Redis | Cluster {
-  const hosts = hostsOf(url);
-  if (hosts.length === 1) return new Redis(url, options);
-  const { lazyConnect, enableOfflineQueue, ...redisOptions } = options;
-  return new Cluster(
-    hosts.map((host) => `redis://${host}`),
-    {
-      redisOptions,
-      ...(lazyConnect === undefined ? {} : { lazyConnect }),
-      ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
-    },
-  );
-}
-
-/** A connection to the queue's Redis, or a node of its cluster, that gives up at once, to find out whether it answers. */
-export function redisProbeClient(url: string, timeoutMs: number): Redis {
-  const hosts = hostsOf(url);
-  const client = new Redis(hosts.length > 1 ? `redis://${hosts[0]}` : url, {
-    lazyConnect: true,
-    connectTimeout: timeoutMs,
-    commandTimeout: timeoutMs,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => null,
-    // ioredis keeps the process alive for this long.
-    disconnectTimeout: 100,
-  });
-  client.on('error', () => undefined);
-  return client;
+  return { options: { connection: connection as QueueOptions['connection'], prefix }, close: () => undefined };
 }

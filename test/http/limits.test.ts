@@ -207,61 +207,67 @@ describe.each(backendsOr('redis'))('a long job on the %s queue', (backend) => {
   }
 });
 
-describe.each(backendsOr('postgresql'))('jobs on the %s queue whose linked rows are being changed for long', (backend) => {
-  let server: TestServer;
-  let locks: pg.Client;
+describe.each(backendsOr('postgresql'))(
+  'jobs on the %s queue whose linked rows are being changed for long',
+  (backend) => {
+    let server: TestServer;
+    let locks: pg.Client;
 
-  beforeAll(async () => {
-    server = await startTestServer({ backend, WORKER_CONCURRENCY: 4 });
-  });
+    beforeAll(async () => {
+      server = await startTestServer({ backend, WORKER_CONCURRENCY: 4 });
+    });
 
-  beforeEach(async () => {
-    locks = new pg.Client(server.databaseUrl);
-    await locks.connect();
-  });
+    beforeEach(async () => {
+      locks = new pg.Client(server.databaseUrl);
+      await locks.connect();
+    });
 
-  afterEach(() => locks.end());
+    afterEach(() => locks.end());
 
-  afterAll(() => server.close());
+    afterAll(() => server.close());
 
-  it.each([
-    ['other bytes', somePatients(3)],
-    ['the same bytes', somePatients(2)],
-  ])('keep no slot, can be cancelled at once, and are done afterwards: %s', async (_, sent) => {
-    const waiting = await Promise.all(Array.from({ length: 4 }, () => withLockedPayments()));
-    const jobs = await Promise.all(
-      waiting.map(async (from) => ({ from, id: ((await (await from.post('/patients', sent)).json()) as JobView).id })),
-    );
-    await until('each was tried', async () => (await Promise.all(jobs.map(hasStarted))).every(Boolean));
+    it.each([
+      ['other bytes', somePatients(3)],
+      ['the same bytes', somePatients(2)],
+    ])('keep no slot, can be cancelled at once, and are done afterwards: %s', async (_, sent) => {
+      const waiting = await Promise.all(Array.from({ length: 4 }, () => withLockedPayments()));
+      const jobs = await Promise.all(
+        waiting.map(async (from) => ({
+          from,
+          id: ((await (await from.post('/patients', sent)).json()) as JobView).id,
+        })),
+      );
+      await until('each was tried', async () => (await Promise.all(jobs.map(hasStarted))).every(Boolean));
 
-    const other = new Sender(server);
-    const small = await other.mirror('/patients', somePatients(1), { Prefer: 'wait=10' });
-    const asked = Date.now();
-    const cancelled = await jobs[0]?.from.decide(jobs[0].id, 'cancel');
+      const other = new Sender(server);
+      const small = await other.mirror('/patients', somePatients(1), { Prefer: 'wait=10' });
+      const asked = Date.now();
+      const cancelled = await jobs[0]?.from.decide(jobs[0].id, 'cancel');
 
-    expect(small).toMatchObject({ status: 'completed' });
-    expect(cancelled?.status).toBe(200);
-    expect(Date.now() - asked).toBeLessThan(8_000);
-    await locks.query('select pg_advisory_unlock_all()');
-    for (const { from, id } of jobs.slice(1)) {
-      expect(await from.settled(id)).toMatchObject({ status: 'completed', counts: { received: sent.length } });
-      const [row] = await server.query('select attempts from sync_job where id = $1', [id]);
-      expect(row).toEqual({ attempts: 1 });
+      expect(small).toMatchObject({ status: 'completed' });
+      expect(cancelled?.status).toBe(200);
+      expect(Date.now() - asked).toBeLessThan(8_000);
+      await locks.query('select pg_advisory_unlock_all()');
+      for (const { from, id } of jobs.slice(1)) {
+        expect(await from.settled(id)).toMatchObject({ status: 'completed', counts: { received: sent.length } });
+        const [row] = await server.query('select attempts from sync_job where id = $1', [id]);
+        expect(row).toEqual({ attempts: 1 });
+      }
+    });
+
+    /** A source whose payments are being changed for a long time. */
+    async function withLockedPayments(): Promise<Sender> {
+      const from = new Sender(server);
+      await from.mirror('/patients', somePatients(2));
+      await locks.query(
+        `select pg_advisory_lock(hashtextextended('counterpart:' || id || ':payments', 0)) from source where name = $1`,
+        [from.source],
+      );
+      return from;
     }
-  });
 
-  /** A source whose payments are being changed for a long time. */
-  async function withLockedPayments(): Promise<Sender> {
-    const from = new Sender(server);
-    await from.mirror('/patients', somePatients(2));
-    await locks.query(
-      `select pg_advisory_lock(hashtextextended('counterpart:' || id || ':payments', 0)) from source where name = $1`,
-      [from.source],
-    );
-    return from;
-  }
-
-  async function hasStarted({ from, id }: { from: Sender; id: string }): Promise<boolean> {
-    return (await from.get(`/sync/jobs/${id}`)).startedAt !== null;
-  }
-});
+    async function hasStarted({ from, id }: { from: Sender; id: string }): Promise<boolean> {
+      return (await from.get(`/sync/jobs/${id}`)).startedAt !== null;
+    }
+  },
+);

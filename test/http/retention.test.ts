@@ -273,7 +273,10 @@ describe('kept bytes that are purged while they are replayed', () => {
 describe('finished jobs that are past their retention', () => {
   const remaining = async (jobs: Record<string, { id: string }>) => {
     const answers = await Promise.all(
-      Object.entries(jobs).map(async ([name, { id }]) => ({ name, status: (await from.fetch(`/sync/jobs/${id}`)).status })),
+      Object.entries(jobs).map(async ([name, { id }]) => ({
+        name,
+        status: (await from.fetch(`/sync/jobs/${id}`)).status,
+      })),
     );
     return answers.filter(({ status }) => status === 200).map(({ name }) => name);
   };

@@ -14,6 +14,8 @@ export interface EmbeddedPostgresOptions {
   settings?: Record<string, string>;
   /** Receives messages for the operator: restarts, and where the data is if not in `dataDir`. */
   log?: (line: string) => void;
+  /** Is told when the server has been started again on another port than that of `url`. */
+  onMove?: (startPort: number, port: number) => void;
 }
 
 export interface EmbeddedPostgres {
@@ -26,14 +28,14 @@ export interface EmbeddedPostgres {
 
 /**
  * Starts a PostgreSQL of our own, for a machine that has nothing but Node: as an ordinary user even if we are root, on
- * 127.0.0.1 and a free port. It ends with this process, however that ends, and is started again on the same port if it
- * ends by itself.
+ * 127.0.0.1 and a free port. It ends with this process, however that ends, and is started again if it ends by itself:
+ * on the same port, unless another program has taken that.
  *
  * @throws DataDirectoryInUseError if a live process uses the directory
  * @throws Error that asks to set DATABASE_URL, if it cannot run on this machine
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { settings = {}, log = () => undefined } = options;
+  const { settings = {}, log = () => undefined, onMove = () => undefined } = options;
   const dataDir = await makeDirectory(resolve(options.dataDir));
   const bundled = await findBinaries();
   const user = await findSystemUser(await findClusterOwner((await findStandIn(dataDir)) ?? dataDir));
@@ -52,7 +54,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const cluster = await ensureCluster(home, user, password, settings.fsync !== 'off');
     const program = join(home.binaries.root, 'bin', 'postgres');
     const logFile = join(dataDir, 'postgres.log');
-    const server = new PostgresServer({ program, cluster, user, password, logFile, settings, log });
+    const server = new PostgresServer({ program, cluster, user, password, logFile, settings, log, onMove });
     await server.start();
 
     let stopped: Promise<void> | undefined;

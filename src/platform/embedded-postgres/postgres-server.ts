@@ -46,11 +46,17 @@ export interface ServerPlan {
   logFile: string;
   settings: Record<string, string>;
   log: (line: string) => void;
+  /** Called when the server has come back on another port than it had at its start. */
+  onMove: (startPort: number, port: number) => void;
 }
 
-/** One running PostgreSQL: finds it a port, waits until it answers, and starts it again there if it ends by itself. */
+/**
+ * One running PostgreSQL: finds it a port, waits until it answers, and starts it again if it ends by itself, on the same
+ * port or, if another program has taken that meanwhile, on another one.
+ */
 export class PostgresServer {
   port = 0;
+  private startPort = 0;
   private watched: WatchedServer | undefined;
   private readonly stopping = new AbortController();
   private recovery: Promise<void> = Promise.resolve();
@@ -62,12 +68,11 @@ export class PostgresServer {
   /** @throws Error with the last lines of the server's log, if it does not come up */
   async start(): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      this.port = await findFreePort();
+      this.port = this.startPort = await findFreePort();
       try {
         return await this.launch();
       } catch (error) {
-        const portTaken = (error as Error).message.includes('could not bind');
-        if (!portTaken || attempt === PORT_ATTEMPTS) throw error;
+        if (!isPortTaken(error) || attempt === PORT_ATTEMPTS) throw error;
       }
     }
   }
@@ -113,10 +118,6 @@ export class PostgresServer {
       const lines = (await readFrom(log, logged)).trim().split('\n').slice(-20);
       throw new Error(`PostgreSQL did not start: ${(error as Error).message}\n${lines.join('\n')}`, { cause: error });
     }
-    this.readyAt = Date.now();
-    void watched.exited.then(() => {
-      if (!this.stopping.signal.aborted) this.recovery = this.recover();
-    });
   }
 
   private arguments(): string[] {
@@ -183,13 +184,27 @@ export class PostgresServer {
       if (signal.aborted) return;
       try {
         await this.launch();
-        return log('PostgreSQL is back');
+        this.plan.onMove(this.startPort, this.port);
+        return log(`PostgreSQL is back on port ${this.port}`);
       } catch (error) {
-        if (!signal.aborted) log((error as Error).message);
+        if (signal.aborted) return;
+        log((error as Error).message);
+        if (isPortTaken(error)) await this.leavePort();
       }
     }
     if (!signal.aborted) log(`PostgreSQL is not started again after ${RESTART_ATTEMPTS} attempts`);
   }
+
+  private async leavePort(): Promise<void> {
+    const taken = this.port;
+    this.port = await findFreePort();
+    this.plan.log(`another program has taken port ${taken}; trying port ${this.port}`);
+  }
+}
+
+/** What the server itself says, in the language of its messages, which is always English. */
+function isPortTaken(error: unknown): boolean {
+  return (error as Error).message.includes('could not bind');
 }
 
 async function findFreePort(): Promise<number> {
