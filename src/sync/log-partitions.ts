@@ -29,16 +29,22 @@ export async function ensurePartitions(em: EntityManager): Promise<string[]> {
   const missing: string[] = [];
   for (const month of MONTHS) {
     for (const log of LOGS) {
-      try {
-        await em.execute('select add_log_partition(?, ?)', [log, month]);
-      } catch (error) {
-        const state = sqlState(error);
-        if (month === 0 || (state !== LOCK_NOT_AVAILABLE && state !== DEADLOCK_DETECTED)) throw error;
-        missing.push(`${log}, ${month} months ahead`);
-      }
+      if (!(await addPartition(em, log, month))) missing.push(`${log}, ${month} months ahead`);
     }
   }
   return missing;
+}
+
+/** @returns false if the log is locked and it can wait */
+async function addPartition(em: EntityManager, log: Log, month: number): Promise<boolean> {
+  try {
+    await em.execute('select add_log_partition(?, ?)', [log, month]);
+    return true;
+  } catch (error) {
+    const state = sqlState(error);
+    if (month !== 0 && (state === LOCK_NOT_AVAILABLE || state === DEADLOCK_DETECTED)) return false;
+    throw error;
+  }
 }
 
 /**

@@ -200,7 +200,7 @@ describe.each(backendsOr('redis'))('a long job on the %s queue', (backend) => {
     await locks.end();
     expect(await long.settled((first as { id: string }).id)).toMatchObject({ counts: { created: 80_000 } });
     expect(await another.settled((second as { id: string }).id)).toMatchObject({ counts: { created: 80_000 } });
-  });
+  }, 90_000);
 
   async function statusOf(from: Sender, job: unknown): Promise<string> {
     return (await from.get(`/sync/jobs/${(job as { id: string }).id}`)).status;
