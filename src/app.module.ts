@@ -19,6 +19,7 @@ import { RouteLimits } from './limits/route-limits.guard.js';
 import { migrations } from './migrations/migrations.js';
 import { OpsModule } from './ops/ops.module.js';
 import { CONFIG, type Config, poolSize } from './platform/config.js';
+import { Cursors } from './platform/cursors.js';
 import { ormOptions } from './platform/database.js';
 import { answersCallers } from './platform/process-role.js';
 import { INSTANCE, newInstanceName } from './platform/instance.js';
@@ -106,6 +107,7 @@ function provideEverywhere(config: Config, instance: string): DynamicModule {
     { provide: CONFIG, useValue: config },
     { provide: INSTANCE, useValue: instance },
     { provide: Registry, useValue: new Registry() },
+    Cursors,
   ];
-  return { module: ConfigModule, global: true, providers, exports: [CONFIG, INSTANCE, Registry] };
+  return { module: ConfigModule, global: true, providers, exports: [CONFIG, INSTANCE, Registry, Cursors] };
 }

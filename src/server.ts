@@ -14,6 +14,7 @@ import { auditQueueActions } from './audit/audit-queue-actions.js';
 import { DASHBOARD_PATH, mountQueueDashboard } from './ops/queue-dashboard.js';
 import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
 import type { Config } from './platform/config.js';
+import { Cursors } from './platform/cursors.js';
 import { answersCallers } from './platform/process-role.js';
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
 import { identifyRequest } from './platform/logging.js';
@@ -54,6 +55,7 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     const app = await NestFactory.create<NestExpressApplication>(module, adapter, nest);
     app.useLogger(app.get(Logger));
     await app.get(MikroORM).connect();
+    await app.get(Cursors).load();
     app.set('query parser', 'simple');
     app.disable('x-powered-by');
     app.use(identifyRequest);

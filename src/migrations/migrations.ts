@@ -10,6 +10,7 @@ import { Migration20261121Limits } from './migration-20261121-limits.js';
 import { Migration20261121Reverts } from './migration-20261121-reverts.js';
 import { Migration20261121Walls } from './migration-20261121-walls.js';
 import { Migration20261121Webhooks } from './migration-20261121-webhooks.js';
+import { Migration20261130CursorSecret } from './migration-20261130-cursor-secret.js';
 import { Migration20261130Statistics } from './migration-20261130-statistics.js';
 
 /** All migrations, oldest first. Listed here, they need no file paths at run time. */
@@ -27,4 +28,5 @@ export const migrations = [
   { name: 'Migration20261121ClaimPayments', class: Migration20261121ClaimPayments },
   { name: 'Migration20261121Accounts', class: Migration20261121Accounts },
   { name: 'Migration20261130Statistics', class: Migration20261130Statistics },
+  { name: 'Migration20261130CursorSecret', class: Migration20261130CursorSecret },
 ];
