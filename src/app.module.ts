@@ -21,6 +21,7 @@ import { RouteLimits } from './limits/route-limits.guard.js';
 import { migrations } from './migrations/migrations.js';
 import { OpsModule } from './ops/ops.module.js';
 import { CONFIG, type Config, poolSize } from './platform/config.js';
+import { Cursors } from './platform/cursors.js';
 import { ormOptions } from './platform/database.js';
 import { DatabasePool } from './platform/database-pool.js';
 import { answersCallers } from './platform/process-role.js';
@@ -118,6 +119,12 @@ function provideEverywhere(config: Config, instance: string, pool: DatabasePool)
     { provide: INSTANCE, useValue: instance },
     { provide: Registry, useValue: new Registry() },
     { provide: DatabasePool, useValue: pool },
+    Cursors,
   ];
-  return { module: ConfigModule, global: true, providers, exports: [CONFIG, INSTANCE, Registry, DatabasePool] };
+  return {
+    module: ConfigModule,
+    global: true,
+    providers,
+    exports: [CONFIG, INSTANCE, Registry, DatabasePool, Cursors],
+  };
 }

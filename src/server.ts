@@ -15,6 +15,7 @@ import { DASHBOARD_PATH, mountQueueDashboard } from './ops/queue-dashboard.js';
 import { RequestMetrics } from './ops/request-metrics.js';
 import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
 import type { Config } from './platform/config.js';
+import { Cursors } from './platform/cursors.js';
 import { answersCallers } from './platform/process-role.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
 import { recordMove } from './platform/following-client.js';
@@ -58,6 +59,7 @@ export async function createServer(config: Config, options: ServerOptions = {}):
     const app = await NestFactory.create<NestExpressApplication>(module, adapter, nest);
     app.useLogger(app.get(Logger));
     await app.get(MikroORM).connect();
+    await app.get(Cursors).load();
     app.set('query parser', 'simple');
     app.disable('x-powered-by');
     app.use(identifyRequest);

@@ -1,6 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { isLoopback } from '../platform/loopback.js';
 
+/** A name has at most 253 characters (RFC 1035), and a port five. A longer text is parsed by nothing. */
+const MAX_HOST_CHARACTERS = 260;
+
 /** Methods that change nothing (RFC 9110, section 9.2.1). */
 const SAFE = ['GET', 'HEAD', 'OPTIONS'];
 
@@ -48,6 +51,7 @@ function isOwn(site: string): boolean {
 
 function isOwnOrigin(request: IncomingMessage): boolean {
   const { origin = '' } = request.headers;
+  if (origin.length > 'https://'.length + MAX_HOST_CHARACTERS) return false;
   if (!/^https?:\/\//.test(origin) || !URL.canParse(origin)) return false;
   const { protocol, host } = new URL(origin);
   return hostOf(request, protocol.slice(0, -1))?.host === host;
@@ -56,6 +60,7 @@ function isOwnOrigin(request: IncomingMessage): boolean {
 /** The `Host` header, normalised as in URLs: lower case, without the default port of the scheme. */
 function hostOf(request: IncomingMessage, scheme: string): URL | undefined {
   const { host = '' } = request.headers;
+  if (host.length > MAX_HOST_CHARACTERS) return undefined;
   const url = `${scheme}://${host}`;
   return /^[A-Za-z0-9._:[\]-]+$/.test(host) && URL.canParse(url) ? new URL(url) : undefined;
 }

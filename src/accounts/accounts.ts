@@ -1,8 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { sqlState } from '../platform/outage.js';
-import { type Page, type PageQuery, readCursor, toPage } from '../platform/paging.js';
-import { Refusal } from '../platform/refusal.js';
+import { Cursors } from '../platform/cursors.js';
+import type { Page, PageQuery } from '../platform/paging.js';
 import { isAccountNumber, newAccountNumber } from './account-number.js';
 import { idempotencyKeyReused, unknownAccount } from './account-refusal.js';
 import type { StatementEntry } from './account-view.js';
@@ -34,7 +34,10 @@ interface EntryRow {
 /** Opens accounts and reads their balances and entries. Accounts of other sources do not exist for a caller. */
 @Injectable()
 export class Accounts {
-  constructor(private readonly em: EntityManager) {}
+  constructor(
+    private readonly em: EntityManager,
+    private readonly cursors: Cursors,
+  ) {}
 
   /** @returns the number of the new account; for a known key that of the first one @throws Refusal 422 */
   async open(account: NewAccount): Promise<string> {
@@ -70,7 +73,8 @@ export class Accounts {
   async statement(sourceId: number, number: string, { limit, cursor }: PageQuery): Promise<Page<StatementEntry>> {
     if (!isAccountNumber(number)) throw unknownAccount();
     const scope = `entries ${number}`;
-    const [at, seq] = readEntryCursor(cursor, scope);
+    // Without a cursor, a position newer than all entries.
+    const [at, seq] = this.cursors.read(cursor, scope, 2) ?? ['infinity', '0'];
     const em = this.em.fork();
     const rows = await em.execute<EntryRow[]>(
       `select t.id, to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at, e.seq, t.kind, e.amount, e.balance
@@ -80,7 +84,7 @@ export class Accounts {
       [sourceId, number, at, seq, limit + 1],
     );
     if (rows.length === 0) await this.balance(sourceId, number, undefined);
-    const page = toPage(rows, limit, scope, (row) => [row.at, row.seq]);
+    const page = this.cursors.toPage(rows, limit, scope, (row) => [row.at, row.seq]);
     return { ...page, items: page.items.map(toEntry) };
   }
 
@@ -108,17 +112,6 @@ export class Accounts {
     if (row.request !== request) throw idempotencyKeyReused();
     return row.account;
   }
-}
-
-/** The last entry before the page; without a cursor, a position newer than all entries. */
-function readEntryCursor(cursor: string | undefined, scope: string): [at: string, seq: string] {
-  const key = readCursor(cursor, scope, 2);
-  if (key === null) return ['infinity', '0'];
-  const [at = '', seq = ''] = key;
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(at) || Number.isNaN(Date.parse(at)))
-    throw Refusal.foreignCursor();
-  if (!/^\d{1,15}$/.test(seq)) throw Refusal.foreignCursor();
-  return [at, seq];
 }
 
 function toEntry({ id, at, kind, amount, balance }: EntryRow): StatementEntry {

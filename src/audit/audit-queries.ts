@@ -1,6 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { type Page, readPosition, toPage } from '../platform/paging.js';
+import { Cursors } from '../platform/cursors.js';
+import type { Page } from '../platform/paging.js';
 import type { AuditView } from './audit.dto.js';
 import { acrossSources } from '../platform/source-isolation.js';
 
@@ -34,11 +35,14 @@ const CONDITIONS: Record<keyof AuditFilter, string> = {
 /** Reads the audit log, newest first. */
 @Injectable()
 export class AuditQueries {
-  constructor(private readonly em: EntityManager) {}
+  constructor(
+    private readonly em: EntityManager,
+    private readonly cursors: Cursors,
+  ) {}
 
   async page(filter: AuditFilter, limit: number, cursor?: string): Promise<Page<AuditView>> {
-    const rows = await this.before(readPosition(cursor, 'audit'), filter, limit + 1);
-    return toPage(rows, limit, 'audit', ({ seq }) => [String(seq)]);
+    const rows = await this.before(this.cursors.readPosition(cursor, 'audit'), filter, limit + 1);
+    return this.cursors.toPage(rows, limit, 'audit', ({ seq }) => [String(seq)]);
   }
 
   /** All entries that exist when it starts. The oldest ones come last and may be deleted before it reaches them. */

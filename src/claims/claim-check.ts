@@ -1,9 +1,9 @@
 import { parseDecimal } from '../platform/money.js';
 import { type ProblemDetail, Refusal } from '../platform/refusal.js';
 import { rawNumber } from '../platform/exact-json.js';
-import { isStorable } from '../sync/record-fields.js';
+import { isLongerThan, isStorable } from '../sync/record-fields.js';
 import type { CheckedClaim, ClaimLine } from './checked-claim.js';
-import type { ClaimRule } from './claim-rules.js';
+import { type ClaimRule, MAX_CHARACTERS } from './claim-rules.js';
 import { decimalOf, readCents } from './fees.js';
 import { type ClaimField, EXTERNAL_ID, fieldNamed, LINE_FIELDS, type LineField } from './line-fields.js';
 import type { SentClaim, SentFields, SentLine } from './sent-claim.js';
@@ -32,6 +32,7 @@ const DETAILS = {
   duplicate_field: 'is there twice',
   not_text: 'must be text or a number',
   unstorable_text: 'contains a NUL or an unpaired surrogate',
+  too_long: `must have at most ${MAX_CHARACTERS} characters`,
   id_too_long: `must have at most ${MAX_ID_CHARACTERS} characters`,
   conflicting_claim_id: 'differs within the claim',
 };
@@ -114,6 +115,10 @@ export class ClaimCheck {
       if (field !== 'quadrant') this.reportField('missing_field', field, at);
       return;
     }
+    if (isLongerThan(MAX_CHARACTERS, value)) {
+      this.reportField('too_long', field, at);
+      return;
+    }
     for (const { name, check, message } of this.rules.get(field) ?? []) {
       if (!check(value)) this.reportViolation(name, field, at, message);
     }
@@ -121,7 +126,7 @@ export class ClaimCheck {
 
   private takeExternalId(value: string | undefined, at: string): void {
     if (value === undefined || value === '' || value === UNREADABLE) return;
-    if (Array.from(value).length > MAX_ID_CHARACTERS) this.reportField('id_too_long', EXTERNAL_ID, at);
+    if (isLongerThan(MAX_ID_CHARACTERS, value)) this.reportField('id_too_long', EXTERNAL_ID, at);
     else if (this.externalId !== null && this.externalId !== value) {
       this.reportField('conflicting_claim_id', EXTERNAL_ID, at);
     } else this.externalId = value;

@@ -3,7 +3,8 @@ import { Injectable } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
 import type { PaymentStatus } from '../settlement/payment-notification.entity.js';
 import { formatMoney } from '../platform/money.js';
-import { type Page, readCursor, toPage } from '../platform/paging.js';
+import { Cursors } from '../platform/cursors.js';
+import type { Page } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import { claimPageStatement } from './claim-page.js';
 import type { ClaimSummary, ClaimView, LineView, StoredClaim } from './claim-view.js';
@@ -34,7 +35,10 @@ const LINE_COLUMNS = `line, to_json(service_date) #>> '{}' as "serviceDate", sub
 /** Answers questions about the claims of a source. */
 @Injectable()
 export class ClaimQueries {
-  constructor(private readonly em: EntityManager) {}
+  constructor(
+    private readonly em: EntityManager,
+    private readonly cursors: Cursors,
+  ) {}
 
   /** Reads a claim with all of its lines. @throws Refusal 404 */
   async get(sourceId: number, id: string): Promise<ClaimView> {
@@ -66,8 +70,7 @@ export class ClaimQueries {
     sourceId: number,
     { limit, cursor, provider_npi, payment_status }: ListClaims,
   ): Promise<Page<ClaimSummary>> {
-    const after = readCursor(cursor, 'claims', 1)?.[0];
-    if (after !== undefined && !isUuid(after)) throw Refusal.foreignCursor();
+    const after = this.cursors.read(cursor, 'claims', 1)?.[0];
     const { sql, values } = claimPageStatement(COLUMNS, {
       sourceId,
       providerNpi: provider_npi,
@@ -76,7 +79,7 @@ export class ClaimQueries {
       rows: limit + 1,
     });
     const rows = await this.em.fork().execute<ClaimRow[]>(sql, values);
-    const page = toPage(rows, limit, 'claims', (row) => [row.id]);
+    const page = this.cursors.toPage(rows, limit, 'claims', (row) => [row.id]);
     return { ...page, items: page.items.map(toSummary) };
   }
 }

@@ -1,8 +1,8 @@
-import { FEE_FIELDS, LINE_FIELDS, type LineField } from './line-fields.js';
+import { FEE_FIELDS, type LineField } from './line-fields.js';
 import { isNegativeFee, readCents } from './fees.js';
 import { readServiceDate } from './service-date.js';
 
-/** A rule for the values of some fields. It applies to non-empty values only, as trimmed text. */
+/** A rule for the values of some fields. It applies to trimmed text of 1 to {@link MAX_CHARACTERS} characters only. */
 export interface ClaimRule {
   /** The `code` of a violation. */
   name: string;
@@ -12,7 +12,8 @@ export interface ClaimRule {
   message: string;
 }
 
-const MAX_CHARACTERS = 250;
+/** The most characters of any value. A longer one is refused before any rule sees it. */
+export const MAX_CHARACTERS = 250;
 
 const NPI = /^\d{10}$/;
 
@@ -48,12 +49,6 @@ const BASIC: readonly ClaimRule[] = [
     check: (value) => isNegativeFee(value) || readCents(value) !== null,
     message:
       'must be an amount such as $1,250.00: at most 13 digits before the point and 2 after it, commas between thousands',
-  },
-  {
-    name: 'too_long',
-    fields: LINE_FIELDS,
-    check: (value) => value.length <= MAX_CHARACTERS || Array.from(value).length <= MAX_CHARACTERS,
-    message: `must have at most ${MAX_CHARACTERS} characters`,
   },
 ];
 

@@ -1,3 +1,5 @@
+import { withoutTrailing } from '../platform/without-trailing.js';
+
 /** The format of US spreadsheets: `3/28/18 0:00`, with or without leading zeros. */
 const AMERICAN = /^(\d{1,2})\/(\d{1,2})\/(\d{2})\s+(\d{1,2}):(\d{2})$/;
 
@@ -30,7 +32,7 @@ export function readServiceDate(text: string, today = new Date()): string | null
     ISO.exec(text) ?? [];
   if (year === '' || Number(year) > latestYear || !isOffset(offset)) return null;
   const time = clockTime([year, month, day, hour, minute, second].map(Number));
-  const digits = withoutTrailingZeros(fraction);
+  const digits = withoutTrailing('0', fraction);
   if (digits.length > MAX_FRACTION_DIGITS) return null;
   return time === null || digits === '' ? time : `${time}.${digits}`;
 }
@@ -38,13 +40,6 @@ export function readServiceDate(text: string, today = new Date()): string | null
 /** The latest allowed year that ends in these two digits. */
 function fullYear(lastDigits: number, latest: number): number {
   return latest - ((((latest - lastDigits) % 100) + 100) % 100);
-}
-
-/** A loop, since `/0+$/` takes quadratic time. */
-function withoutTrailingZeros(fraction: string): string {
-  let end = fraction.length;
-  while (fraction[end - 1] === '0') end -= 1;
-  return fraction.slice(0, end);
 }
 
 function clockTime(parts: number[]): string | null {

@@ -1,4 +1,5 @@
 import type { ProblemDetail } from '../platform/refusal.js';
+import { withoutTrailing } from '../platform/without-trailing.js';
 import { Failure } from './failure.js';
 
 /** The limit for every answer except those to uploads; `Prefer: wait` takes at most 30 s of it. */
@@ -60,7 +61,7 @@ export class ApiClient {
 
   private async reach(path: string, init: RequestInit): Promise<Response> {
     try {
-      return await fetch(this.url.replace(/\/+$/, '') + path, init);
+      return await fetch(withoutTrailing('/', this.url) + path, init);
     } catch (error) {
       // Errors of reading the body, such as a file that cannot be read any more, are thrown here too.
       if (error instanceof Failure) throw error;

@@ -13,6 +13,7 @@ import { Migration20261121Webhooks } from './migration-20261121-webhooks.js';
 import { Migration20261130JobRetention } from './migration-20261130-job-retention.js';
 import { Migration20261130Partitions } from './migration-20261130-partitions.js';
 import { Migration20261130PostingTimes } from './migration-20261130-posting-times.js';
+import { Migration20261130CursorSecret } from './migration-20261130-cursor-secret.js';
 import { Migration20261130Statistics } from './migration-20261130-statistics.js';
 
 /** All migrations, oldest first. Listed here, they need no file paths at run time. */
@@ -33,4 +34,5 @@ export const migrations = [
   { name: 'Migration20261130Partitions', class: Migration20261130Partitions },
   { name: 'Migration20261130PostingTimes', class: Migration20261130PostingTimes },
   { name: 'Migration20261130JobRetention', class: Migration20261130JobRetention },
+  { name: 'Migration20261130CursorSecret', class: Migration20261130CursorSecret },
 ];

@@ -2,7 +2,8 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { Patient } from '../patients/patient.entity.js';
 import { formatMoney } from '../platform/money.js';
-import { type Page, readCursor, toPage } from '../platform/paging.js';
+import { Cursors } from '../platform/cursors.js';
+import type { Page } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import { isStorable } from '../sync/record-fields.js';
 import type { PaymentView } from './payment.dto.js';
@@ -20,13 +21,16 @@ export interface PaymentFilter {
 /** Queries of the live payments of a source. Unresolved ones are hidden until their patient arrives. */
 @Injectable()
 export class PaymentQueries {
-  constructor(private readonly em: EntityManager) {}
+  constructor(
+    private readonly em: EntityManager,
+    private readonly cursors: Cursors,
+  ) {}
 
   /** A page in the order of external ids. */
   async list(sourceId: number, filter: PaymentFilter): Promise<Page<PaymentView>> {
+    const after = this.cursors.read(filter.cursor, 'payments', 1)?.[0];
     const em = this.em.fork();
     const patient = filter.patient === undefined ? undefined : await this.findPatient(em, sourceId, filter.patient);
-    const after = readCursor(filter.cursor, 'payments', 1)?.[0];
     if (patient === null) return { items: [], nextCursor: null };
     const payments = await em.find(
       Payment,
@@ -41,7 +45,7 @@ export class PaymentQueries {
       },
       { orderBy: { externalId: 'asc' }, limit: filter.limit + 1 },
     );
-    const page = toPage(payments, filter.limit, 'payments', (payment) => [payment.externalId]);
+    const page = this.cursors.toPage(payments, filter.limit, 'payments', (payment) => [payment.externalId]);
     return { ...page, items: page.items.map(toView) };
   }
 

@@ -1,3 +1,5 @@
+import { withoutTrailing } from './without-trailing.js';
+
 /**
  * Formats an amount for output: at least two decimals, no needless zeros, no rounding.
  * @param decimal a plain decimal as PostgreSQL's `numeric` prints it, such as `7.1000` or `-3`
@@ -5,7 +7,7 @@
  */
 export function formatMoney(decimal: string): string {
   const [whole = '0', fraction = ''] = decimal.split('.');
-  const significant = fraction.replace(/0+$/, '');
+  const significant = withoutTrailing('0', fraction);
   return `${whole}.${significant.padEnd(2, '0')}`;
 }
 
@@ -15,12 +17,16 @@ const SCIENTIFIC = /^(-?)(\d+)(?:\.(\d+))?[eE]([+-]?\d+)$/;
 /** No decimal within our limits needs a larger exponent, however it is written. */
 const MAX_EXPONENT = 100;
 
+/** No decimal is read that is longer, zeros included: amounts as text have at most 400 digits on each side of the point. */
+export const MAX_DECIMAL_CHARACTERS = 1_000;
+
 /**
  * Reads a decimal literal exactly: a plain decimal, or JSON's number syntax with an exponent.
  * @returns the plain decimal without needless zeros, or null if it is none or has more than `whole` digits before or
- * `fraction` digits after the point. Nothing is ever rounded.
+ * `fraction` digits after the point, or more than {@link MAX_DECIMAL_CHARACTERS} in all. Nothing is ever rounded.
  */
 export function parseDecimal(literal: string, whole: number, fraction: number): string | null {
+  if (literal.length > MAX_DECIMAL_CHARACTERS) return null;
   const plain = PLAIN.exec(literal);
   if (plain) return withinLimits(plain[1] ?? '', plain[2] ?? '', plain[3] ?? '', whole, fraction);
   const scientific = SCIENTIFIC.exec(literal);
@@ -38,7 +44,7 @@ export function parseDecimal(literal: string, whole: number, fraction: number): 
 
 function withinLimits(sign: string, before: string, after: string, whole: number, fraction: number): string | null {
   const integer = before.replace(/^0+(?=\d)/, '');
-  const decimals = after.replace(/0+$/, '');
+  const decimals = withoutTrailing('0', after);
   if (decimals.length > fraction || (integer !== '0' && integer.length > whole)) return null;
   if (integer === '0' && decimals === '') return '0';
   return decimals === '' ? sign + integer : `${sign}${integer}.${decimals}`;

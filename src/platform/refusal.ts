@@ -60,7 +60,8 @@ export class Refusal extends Error {
 
   /** A cursor that we did not make for this list and order: 400. */
   static foreignCursor(): Refusal {
-    return Refusal.parameter('cursor', 'The cursor does not belong to this list and order.', 'invalid_cursor');
+    const detail = 'The cursor is none that was made for this list and order. Begin again without it.';
+    return Refusal.parameter('cursor', detail, 'invalid_cursor');
   }
 
   static notFound(what: string): Refusal {

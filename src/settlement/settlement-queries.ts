@@ -1,8 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { validate as isUuid } from 'uuid';
-import { type Page, readCursor, toPage } from '../platform/paging.js';
-import { Refusal } from '../platform/refusal.js';
+import { Cursors } from '../platform/cursors.js';
+import type { Page } from '../platform/paging.js';
 import { ClaimPayment } from './claim-payment.entity.js';
 import { PaymentNotification, type PaymentStatus } from './payment-notification.entity.js';
 import { PaymentCounts } from './claim-payment-view.js';
@@ -11,36 +10,39 @@ import type { ListClaimPayments, ListNotifications } from './claim-payment.dto.j
 /** Reads the payments and notifications of a source. Ids are UUIDv7, so ordering by id is ordering by time. */
 @Injectable()
 export class SettlementQueries {
-  constructor(private readonly em: EntityManager) {}
+  constructor(
+    private readonly em: EntityManager,
+    private readonly cursors: Cursors,
+  ) {}
 
   /** Lists payments, newest first. @throws Refusal 400 for a cursor of another list */
   async listPayments(sourceId: number, query: ListClaimPayments): Promise<Page<ClaimPayment>> {
-    const after = readId(query.cursor, 'claim-payments');
+    const after = this.cursors.read(query.cursor, 'claim-payments', 1)?.[0];
     const found = await this.em.fork().find(
       ClaimPayment,
       {
         sourceId,
         ...(query.claim_id === undefined ? {} : { claimId: query.claim_id }),
-        ...(after === null ? {} : { id: { $lt: after } }),
+        ...(after === undefined ? {} : { id: { $lt: after } }),
       },
       { orderBy: { id: 'desc' }, limit: query.limit + 1 },
     );
-    return toPage(found, query.limit, 'claim-payments', ({ id }) => [id]);
+    return this.cursors.toPage(found, query.limit, 'claim-payments', ({ id }) => [id]);
   }
 
   /** Lists notifications by claim, newest first. @throws Refusal 400 for a cursor of another list */
   async listNotifications(sourceId: number, query: ListNotifications): Promise<Page<PaymentNotification>> {
-    const after = readId(query.cursor, 'notifications');
+    const after = this.cursors.read(query.cursor, 'notifications', 1)?.[0];
     const found = await this.em.fork().find(
       PaymentNotification,
       {
         sourceId,
         ...(query.status === undefined ? {} : { status: query.status }),
-        ...(after === null ? {} : { claimId: { $lt: after } }),
+        ...(after === undefined ? {} : { claimId: { $lt: after } }),
       },
       { orderBy: { claimId: 'desc' }, limit: query.limit + 1 },
     );
-    return toPage(found, query.limit, 'notifications', ({ claimId }) => [claimId]);
+    return this.cursors.toPage(found, query.limit, 'notifications', ({ claimId }) => [claimId]);
   }
 
   /** Counts the notifications of a source in each state. */
@@ -53,10 +55,4 @@ export class SettlementQueries {
       );
     return Object.assign(new PaymentCounts(), Object.fromEntries(rows.map(({ status, n }) => [status, n])));
   }
-}
-
-function readId(cursor: string | undefined, scope: string): string | null {
-  const id = readCursor(cursor, scope, 1)?.[0] ?? null;
-  if (id !== null && !isUuid(id)) throw Refusal.foreignCursor();
-  return id;
 }

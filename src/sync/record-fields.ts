@@ -1,5 +1,5 @@
 import { z, type RefinementCtx } from 'zod';
-import { parseDecimal } from '../platform/money.js';
+import { MAX_DECIMAL_CHARACTERS, parseDecimal } from '../platform/money.js';
 import { rawNumber } from '../platform/exact-json.js';
 
 /** Longest external id and name, in characters (code points), as the contract has it. */
@@ -32,6 +32,7 @@ export const externalIdField = (label: string) =>
     if (typeof value === 'string') return readText(value, label, 1);
     if (value === undefined || value === null) return new Fault(`${label} is required`);
     const literal = rawNumber(value) ?? (typeof value === 'number' ? String(value) : '');
+    if (literal.length > MAX_DECIMAL_CHARACTERS) return tooLong(label);
     // Numbers from 10^21 on are written with an exponent by JavaScript.
     const digits = /^-?\d+$/.test(literal) ? literal : parseDecimal(literal, MAX_CHARACTERS, 0);
     if (digits === null) return new Fault(`${label} must be a string or an integer`);
@@ -71,10 +72,19 @@ function plainDecimal(value: unknown): string | null {
 
 function readText(value: string, label: string, min: number): string | Fault {
   if (value.length < min) return new Fault(`${label} must not be empty`);
-  if (value.length > MAX_CHARACTERS && Array.from(value).length > MAX_CHARACTERS) {
-    return new Fault(`${label} must have at most ${MAX_CHARACTERS} characters`);
-  }
+  if (isLongerThan(MAX_CHARACTERS, value)) return tooLong(label);
   return isStorable(value) ? value : new Fault(`${label} contains a NUL or an unpaired surrogate`);
+}
+
+function tooLong(label: string): Fault {
+  return new Fault(`${label} must have at most ${MAX_CHARACTERS} characters`);
+}
+
+/** Whether a text has more characters (code points) than that. They are only counted if it is not longer in any case. */
+export function isLongerThan(characters: number, text: string): boolean {
+  if (text.length <= characters) return false;
+  // A character has at most two units.
+  return text.length > 2 * characters || Array.from(text).length > characters;
 }
 
 /** PostgreSQL refuses NUL, and half a surrogate pair has no UTF-8. */

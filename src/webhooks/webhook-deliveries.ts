@@ -2,7 +2,8 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7, validate as isUuid } from 'uuid';
-import { type Page, readCursor, toPage } from '../platform/paging.js';
+import { Cursors } from '../platform/cursors.js';
+import type { Page } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import { databaseNow } from '../sync/jobs/job-leases.js';
 import { WebhookDelivery } from './webhook-delivery.entity.js';
@@ -19,12 +20,14 @@ const DUE_AGAIN = `status = 'pending', attempts = 0, lease = null, next_attempt_
 /** Lists the deliveries of an endpoint, and replays them. */
 @Injectable()
 export class WebhookDeliveries {
-  constructor(private readonly em: EntityManager) {}
+  constructor(
+    private readonly em: EntityManager,
+    private readonly cursors: Cursors,
+  ) {}
 
   /** Newest first. */
   async list({ id, sourceId }: WebhookEndpoint, query: ListDeliveries): Promise<Page<WebhookDelivery>> {
-    const after = readCursor(query.cursor, 'deliveries', 1)?.[0];
-    if (after !== undefined && !isUuid(after)) throw Refusal.foreignCursor();
+    const after = this.cursors.read(query.cursor, 'deliveries', 1)?.[0];
     const found = await this.em.fork().find(
       WebhookDelivery,
       {
@@ -35,7 +38,7 @@ export class WebhookDeliveries {
       },
       { orderBy: { id: 'desc' }, limit: query.limit + 1 },
     );
-    return toPage(found, query.limit, 'deliveries', (delivery) => [delivery.id]);
+    return this.cursors.toPage(found, query.limit, 'deliveries', (delivery) => [delivery.id]);
   }
 
   /** Sends a delivery again, whatever its status, under the same `webhook-id`. @throws Refusal 404, 409 */

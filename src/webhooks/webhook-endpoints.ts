@@ -3,7 +3,8 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { v7 as uuidv7, validate as isUuid } from 'uuid';
 import { CONFIG, type Config } from '../platform/config.js';
-import { type Page, type PageQuery, readCursor, toPage } from '../platform/paging.js';
+import { Cursors } from '../platform/cursors.js';
+import type { Page, PageQuery } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import { databaseNow } from '../sync/jobs/job-leases.js';
 import { disableEndpoint } from './disable-endpoint.js';
@@ -23,6 +24,7 @@ export class WebhookEndpoints {
     private readonly em: EntityManager,
     private readonly targets: WebhookTargets,
     @Inject(CONFIG) private readonly config: Config,
+    private readonly cursors: Cursors,
   ) {}
 
   /** @throws Refusal 400 for an address that must not be a target, 409 if the source has as many as it may */
@@ -57,11 +59,10 @@ export class WebhookEndpoints {
 
   /** Newest first. */
   async list(sourceId: number, { limit, cursor }: PageQuery): Promise<Page<WebhookEndpoint>> {
-    const after = readCursor(cursor, 'webhooks', 1)?.[0];
-    if (after !== undefined && !isUuid(after)) throw Refusal.foreignCursor();
+    const after = this.cursors.read(cursor, 'webhooks', 1)?.[0];
     const where = { sourceId, ...(after ? { id: { $lt: after } } : {}) };
     const found = await this.em.fork().find(WebhookEndpoint, where, { orderBy: { id: 'desc' }, limit: limit + 1 });
-    return toPage(found, limit, 'webhooks', ({ id }) => [id]);
+    return this.cursors.toPage(found, limit, 'webhooks', ({ id }) => [id]);
   }
 
   /** @throws Refusal 400, 404 */

@@ -1,8 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import {
-  ArrayNotEmpty,
-  ArrayUnique,
-  IsArray,
   IsBoolean,
   IsIn,
   IsISO8601,
@@ -10,6 +7,7 @@ import {
   IsString,
   Matches,
   MaxLength,
+  ValidateBy,
   ValidateIf,
 } from 'class-validator';
 import { PageQuery } from '../platform/paging.js';
@@ -27,6 +25,22 @@ const TEXT = /^[^\0\p{Surrogate}]*$/u;
 /** Unlike `IsOptional` this treats null as a value, which the other rules then refuse. */
 const IfGiven = () => ValidateIf((_, value: unknown) => value !== undefined);
 
+/**
+ * Some of the events, each once. One check instead of several: class-validator makes all checks of a field whatever the
+ * first ones say, and its `ArrayUnique` compares each item with all others (0.2 s for the 64 KiB that a body may have).
+ */
+const AreEvents = () =>
+  ValidateBy({
+    name: 'areEvents',
+    validator: { validate: areEvents, defaultMessage: () => `must be some of ${JOB_EVENTS.join(', ')}, each once` },
+  });
+
+function areEvents(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length === 0 || value.length > JOB_EVENTS.length) return false;
+  const known: readonly unknown[] = JOB_EVENTS;
+  return new Set(value).size === value.length && value.every((event) => known.includes(event));
+}
+
 /** A new endpoint, and the events that it subscribes to. */
 export class CreateWebhook {
   @ApiProperty({ example: URL_EXAMPLE, maxLength: MAX_URL_CHARACTERS })
@@ -36,10 +50,7 @@ export class CreateWebhook {
 
   @ApiPropertyOptional({ enum: JOB_EVENTS, isArray: true, description: 'all by default' })
   @IfGiven()
-  @IsArray()
-  @ArrayNotEmpty()
-  @ArrayUnique()
-  @IsIn(JOB_EVENTS, { each: true })
+  @AreEvents()
   events?: JobEvent[];
 
   @ApiPropertyOptional({ type: 'string', nullable: true, maxLength: MAX_DESCRIPTION_CHARACTERS, example: 'the ledger' })
@@ -60,10 +71,7 @@ export class UpdateWebhook {
 
   @ApiPropertyOptional({ enum: JOB_EVENTS, isArray: true })
   @IfGiven()
-  @IsArray()
-  @ArrayNotEmpty()
-  @ArrayUnique()
-  @IsIn(JOB_EVENTS, { each: true })
+  @AreEvents()
   events?: JobEvent[];
 
   @ApiPropertyOptional({ description: 'true forgets all failures so far' })

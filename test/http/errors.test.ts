@@ -105,7 +105,7 @@ describe('a refusal', () => {
     '/patients?cursor=W10',
     '/patients?cursor=bnVsbA',
     '/patients?cursor=e30',
-    `/patients?cursor=${'A'.repeat(4001)}`,
+    `/patients?cursor=${'A'.repeat(5001)}`,
     `/patients/${'%F0%9F%A6%84'.repeat(300)}`,
     '/payments?external_id=%27%20or%201=1',
     '/sync/jobs?resource=patients%27',

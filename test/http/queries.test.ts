@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { signed, unsigned } from '../setup/cursors.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { rawRequest } from './raw-http.js';
 import { aPatient, aPayment, Sender, somePatients } from './sender.js';
@@ -12,7 +13,6 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 const idsOf = (page: { items: { externalId: string }[] }) => page.items.map(({ externalId }) => externalId);
-const forge = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
 
 /** Reads all pages; the links must agree with the cursors. */
 async function walk(
@@ -279,32 +279,19 @@ describe('the order', () => {
       expect(await walk(from, `/patients?sort=${sort}&limit=${limit}`)).toEqual(ORDERS[sort]?.());
     });
 
-    it('refuses cursors of other orders and forged ones, and never fails with a 5xx', async () => {
+    it('refuses cursors of other orders, of another shape, and forged ones', async () => {
       const others = Object.keys(ORDERS).filter((other) => other !== sort);
       for (const other of others) {
         const { nextCursor } = await from.get(`/patients?sort=${other}&limit=1`);
         await expectRefusal(from, `/patients?sort=${sort}&cursor=${nextCursor}`, 'cursor');
       }
       const scope = `patients ${sort}`;
-      for (const key of [
-        [],
-        ['0'],
-        ['0', '5', 'a', 'b'],
-        ['x', '5', 'a'],
-        ['0', '5', 7],
-        ['0', '5', 'a\0'],
-        ['0', '5', null],
-        ['-1', '5', 'a'],
-      ]) {
-        await expectRefusal(from, `/patients?sort=${sort}&cursor=${forge(scope, ...key)}`, 'cursor');
+      const { nextCursor } = await from.get(`/patients?sort=${sort}&limit=1`);
+      for (const key of [[], ['0'], ['0', '5', 'a', 'b']]) {
+        await expectRefusal(from, `/patients?sort=${sort}&cursor=${signed(server, scope, ...key)}`, 'cursor');
       }
-      for (const key of [
-        ['9999999999999999', '5', 'a'],
-        ['0', '9'.repeat(28), 'a'],
-        ['0', "'; drop table patient", 'a'],
-      ]) {
-        const { status } = await from.fetch(`/patients?sort=${sort}&cursor=${forge(scope, ...key)}`);
-        expect({ key, ok: [200, 400].includes(status) }).toEqual({ key, ok: true });
+      for (const forged of [unsigned(scope, '0', '5', 'a'), `${nextCursor}A`, `A${nextCursor}`]) {
+        await expectRefusal(from, `/patients?sort=${sort}&cursor=${forged}`, 'cursor');
       }
     });
   });
@@ -544,9 +531,9 @@ describe('payments', () => {
 
     await expectRefusal(from, `/patients?cursor=${nextCursor}`, 'cursor');
     await expectRefusal(from, '/payments?cursor=nonsense', 'cursor');
-    await expectRefusal(from, `/payments?external_id=nobody&cursor=${forge('payments', 1)}`, 'cursor');
-    await expectRefusal(from, `/payments?cursor=${forge('payments', 'a\ud800')}`, 'cursor');
-    await expectRefusal(from, `/patients/1/payments?cursor=${forge('jobs', 'a')}`, 'cursor');
+    await expectRefusal(from, `/payments?external_id=nobody&cursor=${unsigned('payments', 1)}`, 'cursor');
+    await expectRefusal(from, `/payments?cursor=${unsigned('payments', 'a\ud800')}`, 'cursor');
+    await expectRefusal(from, `/patients/1/payments?cursor=${signed(server, 'jobs', 'a')}`, 'cursor');
   });
 });
 

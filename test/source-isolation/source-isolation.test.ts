@@ -12,6 +12,7 @@ const OF_NO_SOURCE = [
   'log_horizon',
   'mikro_orm_migrations',
   'access_key',
+  'cursor_secret',
   'audit_entry',
   'audit_chain',
   'rate_limit',

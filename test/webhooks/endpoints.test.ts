@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { unsigned } from '../setup/cursors.js';
 import { startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { WebhookOwner } from './webhook-owner.js';
 
@@ -209,7 +210,7 @@ describe('the lists', () => {
   it('refuse cursors of each other', async () => {
     const [{ id }] = [await owner.register(URL_OF_NOBODY), await owner.register(URL_OF_NOBODY)];
     const { nextCursor } = await owner.get('/webhooks?limit=1');
-    const forged = Buffer.from(JSON.stringify(['deliveries', "' or 1=1"])).toString('base64url');
+    const forged = unsigned('deliveries', "' or 1=1");
 
     for (const cursor of [nextCursor, forged]) {
       expect((await owner.fetch(`/webhooks/${id}/deliveries?cursor=${cursor}`)).status).toBe(400);

@@ -3,6 +3,7 @@ import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Audited } from '../../platform/audited.js';
 import { CallerSource } from '../../platform/caller-source.js';
+import { Cursors } from '../../platform/cursors.js';
 import { linkNextPage, type Page } from '../../platform/paging.js';
 import { preferredWaitSeconds } from '../../platform/prefer.js';
 import { Refusal } from '../../platform/refusal.js';
@@ -22,6 +23,7 @@ export class ChangeFeedController {
   constructor(
     private readonly feed: ChangeFeed,
     private readonly resources: MirroredResources,
+    private readonly cursors: Cursors,
   ) {}
 
   @Get()
@@ -50,7 +52,7 @@ export class ChangeFeedController {
     if (waitSeconds > 0) response.set('Preference-Applied', `wait=${waitSeconds}`);
     const feed = { source, resource };
     const page = await this.feed.read({ ...feed, cursor: cursorOf(query), limit }, waitSeconds * 1000);
-    const answer = { items: page.items, nextCursor: positionCursor(feed, page.next) };
+    const answer = { items: page.items, nextCursor: positionCursor(this.cursors, feed, page.next) };
     if (page.hasMore) linkNextPage(request, response, answer);
     return answer;
   }

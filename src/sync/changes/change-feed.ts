@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Cursors } from '../../platform/cursors.js';
 import { Refusal } from '../../platform/refusal.js';
 import { withinSource } from '../../platform/source-isolation.js';
 import { Sources } from '../sources.js';
@@ -22,6 +23,7 @@ export class ChangeFeed {
     private readonly pages: FeedPages,
     private readonly watcher: CommitWatcher,
     private readonly sources: Sources,
+    private readonly cursors: Cursors,
   ) {}
 
   /**
@@ -45,7 +47,7 @@ export class ChangeFeed {
   private async positionOf(request: FeedRequest): Promise<FeedPosition> {
     const { cursor } = request;
     if (cursor === undefined) return OLDEST;
-    if (cursor !== LATEST) return readFeedCursor(request, cursor);
+    if (cursor !== LATEST) return readFeedCursor(this.cursors, request, cursor);
     const sourceId = await this.sources.find(request.source);
     return { seq: (await this.pages.lastCommit(sourceId)) + 1, row: 0 };
   }

@@ -1,5 +1,4 @@
-import { encodeCursor, readCursor } from '../../platform/paging.js';
-import { Refusal } from '../../platform/refusal.js';
+import type { Cursors } from '../../platform/cursors.js';
 
 /** A place in the feed of a source: from the commit `seq` on, and of that one what lies behind the row `row`. */
 export interface FeedPosition {
@@ -10,24 +9,19 @@ export interface FeedPosition {
 /** Before everything that is kept. */
 export const OLDEST: FeedPosition = { seq: 0, row: 0 };
 
-const WHOLE_NUMBER = /^\d{1,15}$/;
-
 /** Whose feed, and of which resource if not of all: cursors of one feed are refused by others. */
 export interface FeedName {
   source: string;
   resource?: string;
 }
 
-export function positionCursor(feed: FeedName, { seq, row }: FeedPosition): string {
-  return encodeCursor(scopeOf(feed), [String(seq), String(row)]);
+export function positionCursor(cursors: Cursors, feed: FeedName, { seq, row }: FeedPosition): string {
+  return cursors.make(scopeOf(feed), [String(seq), String(row)]);
 }
 
 /** @throws Refusal 400 for a cursor that is none of this feed */
-export function readFeedCursor(feed: FeedName, cursor: string): FeedPosition {
-  const [seq = '', row = ''] = readCursor(cursor, scopeOf(feed), 2) ?? [];
-  if (!WHOLE_NUMBER.test(seq) || !WHOLE_NUMBER.test(row)) {
-    throw Refusal.foreignCursor();
-  }
+export function readFeedCursor(cursors: Cursors, feed: FeedName, cursor: string): FeedPosition {
+  const [seq, row] = cursors.read(cursor, scopeOf(feed), 2) ?? [];
   return { seq: Number(seq), row: Number(row) };
 }
 

@@ -1,6 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { type Page, readPosition, toPage } from '../../platform/paging.js';
+import { Cursors } from '../../platform/cursors.js';
+import type { Page } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import { LogHorizons } from '../log-horizons.js';
@@ -19,12 +20,14 @@ export class JobChanges {
     private readonly em: EntityManager,
     private readonly changes: MirrorChanges,
     private readonly horizons: LogHorizons,
+    private readonly cursors: Cursors,
   ) {}
 
   /** In the order of the rows' ids. @throws Refusal 410 if they are no longer kept */
   async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<JobChangeView>> {
-    const rows = await this.rows(job, readPosition(cursor, `changes of ${job.id}`) ?? 0, limit + 1);
-    const page = toPage(rows, limit, `changes of ${job.id}`, (row) => [row.row_id]);
+    const after = this.cursors.readPosition(cursor, `changes of ${job.id}`) ?? 0;
+    const rows = await this.rows(job, after, limit + 1);
+    const page = this.cursors.toPage(rows, limit, `changes of ${job.id}`, (row) => [row.row_id]);
     return { ...page, items: page.items.map((row) => this.toView(job, row)) };
   }
 

@@ -1,5 +1,5 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { IsOptional, IsString, MaxLength } from 'class-validator';
+import { IsOptional, IsString } from 'class-validator';
 import { PageQuery } from '../../platform/paging.js';
 
 /** Which changes of a source to list. */
@@ -10,7 +10,6 @@ export class ListChanges extends PageQuery {
   })
   @IsOptional()
   @IsString()
-  @MaxLength(4000)
   after?: string;
 
   @ApiPropertyOptional({ example: 'patients', description: 'changes of this resource alone' })

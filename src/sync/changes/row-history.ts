@@ -1,6 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { type Page, type PageQuery, readPosition, toPage } from '../../platform/paging.js';
+import { Cursors } from '../../platform/cursors.js';
+import type { Page, PageQuery } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import type { MirroredResource } from '../mirrored-resource.js';
 import { isStorable } from '../record-fields.js';
@@ -25,6 +26,7 @@ export class RowHistory {
     private readonly em: EntityManager,
     private readonly changes: MirrorChanges,
     private readonly sources: Sources,
+    private readonly cursors: Cursors,
   ) {}
 
   /** Newest first. @throws Refusal 404 if the source never had such a row */
@@ -34,7 +36,7 @@ export class RowHistory {
     externalId: string,
     { limit, cursor }: PageQuery,
   ): Promise<Page<HistoryItem>> {
-    const before = readPosition(cursor, 'history') ?? END_OF_TIME_MS;
+    const before = this.cursors.readPosition(cursor, 'history') ?? END_OF_TIME_MS;
     const sourceId = await this.sources.find(source);
     const changes = this.changes.of(name);
     // PostgreSQL cannot even be asked for what it cannot store.
@@ -50,7 +52,7 @@ export class RowHistory {
     if (rows.length === 0 && (await em.execute(changes.existence(), [sourceId, externalId])).length === 0) {
       throw Refusal.notFound('row');
     }
-    const page = toPage(rows, limit, 'history', (row) => [row.time]);
+    const page = this.cursors.toPage(rows, limit, 'history', (row) => [row.time]);
     const items = page.items.map((row) => ({
       operation: row.operation,
       at: new Date(Number(row.time)),

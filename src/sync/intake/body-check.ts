@@ -6,8 +6,11 @@ import { inspectStart } from '../read/first-byte.js';
 import type { IncomingSnapshot } from './incoming-snapshot.js';
 import { inflater } from './snapshot-store.js';
 
-/** Inflated bytes of which the first ones are kept to judge the start: white space beyond that is no snapshot. */
+/** Inflated bytes among which a snapshot must begin: more white space than that is no snapshot. */
 const HEAD_BYTES = 64 * 1024;
+
+/** Judged bytes that are kept for the next look: as many as a byte order mark has. All others were white space. */
+const KEPT_BYTES = 3;
 
 /**
  * Looks at a body as it passes, without parsing it: counts and digests its bytes, proves that it inflates and stays
@@ -62,7 +65,8 @@ export class BodyCheck {
     if (this.inflatedBytes > this.maxBytes) throw tooLarge(this.maxBytes);
     if (this.head === null) return;
     this.head = this.head.length === 0 ? inflated : Buffer.concat([this.head, inflated]);
-    if (this.judge(this.head, this.head.length > HEAD_BYTES)) this.head = null;
+    // Each byte is looked at once: a sender may send white space byte by byte.
+    this.head = this.judge(this.head, this.inflatedBytes > HEAD_BYTES) ? null : this.head.subarray(0, KEPT_BYTES);
   }
 
   private judge(head: Buffer, ended: boolean): boolean {

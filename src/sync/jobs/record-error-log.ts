@@ -1,6 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { type Page, readPosition, toPage } from '../../platform/paging.js';
+import { Cursors } from '../../platform/cursors.js';
+import type { Page } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { LogHorizons } from '../log-horizons.js';
 import { parseExact } from '../../platform/exact-json.js';
@@ -35,13 +36,14 @@ export class RecordErrorLog {
   constructor(
     private readonly em: EntityManager,
     private readonly horizons: LogHorizons,
+    private readonly cursors: Cursors,
   ) {}
 
   /** In the order of the snapshot. @throws Refusal 410 if they are no longer kept */
   async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<RecordErrorView>> {
-    const after = readPosition(cursor, `errors of ${job.id}`) ?? -1;
+    const after = this.cursors.readPosition(cursor, `errors of ${job.id}`) ?? -1;
     const rows = await this.rows(job, after, limit + 1);
-    return toPage(rows.map(toView), limit, `errors of ${job.id}`, (error) => [String(error.index)]);
+    return this.cursors.toPage(rows.map(toView), limit, `errors of ${job.id}`, (error) => [String(error.index)]);
   }
 
   /** All of them, a page at a time. */

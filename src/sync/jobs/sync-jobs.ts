@@ -1,7 +1,8 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { type Page, readCursor, toPage } from '../../platform/paging.js';
+import { Cursors } from '../../platform/cursors.js';
+import type { Page } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { Snapshot } from '../intake/snapshot.entity.js';
 import { clearAttempt } from '../read/clear-attempt.js';
@@ -28,6 +29,7 @@ export class SyncJobs {
   constructor(
     private readonly em: EntityManager,
     private readonly queue: JobQueue,
+    private readonly cursors: Cursors,
   ) {}
 
   /** @throws Refusal 404 if there is no such job of this source */
@@ -49,10 +51,7 @@ export class SyncJobs {
 
   /** Newest first. */
   async list(sourceId: number, source: string, filter: JobFilter): Promise<Page<JobView>> {
-    const after = readCursor(filter.cursor, 'jobs', 1)?.[0];
-    if (after !== undefined && !UUID.test(after)) {
-      throw Refusal.foreignCursor();
-    }
+    const after = this.cursors.read(filter.cursor, 'jobs', 1)?.[0];
     const em = this.em.fork();
     const jobs = await em.find(
       SyncJob,
@@ -64,7 +63,7 @@ export class SyncJobs {
       },
       { orderBy: { id: 'desc' }, limit: filter.limit + 1 },
     );
-    const page = toPage(jobs, filter.limit, 'jobs', (job) => [job.id]);
+    const page = this.cursors.toPage(jobs, filter.limit, 'jobs', (job) => [job.id]);
     const ids = page.items.flatMap(({ snapshotId }) => (snapshotId === null ? [] : [snapshotId]));
     const snapshots = await em.find(Snapshot, { id: { $in: ids } });
     const waiting = await reasonsToWait(em, page.items);
