@@ -13,7 +13,8 @@ class Calls {
   private readonly ends = new Map<string, () => void>();
 
   start(name: string, bytes: number, source = name): { request: Request; outcome: Promise<unknown> } {
-    const request = Object.assign(new EventEmitter(), { socket: { bytesRead: 0 } }) as unknown as Request;
+    const socket = Object.assign(new EventEmitter(), { bytesRead: 0 });
+    const request = { socket } as unknown as Request;
     const outcome = this.memory
       .hold({ request, source, bytes }, (held) => {
         this.running.push(name);
@@ -95,7 +96,7 @@ it('forgets a request that disconnects while it waits', async () => {
   calls.start('a', 6 * MIB, 'one');
   const waiting = calls.start('b', 6 * MIB, 'one');
   await settled();
-  waiting.request.emit('close');
+  waiting.request.socket.emit('close');
 
   expect(await waiting.outcome).toMatchObject({ status: 429 });
   await calls.end('a');

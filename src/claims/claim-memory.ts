@@ -114,18 +114,19 @@ export class ClaimMemory {
   }
 
   /** The memory is counted at the moment in which the wait ends. */
-  private wait(request: Request, source: string, bytes: number): Promise<void> {
+  private wait({ socket }: Request, source: string, bytes: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const disconnected = () => waiting.end(this.busy(waiting));
       const end = (refusal?: Refusal) => {
         this.waiting.delete(waiting);
-        request.off('close', disconnected);
+        socket.off('close', disconnected);
         if (refusal) return reject(refusal);
         this.count(source, bytes);
         resolve();
       };
       const waiting: Waiting = { source, bytes, until: performance.now() + MAX_WAIT_MS, end };
-      request.once('close', disconnected);
+      // Of the socket: a request closes as soon as its body is read.
+      socket.once('close', disconnected);
       this.waiting.add(waiting);
       this.timer ??= setInterval(() => this.shortenWaits(), CHECK_EVERY_MS).unref();
     });

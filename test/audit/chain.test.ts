@@ -204,7 +204,7 @@ describe('the log', () => {
     const role = `r_${server.databaseUrl.split('_').at(-1)}`;
     await server.query(`create role ${role}; grant select on audit_entry to ${role};
       grant execute on function audit_append(jsonb) to ${role}`);
-    const as = (sql: string) => server.query(`set role ${role}; ${sql}`);
+    const as = (sql: string) => server.query(`set local role ${role}; ${sql}`);
     const seq = await lastSeq(server);
 
     await as(`select audit_append('[{"actor":"a","action":"b","outcome":"allowed"}]')`);

@@ -6,7 +6,7 @@ import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import { aPatient, aPayment, type Sender, somePatients } from '../http/sender.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
 import { BACKENDS, backendsOr, until } from '../setup/test-server.js';
-import { holdMirror, isWaitedFor, queueForJob } from './held-locks.js';
+import { holdCommits, isWaitedFor, queueForJob } from './held-locks.js';
 import { NOTHING_LEFT, Stage } from './stage.js';
 
 /** As long as a job may need to be released on a busy machine. */
@@ -48,7 +48,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       const from = stage.sender();
       const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '2' });
       await from.mirror('/patients', [aPatient()]);
-      const unlock = await holdMirrorOf(from);
+      const unlock = await holdCommitsOf(from);
       const job = await accepted(from, somePatients(3));
       await until('the worker waits for the mirror', async () => (await statusOf(from, job)) !== 'queued');
 
@@ -70,7 +70,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       const from = stage.sender();
       const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '8' });
       await from.mirror('/patients', [aPatient()]);
-      const unlock = await holdMirrorOf(from);
+      const unlock = await holdCommitsOf(from);
       const job = await accepted(from, somePatients(3));
       await isWaitedFor(stage.api.databaseUrl);
       const row = await queueForJob(stage.api.databaseUrl, job);
@@ -89,7 +89,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
       const from = stage.sender();
       const leaving = await stage.process('worker', {}, NEVER_RESCUED);
       await from.mirror('/patients', [aPatient()]);
-      const unlock = await holdMirrorOf(from);
+      const unlock = await holdCommitsOf(from);
       const long = await accepted(from, somePatients(3));
       await until('the worker waits for the mirror', async () => (await statusOf(from, long)) !== 'queued');
       leaving.signal('SIGTERM');
@@ -194,7 +194,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   }
 
   /** @returns a function that releases the lock */
-  async function holdMirrorOf(from: Sender): Promise<() => Promise<void>> {
-    return (await holdMirror(stage.api.databaseUrl, from.source)).release;
+  async function holdCommitsOf(from: Sender): Promise<() => Promise<void>> {
+    return (await holdCommits(stage.api.databaseUrl, from.source)).release;
   }
 });

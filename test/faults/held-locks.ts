@@ -8,10 +8,13 @@ export interface HeldLock {
   release: () => Promise<void>;
 }
 
-/** Keeps the mirror of a source's patients locked, as a long reconciliation would. */
-export function holdMirror(databaseUrl: string, source: string): Promise<HeldLock> {
-  const lock = `select pg_advisory_lock(hashtextextended('counterpart:' || id || ':patients', 0)) from source where name = $1`;
-  return hold(databaseUrl, lock, [source]);
+/** Keeps a source's jobs from their commits: a job has its row and its mirror locked and waits to number its commit. */
+export async function holdCommits(databaseUrl: string, source: string): Promise<HeldLock> {
+  const client = await connect(databaseUrl);
+  await client.query('begin');
+  // Others may refer to the source meanwhile, as new jobs do.
+  await client.query('select from source where name = $1 for no key update', [source]);
+  return { held: Promise.resolve(), release: () => client.end() };
 }
 
 /** Keeps processes that start from migrating the database, see `migrate.ts`. */
@@ -21,8 +24,7 @@ export function holdMigrations(databaseUrl: string): Promise<HeldLock> {
 
 /** Waits until somebody waits for one of the two locks above. */
 export function isWaitedFor(databaseUrl: string): Promise<void> {
-  const waiting = `select 1 from pg_locks where locktype = 'advisory' and not granted
-                    and database = (select oid from pg_database where datname = current_database())`;
+  const waiting = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
   return until('the lock is waited for', async () => (await query(databaseUrl, waiting)).length > 0);
 }
 

@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 import { aPatient, somePatients } from '../http/sender.js';
 import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { until } from '../setup/test-server.js';
-import { holdMigrations, holdMirror, isWaitedFor, queueForJob } from './held-locks.js';
+import { holdMigrations, holdCommits, isWaitedFor, queueForJob } from './held-locks.js';
 import { Stage } from './stage.js';
 
 jest.setTimeout(90_000);
@@ -33,7 +33,7 @@ describe('a process', () => {
 
   // npm passes a signal on that its process group has received already; the second one used to kill the process.
   it('that gets SIGTERM again while it stops gives its job back, and is not ready meanwhile', async () => {
-    const { worker, job, mirror } = await workerInMidJob({ SHUTDOWN_TIMEOUT_SECONDS: '8' });
+    const { worker, job, commits } = await workerInMidJob({ SHUTDOWN_TIMEOUT_SECONDS: '8' });
     expect((await fetch(`${worker.url}/health/ready`)).status).toBe(200);
 
     worker.signal('SIGTERM');
@@ -44,7 +44,7 @@ describe('a process', () => {
 
     expect(await worker.exited).toEqual({ code: 0, signal: null });
     expect(await statusOf(job)).toBe('queued');
-    await mirror.release();
+    await commits.release();
   });
 
   it('that gets SIGTERM while it starts gives up its start and closes what it has opened', async () => {
@@ -63,7 +63,7 @@ describe('a process', () => {
   });
 
   it('does not exit with 0 if it could not close everything in time', async () => {
-    const { worker, job, mirror } = await workerInMidJob({ SHUTDOWN_TIMEOUT_SECONDS: '1' });
+    const { worker, job, commits } = await workerInMidJob({ SHUTDOWN_TIMEOUT_SECONDS: '1' });
     // As long as this test has the job's row, the worker cannot give the job back.
     const row = await queueForJob(stage.api.databaseUrl, job);
 
@@ -71,7 +71,7 @@ describe('a process', () => {
 
     expect(await worker.exited).toEqual({ code: 1, signal: null });
     await row.release();
-    await mirror.release();
+    await commits.release();
   });
 
   it('that meets a rejection nobody handles stops in order, and says so without the message', async () => {
@@ -117,15 +117,15 @@ describe('a process', () => {
     };
   }
 
-  /** A worker whose job waits for a mirror that the test has locked. */
+  /** A worker whose job waits for a lock that the test holds. */
   async function workerInMidJob(settings: Record<string, string>) {
     const from = stage.sender();
     const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, ...settings });
     await from.mirror('/patients', [aPatient()]);
-    const mirror = await holdMirror(stage.api.databaseUrl, from.source);
+    const commits = await holdCommits(stage.api.databaseUrl, from.source);
     const { id: job } = (await (await from.post('/patients?deletes=apply', somePatients(3))).json()) as { id: string };
     await isWaitedFor(stage.api.databaseUrl);
-    return { worker, job, mirror };
+    return { worker, job, commits };
   }
 
   async function statusOf(job: string): Promise<string> {
