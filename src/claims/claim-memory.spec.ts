@@ -33,7 +33,7 @@ class Calls {
   change(name: string, bytes: number): Promise<void> {
     const held = this.held.get(name);
     if (!held) throw new Error(`${name} does not hold any memory`);
-    return this.memory.change(new EventEmitter() as unknown as Request, held, bytes);
+    return this.memory.change({ socket: new EventEmitter() } as unknown as Request, held, bytes);
   }
 }
 

@@ -46,7 +46,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
     it('releases a job that takes longer at once, and that does not count as an attempt', async () => {
       const from = stage.sender();
-      const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '2' });
+      const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '8' });
       await from.mirror('/patients', [aPatient()]);
       const unlock = await holdCommitsOf(from);
       const job = await accepted(from, somePatients(3));
