@@ -7,7 +7,7 @@ import type { Backend } from '../setup/test-server.js';
 import { sample } from '../setup/exhaustive.js';
 import type { Scenario } from './scenarios.js';
 import { NOTHING_LEFT, Stage } from './stage.js';
-import { isBesideBeginOrCommit, placesOf, type StatementKind, traced } from './statements.js';
+import { placesOf, type StatementKind, traced } from './statements.js';
 
 /** An exhaustive walk starts a hundred processes, one after the other. */
 const LIMIT_MS = 900_000;
@@ -36,7 +36,7 @@ export function describeDeaths(backend: Backend, scenarios: Scenario[]): void {
       async ({ scenario }) => {
         const [twin, from = stage.sender(), other = stage.sender()] = await prepareTwins(stage, scenario, 2);
         const kinds = await traceOf(stage, scenario, other);
-        const places = placesOf(scenario.name, kinds, (n) => isBesideBeginOrCommit(kinds, n));
+        const places = placesOf(scenario.name, kinds);
         const before = await stage.accountOf(from.source);
         const after = await stage.accountOf(twin.source);
 

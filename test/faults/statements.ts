@@ -44,8 +44,3 @@ export function placesOf(
     (a, b) => a - b,
   );
 }
-
-/** Whether the n-th statement begins or ends a transaction, or comes right after one that does. */
-export function isBesideBeginOrCommit(kinds: StatementKind[], n: number): boolean {
-  return [n - 1, n].some((place) => place >= 1 && kinds[place - 1] !== 'other');
-}
