@@ -81,7 +81,7 @@ module.exports = {
     {
       name: 'nobody-but-the-application-knows-of-claims',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(claims/|app\\.module\\.ts$|cli\\.ts$)' },
+      from: { path: '^src/', pathNot: '^src/(claims/|app\\.module\\.ts$|local-application\\.ts$)' },
       to: { path: '^src/claims/' },
     },
     {
@@ -93,7 +93,7 @@ module.exports = {
     {
       name: 'nobody-but-the-application-knows-of-audit',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(audit/|app\\.module\\.ts$|server\\.ts$|cli\\.ts$)' },
+      from: { path: '^src/', pathNot: '^src/(audit/|app\\.module\\.ts$|server\\.ts$|local-application\\.ts$)' },
       to: { path: '^src/audit/' },
     },
     {
@@ -105,7 +105,7 @@ module.exports = {
     {
       name: 'nobody-but-the-application-knows-of-accounts',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(accounts/|app\\.module\\.ts$|cli\\.ts$)' },
+      from: { path: '^src/', pathNot: '^src/(accounts/|app\\.module\\.ts$|local-application\\.ts$)' },
       to: { path: '^src/accounts/' },
     },
     {

@@ -1,0 +1,12 @@
+import type { Application } from './cli/application.js';
+
+/** The application as the commands use it; each part is loaded when a command first needs it. */
+export const application: Application = {
+  resourceNames: async () => (await import('./resources.js')).resources.map(({ definition }) => definition.name),
+  startServer: async (config, options) => (await import('./server.js')).startServer(config, options),
+  migrationOptions: async (url) => (await import('./app.module.js')).migrationOptions(url),
+  verifyAccounts: async (url) => (await import('./accounts/verify-accounts.js')).verifyAccounts(url),
+  verifyAudit: async (url, expected) => (await import('./audit/verify-audit.js')).verifyAudit(url, expected),
+  verifyTotals: async (url, source) => (await import('./claims/totals-check.js')).verifyTotals(url, source),
+  rebuildTotals: async (url, source) => (await import('./claims/totals-check.js')).rebuildTotals(url, source),
+};
