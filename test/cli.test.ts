@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { CLI, commandEnvironment } from './setup/command-environment.js';
+import { type Outcome, runCommand, runProcess, startCommand } from './setup/command-line.js';
 import { createEmptyDatabase, startTestServer, type TestServer, until } from './setup/test-server.js';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
@@ -15,12 +14,6 @@ const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
 const rick = { externalId: '5', firstName: 'Rick', lastName: 'Deckard' };
 const roy = { externalId: '8', firstName: 'Roy', lastName: 'Batti' };
 const unborn = { externalId: '13', firstName: 'Eve', lastName: 'Morgen', dateOfBirth: '2999-01-01' };
-
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
 
 let server: TestServer;
 let folder: string;
@@ -36,21 +29,16 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function start(parameters: string[], env: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, [CLI, ...parameters], { env: { ...commandEnvironment(), ...env }, cwd: folder });
+function start(parameters: string[], env: Record<string, string> = toServer()): ChildProcess {
+  return startCommand(parameters, env, folder);
 }
 
-async function cli(
-  parameters: string[],
-  env: Record<string, string> = { COUNTERPART_URL: server.url },
-): Promise<Outcome> {
-  const child = start(parameters, env);
-  const [stdout, stderr, [code]] = await Promise.all([
-    text(child.stdout as NodeJS.ReadableStream),
-    text(child.stderr as NodeJS.ReadableStream),
-    once(child, 'close'),
-  ]);
-  return { code: code as number | null, stdout, stderr };
+function cli(parameters: string[], env: Record<string, string> = toServer()): Promise<Outcome> {
+  return runCommand(parameters, env, folder);
+}
+
+function toServer(): Record<string, string> {
+  return { COUNTERPART_URL: server.url };
 }
 
 /** Writes a file for `load`. */
@@ -67,6 +55,12 @@ function newSource(): string {
 
 function load(source: string, model: string, path: string, ...more: string[]): Promise<Outcome> {
   return cli(['load', '--model-name', model, '--input-file', path, '--source', source, ...more]);
+}
+
+/** The same as a process of its own. */
+function loadAlone(source: string, model: string, path: string): Promise<Outcome> {
+  const parameters = ['load', '--model-name', model, '--input-file', path, '--source', source];
+  return runProcess(parameters, toServer(), folder);
 }
 
 async function livePatients(source: string): Promise<string[]> {
@@ -87,7 +81,7 @@ describe('load', () => {
   it('exits with 0 when all records are mirrored', async () => {
     const source = newSource();
 
-    const { code, stdout, stderr } = await load(source, 'patient', file('all.json', [rick, roy]));
+    const { code, stdout, stderr } = await loadAlone(source, 'patient', file('all.json', [rick, roy]));
 
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/✓ patients completed/);
@@ -97,7 +91,7 @@ describe('load', () => {
   it('exits with 2 and prints every rejected record with its reason', async () => {
     const path = file('some.json', [rick, unborn, { ...roy, lastName: '' }, roy]);
 
-    const { code, stdout } = await load(newSource(), 'patients', path);
+    const { code, stdout } = await loadAlone(newSource(), 'patients', path);
 
     expect(code).toBe(2);
     expect(stdout).toMatch(/record 1 +13 +dateOfBirth: Date of birth cannot be in the future/);
@@ -105,7 +99,7 @@ describe('load', () => {
   });
 
   it('writes plain lines without colours or cursor movements into a pipe', async () => {
-    const { stdout } = await load(newSource(), 'patient', file('plain.json', [rick, unborn]));
+    const { stdout } = await loadAlone(newSource(), 'patient', file('plain.json', [rick, unborn]));
 
     // oxlint-disable-next-line no-control-regex
     expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
@@ -181,12 +175,17 @@ describe('load', () => {
     const source = newSource();
     await load(source, 'patient', file('two.json', [rick, roy]));
     const path = file('none.json', '[]');
-    const child = start(
-      ['load', '--model-name', 'patient', '--input-file', path, '--source', source, '--wait-approval', 'yes'],
-      {
-        COUNTERPART_URL: server.url,
-      },
-    );
+    const child = start([
+      'load',
+      '--model-name',
+      'patient',
+      '--input-file',
+      path,
+      '--source',
+      source,
+      '--wait-approval',
+      'yes',
+    ]);
     const closed = once(child, 'close');
     const headers = { 'X-Source': source };
     const waiting = async () => (await server.get('/sync/jobs?status=awaiting_approval', { headers })).items;
@@ -284,9 +283,7 @@ describe('load', () => {
       'headed.json',
       Array.from({ length: 900 }, (_, index) => ({ externalId: `p${index}` })).concat(rick),
     );
-    const child = start(['load', '--model-name', 'patient', '--input-file', path, '--source', source], {
-      COUNTERPART_URL: server.url,
-    });
+    const child = start(['load', '--model-name', 'patient', '--input-file', path, '--source', source]);
     const closed = once(child, 'close');
 
     child.stdout?.destroy();
@@ -301,9 +298,9 @@ describe('without a server', () => {
     const env = { DATABASE_URL: await createEmptyDatabase(), PORT: await unusedPort() };
     const path = file('direct.json', [rick, unborn]);
 
-    const migrated = await cli(['migrate'], env);
-    const loaded = await cli(['load', '--model-name', 'patient', '--input-file', path], env);
-    const listed = await cli(['jobs', '--json'], env);
+    const migrated = await runProcess(['migrate'], env, folder);
+    const loaded = await runProcess(['load', '--model-name', 'patient', '--input-file', path], env, folder);
+    const listed = await runProcess(['jobs', '--json'], env, folder);
 
     expect(migrated).toMatchObject({ code: 0, stderr: '' });
     expect(loaded).toMatchObject({ code: 2, stdout: expect.stringContaining('dateOfBirth: ') });
@@ -314,7 +311,7 @@ describe('without a server', () => {
   it('says so when the database does not answer', async () => {
     const env = { DATABASE_URL: `postgresql://x:x@127.0.0.1:${await unusedPort()}/x`, PORT: await unusedPort() };
 
-    const { code, stderr } = await cli(['jobs'], env);
+    const { code, stderr } = await runProcess(['jobs'], env, folder);
 
     expect(code).toBe(1);
     expect(stderr).toMatch(/ECONNREFUSED/);

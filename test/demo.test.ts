@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { commandEnvironment } from './setup/command-environment.js';
+import { commandEnvironment } from './setup/command-line.js';
 import { createDatabase, startTestServer, until } from './setup/test-server.js';
 
 /** A run of the demo takes 3 s on an idle machine. */
@@ -23,21 +23,33 @@ async function outputOf(child: ReturnType<typeof demo>) {
   return { code: code as number | null, stdout, stderr };
 }
 
-/** The parts of a demo's output that must be the same in every run. */
+/** The parts of a demo's output that must be the same in every run. What follows tells what its server is good for. */
 function story(stdout: string): string {
   return stdout
     .slice(stdout.indexOf('── Day 1'))
+    .replace(/── Yours to explore[\s\S]*/, '')
     .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'JOB')
     .replace(/127\.0\.0\.1:\d+/g, 'HOST')
     .replace(/[\d.]+ s\)/g, 'TIME)')
     .replace(/^(Waiting|Reading|Reconciling).*\n/gm, '');
 }
 
-it('prints the same each time it runs on the same data', async () => {
+it('prints the same on a fresh database and after it was stopped, on another port if its own is in use', async () => {
   const env = { DATABASE_URL: await createDatabase(), PORT: '0' };
+  const occupant = createServer().listen(0, '127.0.0.1');
+  await once(occupant, 'listening');
+  const { port } = occupant.address() as { port: number };
 
   const first = await outputOf(demo(['--exit'], env));
-  const second = await outputOf(demo(['--exit'], env));
+  const child = demo([], { ...env, PORT: String(port) });
+  const closed = once(child, 'close');
+  let second = '';
+  child.stdout.on('data', (piece) => (second += String(piece)));
+  await until('the show is over', () => second.includes('until Ctrl-C'), SHOW_LIMIT_MS);
+  const url = /listening on (\S+)/.exec(second)?.[1] ?? '';
+  const patients = await fetch(`${url}/patients?payment_min=10&payment_max=20`);
+  const { items } = (await patients.json()) as { items: unknown[] };
+  child.kill('SIGTERM');
 
   expect(first).toMatchObject({ code: 0, stderr: '' });
   expect(first.stdout).toMatch(/^listening on http:\/\/127\.0\.0\.1:\d+$/m);
@@ -49,39 +61,32 @@ it('prints the same each time it runs on the same data', async () => {
   expect(first.stdout).toMatch(/payment settled[\s\S]*1234567893 +120\.50 +1\n/);
   // Its output is for people: no log lines.
   expect(first.stdout).not.toContain('{"level"');
-  expect(story(second.stdout)).toBe(story(first.stdout));
+  expect(second).toContain(`Port ${port} is taken`);
+  expect(story(second)).toBe(story(first.stdout));
+  expect(items).toMatchObject([{ externalId: '11' }, { externalId: '13' }, { externalId: '14' }]);
+  expect((await closed)[0]).toBe(0);
+  occupant.close();
 });
 
-it('does not touch records that were mirrored before', async () => {
+it('does not touch records that were mirrored before, and uses an internal key where keys are required', async () => {
   const server = await startTestServer();
   await server.mirror('/patients', [{ externalId: '1', firstName: 'Rick', lastName: 'Deckard' }]);
 
-  const { code, stdout } = await outputOf(demo(['--exit'], { DATABASE_URL: server.databaseUrl, PORT: '0' }));
-
-  expect(code).toBe(0);
-  expect(stdout).toContain("curl -H 'X-Source: demo'");
-  expect((await server.get('/patients')).items).toMatchObject([{ externalId: '1' }]);
-  await server.close();
-});
-
-it('takes another port if its own is in use, and runs until it is stopped', async () => {
-  const occupant = createServer().listen(0, '127.0.0.1');
-  await once(occupant, 'listening');
-  const { port } = occupant.address() as { port: number };
-
-  const child = demo([], { DATABASE_URL: await createDatabase(), PORT: String(port) });
+  const child = demo([], { DATABASE_URL: server.databaseUrl, PORT: '0', AUTH: 'keys' });
   const closed = once(child, 'close');
   let stdout = '';
   child.stdout.on('data', (piece) => (stdout += String(piece)));
   await until('the show is over', () => stdout.includes('until Ctrl-C'), SHOW_LIMIT_MS);
   const url = /listening on (\S+)/.exec(stdout)?.[1] ?? '';
-  const patients = (await (await fetch(`${url}/patients?payment_min=10&payment_max=20`)).json()) as {
-    items: unknown[];
-  };
+  const withoutKey = await fetch(`${url}/patients`);
   child.kill('SIGTERM');
 
-  expect(stdout).toContain(`Port ${port} is taken`);
-  expect(patients.items).toMatchObject([{ externalId: '11' }, { externalId: '13' }, { externalId: '14' }]);
   expect((await closed)[0]).toBe(0);
-  occupant.close();
+  expect(withoutKey.status).toBe(401);
+  expect(stdout).toContain("'X-Source: demo'");
+  expect(stdout).toContain('"X-API-Key: $COUNTERPART_KEY"');
+  expect(stdout).toContain('npm run cli -- keys create');
+  expect(stdout).not.toMatch(/cpk_/);
+  expect((await server.get('/patients')).items).toMatchObject([{ externalId: '1' }]);
+  await server.close();
 });

@@ -1,13 +1,11 @@
-import { userInfo } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { CLI, commandEnvironment } from '../setup/command-environment.js';
-import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { commandEnvironment, type Outcome, runCommand, runProcess } from '../setup/command-line.js';
+import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { bearer, makeKey } from './keys.js';
 
@@ -28,25 +26,15 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function start(parameters: string[], env: Record<string, string>): ChildProcess {
-  return spawn(process.execPath, [CLI, ...parameters], {
-    env: { ...commandEnvironment(), ...env },
-    cwd: folder,
-  });
-}
-
-async function cli(parameters: string[], env: Record<string, string>) {
-  const child = start(parameters, env);
-  const [stdout, stderr, [code]] = await Promise.all([
-    text(child.stdout as NodeJS.ReadableStream),
-    text(child.stderr as NodeJS.ReadableStream),
-    once(child, 'close'),
-  ]);
-  return { code: code as number | null, stdout, stderr };
+function cli(parameters: string[], env: Record<string, string>): Promise<Outcome> {
+  return runCommand(parameters, env, folder);
 }
 
 async function createKey(env: Record<string, string>, ...options: string[]): Promise<string> {
-  const { code, stdout, stderr } = await cli(['keys', 'create', ...options], env);
+  return keyOf(await cli(['keys', 'create', ...options], env));
+}
+
+function keyOf({ code, stdout, stderr }: Outcome): string {
   if (code !== 0) throw new Error(stderr);
   return stdout.trimEnd().split('\n').at(-1) ?? '';
 }
@@ -67,7 +55,8 @@ describe('keys, while a server runs on the same DATABASE_URL', () => {
   afterAll(() => server.close());
 
   it('are made, listed and revoked, with immediate effect on the server', async () => {
-    const key = await createKey(env, '--name', 'clinic', '--source', 'clinic', '--scope', 'read,submit,read');
+    const create = ['keys', 'create', '--name', 'clinic', '--source', 'clinic', '--scope', 'read,submit,read'];
+    const key = keyOf(await runProcess(create, env, folder));
     expect(key).toMatch(KEY);
     expect(await statusWith(server.url, key)).toBe(200);
 
@@ -162,23 +151,28 @@ describe('keys, while a server runs on the same DATABASE_URL', () => {
 describe('keys, on the embedded PostgreSQL', () => {
   it('can be made before the first start and while a server runs, and listed after its stop', async () => {
     const env = { DATA_DIR: join(folder, 'data'), AUTH: 'keys', PORT: '0', LOG_LEVEL: 'error' };
-    const first = await createKey(env, '--name', 'first', '--source', 'a', '--scope', 'read');
+    const first = await makeKeyAlone(env, '--name', 'first', '--source', 'a', '--scope', 'read');
     const server = await ServerProcess.start(env, { main: join(DIST, 'main.js') });
     expect(await statusWith(server.url, first)).toBe(200);
 
-    const second = await createKey(env, '--name', 'second', '--source', '*', '--scope', 'read,ops');
+    const second = await makeKeyAlone(env, '--name', 'second', '--source', '*', '--scope', 'read,ops');
     expect(await statusWith(server.url, second, '/metrics')).toBe(200);
-    expect((await cli(['keys', 'revoke', 'first'], env)).code).toBe(0);
+    expect((await runProcess(['keys', 'revoke', 'first'], env, folder)).code).toBe(0);
     expect(await statusWith(server.url, first)).toBe(401);
 
     await server.stop();
-    const { stdout } = await cli(['keys', 'list', '--json'], env);
+    const { stdout } = await runProcess(['keys', 'list', '--json'], env, folder);
     expect(JSON.parse(stdout)).toMatchObject([
       { name: 'second', state: 'active' },
       { name: 'first', state: 'revoked' },
     ]);
   });
 });
+
+/** The same as a process of its own, which starts a PostgreSQL if there is none. */
+async function makeKeyAlone(env: Record<string, string>, ...options: string[]): Promise<string> {
+  return keyOf(await runProcess(['keys', 'create', ...options], env, folder));
+}
 
 describe('a server that requires keys', () => {
   it('logs at its start how to make the first key, as long as there is none', async () => {
@@ -189,31 +183,11 @@ describe('a server that requires keys', () => {
 
     expect(await logOf(env)).not.toContain('keys create');
   });
-
-  it('does so when the demo starts it too: the demo uses an internal key', async () => {
-    const env = { DATABASE_URL: await createDatabase(), AUTH: 'keys', PORT: '0' };
-    const child = start(['demo'], env);
-    const closed = once(child, 'close');
-    let stdout = '';
-    child.stdout?.on('data', (piece) => (stdout += String(piece)));
-    await until('the demo is done', () => stdout.includes('until Ctrl-C'), 90_000);
-
-    const url = /listening on (\S+)/.exec(stdout)?.[1] ?? '';
-    expect((await fetch(`${url}/patients`)).status).toBe(401);
-    expect(stdout).toContain('"X-API-Key: $COUNTERPART_KEY"');
-    expect(stdout).toContain('npm run cli -- keys create');
-    expect(stdout).not.toMatch(/cpk_/);
-    child.kill('SIGTERM');
-    expect((await closed)[0]).toBe(0);
-  });
 });
 
 /** The log of a server until it listens. */
 async function logOf(env: Record<string, string>): Promise<string> {
-  const child = spawn(process.execPath, [join(DIST, 'main.js')], {
-    env: { ...commandEnvironment(), ...env },
-    cwd: folder,
-  });
+  const child = spawn(process.execPath, [BUNDLED_SERVER], { env: { ...commandEnvironment(), ...env }, cwd: folder });
   let log = '';
   child.stdout.on('data', (piece) => (log += String(piece)));
   await until('it listens', () => log.includes('listening on'), 60_000);

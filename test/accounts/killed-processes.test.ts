@@ -1,14 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { promisify } from 'node:util';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
-import { CLI } from '../setup/command-environment.js';
-import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { runCommand } from '../setup/command-line.js';
+import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, query, until } from '../setup/test-server.js';
 import { newKey } from './account-owner.js';
-
-const run = promisify(execFile);
 
 /** How many callers send concurrently. */
 const SENDERS = 12;
@@ -32,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(killServerProcesses);
 
-const start = (): Promise<ServerProcess> => ServerProcess.start(settings, { main: 'dist/main.js' });
+const start = (): Promise<ServerProcess> => ServerProcess.start(settings, { main: BUNDLED_SERVER });
 
 async function ask(path: string, key?: string): Promise<any> {
   const headers = key === undefined ? {} : { 'Idempotency-Key': key };
@@ -98,12 +94,13 @@ describe('a server that is killed during deposits', () => {
 });
 
 describe('accounts verify', () => {
-  const verify = () => run(process.execPath, [CLI, 'accounts', 'verify'], { env: { ...process.env, ...settings } });
+  const verify = () => runCommand(['accounts', 'verify'], { DATABASE_URL: databaseUrl });
 
   it('reports no faults while a server runs', async () => {
-    const { stdout } = await verify();
+    const { code, stdout } = await verify();
 
     expect(stdout).toMatch(/^✓ 2 accounts, \d+ transfers and \d+ entries agree\.\n$/);
+    expect(code).toBe(0);
   });
 
   it('names a fault, and fails', async () => {
@@ -112,7 +109,7 @@ describe('accounts verify', () => {
       'update ledger_account set balance = balance + 1 where number = (select min(number) from ledger_account)',
     );
 
-    await expect(verify()).rejects.toMatchObject({
+    expect(await verify()).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(
         /^✗ default \d{16}: its balance is not the sum of its entries, or one of them is missing\.\n/,

@@ -1,14 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
 import { AuditCleaner } from '../../src/audit/audit-cleaner.js';
 import { type ChainedEntry, CHAINED_FIELDS, entryHash } from '../../src/audit/audit-chain.js';
 import { verifyAudit } from '../../src/audit/verify-audit.js';
 import { appendAudit, type AuditEntry } from '../../src/platform/append-audit.js';
 import { aPatient, Sender } from '../http/sender.js';
-import { CLI, commandEnvironment } from '../setup/command-environment.js';
+import { type Outcome, runCommand } from '../setup/command-line.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { entriesAfter, keyOf, lastSeq, tamper } from './auditor.js';
 
@@ -405,20 +402,17 @@ describe('GET /audit', () => {
 });
 
 describe('audit verify', () => {
-  async function verify(...parameters: string[]) {
-    const env = { ...commandEnvironment(), DATABASE_URL: server.databaseUrl };
-    const child = spawn(process.execPath, [CLI, 'audit', 'verify', ...parameters], { env });
-    const [out, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-    return { code: code as number, out, errors };
+  function verify(...parameters: string[]): Promise<Outcome> {
+    return runCommand(['audit', 'verify', ...parameters], { DATABASE_URL: server.databaseUrl });
   }
 
   it('prints the extent and the head of an intact log, and recognises the head later', async () => {
     await append(3);
 
-    const { code, out } = await verify();
+    const { code, stdout } = await verify();
 
-    const head = /head (\d+:[0-9a-f]{64})/.exec(out)?.[1] ?? '';
-    expect([code, out]).toEqual([
+    const head = /head (\d+:[0-9a-f]{64})/.exec(stdout)?.[1] ?? '';
+    expect([code, stdout]).toEqual([
       0,
       expect.stringMatching(/✓ \d+ entries are as they were written\.\n {2}\d+ of \S+ to /),
     ]);
@@ -431,17 +425,17 @@ describe('audit verify', () => {
       ),
     ).toMatchObject({
       code: 1,
-      out: expect.stringContaining(`Entry ${head.split(':')[0]}: it is not the one that was expected`),
+      stdout: expect.stringContaining(`Entry ${head.split(':')[0]}: it is not the one that was expected`),
     });
-    expect((await verify('--expect', 'x')).errors).toContain('It looks like');
+    expect((await verify('--expect', 'x')).stderr).toContain('It looks like');
   });
 
   it('exits with 1 and names the first broken entry', async () => {
     const before = await append(3);
     await tamper(server, `update audit_entry set subject = null where seq > $1`, [before + 1]);
 
-    const { code, out } = await verify('--json');
+    const { code, stdout } = await verify('--json');
 
-    expect([code, JSON.parse(out).broken]).toEqual([1, { seq: before + 2, what: 'it was changed' }]);
+    expect([code, JSON.parse(stdout).broken]).toEqual([1, { seq: before + 2, what: 'it was changed' }]);
   });
 });

@@ -1,14 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
 import { claimPageStatement } from '../../src/claims/claim-page.js';
 import { TOP_PROVIDERS } from '../../src/claims/provider-totals.js';
 import { rebuildTotals, verifyTotals } from '../../src/claims/totals-check.js';
 import { Sources } from '../../src/sync/sources.js';
 import { withinSource } from '../../src/platform/source-isolation.js';
-import { CLI } from '../setup/command-environment.js';
+import { type Outcome, runCommand } from '../setup/command-line.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { aLine, Biller } from './biller.js';
 
@@ -22,11 +19,8 @@ beforeAll(async () => {
 
 afterAll(() => server.close());
 
-async function command(...words: string[]): Promise<{ code: number; out: string }> {
-  const env = { ...process.env, DATABASE_URL: server.databaseUrl, NO_COLOR: '1' };
-  const child = spawn(process.execPath, [CLI, 'claims', ...words], { env });
-  const [out, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
-  return { code: code as number, out };
+function command(...words: string[]): Promise<Outcome> {
+  return runCommand(['claims', ...words], { DATABASE_URL: server.databaseUrl });
 }
 
 /** Claims on few providers in varying order, so that concurrent ones contend for the same totals. */
@@ -130,11 +124,12 @@ describe('the totals of providers', () => {
     );
 
     const found = `✗ 1 of 1 totals are not what their lines say.\n  ${biller.source} 1234567893: kept 55.00 of 2 claims, counted 55.00 of 1 claims\n`;
-    expect(await command('verify', ...of)).toEqual({ code: 1, out: found });
-    expect(await command('rebuild', ...of)).toEqual({ code: 0, out: `${found}They are right now.\n` });
+    expect(await command('verify', ...of)).toEqual({ code: 1, stdout: found, stderr: '' });
+    expect(await command('rebuild', ...of)).toEqual({ code: 0, stdout: `${found}They are right now.\n`, stderr: '' });
     expect(await command('verify', ...of)).toEqual({
       code: 0,
-      out: '✓ The totals of 1 providers are what their lines say.\n',
+      stdout: '✓ The totals of 1 providers are what their lines say.\n',
+      stderr: '',
     });
   });
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { commandEnvironment } from '../setup/command-environment.js';
+import { commandEnvironment } from '../setup/command-line.js';
 import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { until } from '../setup/test-server.js';
 

@@ -66,7 +66,7 @@ export function describeDeaths(backend: Backend, scenarios: Scenario[]): void {
 const JOINT_STATEMENTS = Array.from({ length: 300 }, (_, index) => index + 1);
 
 /** Workers that are killed in a joint walk. */
-const JOINT_DEATHS = 9;
+const JOINT_DEATHS = 6;
 
 /**
  * The same for several jobs at once, for a sample: each worker has all of them, and is killed at the n-th statement of any.

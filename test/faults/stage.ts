@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Config } from '../../src/platform/config.js';
 import { Sender } from '../http/sender.js';
-import { ServerProcess } from '../setup/server-process.js';
+import { BUNDLED_SERVER, ServerProcess } from '../setup/server-process.js';
 import { type Backend, REDIS_URL, startTestServer, type TestServer } from '../setup/test-server.js';
 
 /** With room for young objects a process starts in four fifths of the CPU time, and hundreds are started here. */
@@ -54,7 +54,7 @@ export class Stage {
       ...settings,
       ...fault,
     };
-    return ServerProcess.start(env, { main: join('dist', 'bundled', 'main.js'), flags: FLAGS });
+    return ServerProcess.start(env, { main: BUNDLED_SERVER, flags: FLAGS });
   }
 
   sender(source?: string): Sender {

@@ -8,7 +8,7 @@ import { IS_EXHAUSTIVE, sample } from '../setup/exhaustive.js';
 const MAX_STATEMENTS = 300;
 
 /** How many statements a sample holds besides the fixed ones. */
-const SAMPLED = 6;
+const SAMPLED = 3;
 
 /** What `fault.mjs` says of a statement: a whole transaction in one message is none of its parts. */
 export type StatementKind = 'begin' | 'commit' | 'transaction' | 'other';
@@ -29,7 +29,7 @@ export async function traced(work: (file: string) => Promise<void>): Promise<Sta
 
 /**
  * The numbers, from 1 on, of the statements in whose place a process is killed: all where the tests are exhaustive, else
- * the first, the last, those that `isFixed` names, and six others.
+ * the first, the last, those that `isFixed` names, and a few others.
  */
 export function placesOf(
   what: string,

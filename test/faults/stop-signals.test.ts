@@ -1,15 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { aPatient, somePatients } from '../http/sender.js';
-import { killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { until } from '../setup/test-server.js';
 import { holdMigrations, holdCommits, isWaitedFor, queueForJob } from './held-locks.js';
 import { Stage } from './stage.js';
 
 jest.setTimeout(90_000);
-
-const MAIN = join('dist', 'main.js');
 
 /** A job that is not released would stay where it is for as long as these tests wait. */
 const NEVER_RESCUED = { WORKER_SILENCE_MS: '600000' };
@@ -50,7 +47,7 @@ describe('a process', () => {
   it('that gets SIGTERM while it starts gives up its start and closes what it has opened', async () => {
     const migrations = await holdMigrations(stage.api.databaseUrl);
     let starting: ServerProcess | undefined;
-    const listening = ServerProcess.start(settings(), { main: MAIN, onSpawn: (child) => (starting = child) });
+    const listening = ServerProcess.start(settings(), { main: BUNDLED_SERVER, onSpawn: (child) => (starting = child) });
     listening.catch(() => undefined);
     await isWaitedFor(stage.api.databaseUrl);
 
@@ -138,7 +135,7 @@ describe('a process', () => {
     const log = new PassThrough();
     let seen = '';
     log.on('data', (piece) => (seen += String(piece)));
-    const server = await ServerProcess.start({ ...settings(), ROLE: 'api' }, { main: MAIN, flags, log });
+    const server = await ServerProcess.start({ ...settings(), ROLE: 'api' }, { main: BUNDLED_SERVER, flags, log });
     const said = async () => {
       await server.exited;
       return seen;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { aLine } from '../claims/biller.js';
 import { aPatient, aPayment, Sender } from '../http/sender.js';
+import { oneIn } from '../setup/exhaustive.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { HttpClient, type HttpResponse, violationOf, type HttpRequest } from './http-client.js';
 import { ENCODED_PAYLOADS, PAYLOADS } from './payloads.js';
@@ -121,7 +122,7 @@ describe('an attack', () => {
         });
 
       expect(attacks.length).toBeGreaterThan(500);
-      expect(await client.violations(attacks)).toEqual([]);
+      expect(await client.violations(oneIn(4, attacks))).toEqual([]);
     },
     MANY_MS,
   );
@@ -139,7 +140,7 @@ describe('an attack', () => {
       );
 
       expect(attacks.length).toBeGreaterThan(1000);
-      expect(await client.violations(attacks)).toEqual([]);
+      expect(await client.violations(oneIn(4, attacks))).toEqual([]);
     },
     MANY_MS,
   );
@@ -154,7 +155,7 @@ describe('an attack', () => {
         ...ENCODED_PAYLOADS.map((text) => withQuery(operation, `${text}=1`)),
       ]);
 
-      expect(await client.violations(attacks)).toEqual([]);
+      expect(await client.violations(oneIn(4, attacks))).toEqual([]);
     },
     MANY_MS,
   );
@@ -187,7 +188,7 @@ describe('an attack', () => {
         );
       });
 
-      expect(await client.violations(attacks)).toEqual([]);
+      expect(await client.violations(oneIn(4, attacks))).toEqual([]);
     },
     MANY_MS,
   );
@@ -205,7 +206,7 @@ describe('an attack', () => {
       );
 
       expect(attacks.length).toBeGreaterThan(100);
-      expect(await client.violations(attacks)).toEqual([]);
+      expect(await client.violations(oneIn(4, attacks))).toEqual([]);
     },
     MANY_MS,
   );
@@ -240,7 +241,7 @@ describe('an attack', () => {
       const places = ['/', '/docs/', '/admin/queues/', '/admin/queues/static/', '/admin/queues/queue/'];
       const attacks = places.flatMap((place) => parts.map((part) => ({ method: 'GET', path: `${place}${part}` })));
 
-      const found = await client.violations(attacks, (answer) =>
+      const found = await client.violations(oneIn(4, attacks), (answer) =>
         // The dashboard answers unknown paths with JSON of its own.
         answer.status >= 500 || /root:|BEGIN|DATABASE_URL/.test(answer.text) ? violationOf(answer) : null,
       );
@@ -264,7 +265,7 @@ describe('a query parameter', () => {
     );
 
     expect(attacks.length).toBeGreaterThan(20);
-    expect(await client.violations(attacks, refused)).toEqual([]);
+    expect(await client.violations(oneIn(4, attacks), refused)).toEqual([]);
   });
 
   it(
@@ -280,7 +281,7 @@ describe('a query parameter', () => {
           ),
       );
 
-      expect(await client.violations(attacks, refused)).toEqual([]);
+      expect(await client.violations(oneIn(4, attacks), refused)).toEqual([]);
     },
     MANY_MS,
   );
@@ -292,7 +293,7 @@ describe('a query parameter', () => {
         .filter(({ route }) => !route.startsWith('/admin'))
         .flatMap((operation) => [...INHERITED, 'foo', 'LIMIT'].map((name) => withQuery(operation, `${name}=1`)));
 
-      expect(await client.violations(attacks, refused)).toEqual([]);
+      expect(await client.violations(oneIn(4, attacks), refused)).toEqual([]);
     },
     MANY_MS,
   );

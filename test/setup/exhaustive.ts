@@ -8,8 +8,21 @@ const SEED = Number(process.env['SAMPLE_SEED']);
 
 /** Draws `count` elements, in their order in the list, the same ones for the same seed, and prints them with it. */
 export function sample<T>(what: string, list: readonly T[], count: number): T[] {
-  const subarrays = fc.subarray([...list], { minLength: Math.min(count, list.length), maxLength: count });
-  const [drawn = []] = fc.sample(subarrays, { seed: SEED, numRuns: 1 });
+  const drawn = draw(list, count);
   process.stdout.write(`SAMPLE_SEED=${SEED} ${what}: ${drawn.join(', ')}\n`);
+  return drawn;
+}
+
+/** All elements where the tests are exhaustive, else one in `n`, drawn like a sample: for thousands of small cases. */
+export function oneIn<T>(n: number, list: readonly T[]): T[] {
+  return IS_EXHAUSTIVE ? [...list] : draw(list, Math.ceil(list.length / n));
+}
+
+function draw<T>(list: readonly T[], count: number): T[] {
+  const length = Math.min(count, list.length);
+  const [drawn = []] = fc.sample(fc.subarray([...list], { minLength: length, maxLength: length }), {
+    seed: SEED,
+    numRuns: 1,
+  });
   return drawn;
 }
