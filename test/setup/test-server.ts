@@ -98,15 +98,23 @@ export class TestServer {
 /** Sessions of the tests, by database: a new one for each question costs PostgreSQL a process, and tests ask in loops. */
 const sessions = new Map<string, Promise<pg.Client>>();
 
+/** When the last question to a database so far has its answer. */
+const turns = new Map<string, Promise<unknown>>();
+
 /** Asks a database in a session of the test's own, one question after the other. */
-export async function query<T extends pg.QueryResultRow = any>(
+export function query<T extends pg.QueryResultRow = any>(
   databaseUrl: string,
   sql: string,
   values: unknown[] = [],
 ): Promise<T[]> {
-  const session = sessions.get(databaseUrl) ?? openSession(databaseUrl);
-  sessions.set(databaseUrl, session);
-  return (await (await session).query<T>(sql, values)).rows;
+  const ask = async (): Promise<T[]> => {
+    const session = sessions.get(databaseUrl) ?? openSession(databaseUrl);
+    sessions.set(databaseUrl, session);
+    return (await (await session).query<T>(sql, values)).rows;
+  };
+  const answer = (turns.get(databaseUrl) ?? Promise.resolve()).then(ask, ask);
+  turns.set(databaseUrl, answer);
+  return answer;
 }
 
 async function openSession(databaseUrl: string): Promise<pg.Client> {
@@ -127,6 +135,7 @@ async function openSession(databaseUrl: string): Promise<pg.Client> {
 async function closeSession(databaseUrl: string): Promise<void> {
   const session = sessions.get(databaseUrl);
   sessions.delete(databaseUrl);
+  turns.delete(databaseUrl);
   await session?.then((client) => client.end()).catch(() => undefined);
 }
 
