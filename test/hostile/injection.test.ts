@@ -3,25 +3,15 @@ import { aLine } from '../claims/biller.js';
 import { aPatient, aPayment, Sender } from '../http/sender.js';
 import { oneIn } from '../setup/exhaustive.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
-import { HttpClient, type HttpResponse, violationOf, type HttpRequest } from './http-client.js';
+import { HttpClient, type HttpResponse, violationOf } from './http-client.js';
+import { describedOperations, namesInPath, type Operation, validRequest, withPart, withQuery } from './operations.js';
 import { ENCODED_PAYLOADS, PAYLOADS } from './payloads.js';
-
-const NOBODY = '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c';
 
 /** Time for thousands of requests on a busy machine. */
 const MANY_MS = 180_000;
 
 /** Inherited and otherwise special property names, which queries and records must treat like any other name. */
 const INHERITED = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '__defineGetter__', 'then'];
-
-/** A route from the OpenAPI description, so that new routes are tested without any change here. */
-interface Operation {
-  method: string;
-  route: string;
-  path: string;
-  parameters: { name: string; in: 'path' | 'query' | 'header' }[];
-  fields: string[];
-}
 
 let server: TestServer;
 let client: HttpClient;
@@ -46,7 +36,11 @@ beforeAll(async () => {
     await attacked.post('/webhooks', { url: 'http://127.0.0.1:9/', events: ['job.failed'] })
   ).json();
   const claim: any = await (await attacked.post('/claims', [aLine()])).json();
-  operations = await describedOperations(job.id, (webhook as { id: string }).id, claim.id);
+  operations = await describedOperations(server, {
+    job: job.id,
+    webhook: (webhook as { id: string }).id,
+    claim: claim.id,
+  });
   before = await state();
 });
 
@@ -54,42 +48,6 @@ afterAll(async () => {
   client.close();
   await server.close();
 });
-
-async function describedOperations(jobId: string, webhookId: string, claimId: string): Promise<Operation[]> {
-  const document = await server.get('/openapi.json');
-  return Object.entries<any>(document.paths).flatMap(([route, item]) =>
-    Object.entries<any>(item)
-      .filter(([name]) => name !== 'parameters')
-      .map(([method, operation]) => ({
-        method: method.toUpperCase(),
-        route,
-        path: route
-          .replace('{externalId}', '1')
-          .replace('{deliveryId}', NOBODY)
-          .replace('{id}', route.startsWith('/webhooks') ? webhookId : route.startsWith('/claims') ? claimId : jobId)
-          .replace(/\{\w+\}/g, '1'),
-        parameters: operation.parameters ?? [],
-        fields: fieldsOf(document, operation.requestBody?.content?.['application/json']?.schema),
-      })),
-  );
-}
-
-function fieldsOf(document: any, schema: { $ref?: string; properties?: object } | undefined): string[] {
-  const found = schema?.$ref ? document.components.schemas[schema.$ref.split('/').at(-1) ?? ''] : schema;
-  return Object.keys(found?.properties ?? {});
-}
-
-/** A valid request, of which a test then changes one part. It deletes nothing and waits for no job. */
-function validRequest({ method, path, route, fields }: Operation): HttpRequest {
-  if (method === 'GET' || method === 'DELETE') return { method: method === 'DELETE' ? 'GET' : method, path };
-  const body = fields.length > 0 ? '{"url":"http://127.0.0.1:9/","events":["job.failed"]}' : '[]';
-  const takesBody = fields.length > 0 || !route.includes('{');
-  return takesBody ? { method, path, headers: { 'Content-Type': 'application/json' }, body } : { method, path };
-}
-
-function withQuery(operation: Operation, query: string): HttpRequest {
-  return { ...validRequest(operation), path: `${operation.path}?${query}` };
-}
 
 async function state(): Promise<unknown> {
   return {
@@ -111,14 +69,8 @@ describe('an attack', () => {
       const attacks = operations
         .filter(({ route }) => route.includes('{'))
         .flatMap((operation) => {
-          const names = [...operation.route.matchAll(/\{\w+\}/g)].map(([name]) => name);
           const parts = [...PAYLOADS.map((text) => encodeURIComponent(text)), ...ENCODED_PAYLOADS];
-          return names.flatMap((name) =>
-            parts.map((part) => {
-              const path = operation.route.replace(name, () => part).replace(/\{\w+\}/g, '1');
-              return { ...validRequest(operation), path };
-            }),
-          );
+          return namesInPath(operation).flatMap((name) => parts.map((part) => withPart(operation, name, part)));
         });
 
       expect(attacks.length).toBeGreaterThan(500);

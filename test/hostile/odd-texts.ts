@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 
 /** A text of about so many characters. */
-type Text = readonly [what: string, make: (length: number) => string];
+export type Text = readonly [what: string, make: (length: number) => string];
 
 const times = (unit: string, length: number) => unit.repeat(Math.ceil(length / unit.length));
 
@@ -9,7 +9,7 @@ const times = (unit: string, length: number) => unit.repeat(Math.ceil(length / u
  * Runs of what regular expressions and loops look for. Most end in something else: only then does an expression go back and
  * try all other ways to match.
  */
-const ODD_TEXTS: readonly Text[] = [
+export const ODD_TEXTS: readonly Text[] = [
   ['zeros behind a point', (length) => `1.${times('0', length)}1`],
   ['digits', (length) => `${times('1', length)}x`],
   ['groups of digits', (length) => `1${times(',111', length)}x`],
@@ -17,6 +17,13 @@ const ODD_TEXTS: readonly Text[] = [
   ['a sign and blanks', (length) => `-${times(' ', length)}x`],
   ['tabs', (length) => `x${times('\t', length)}x`],
   ['dollar signs and blanks', (length) => times('$ ', length)],
+  ['minus signs', (length) => `${times('-', length)}x`],
+  ['points', (length) => `${times('.', length)}x`],
+  ['brackets', (length) => `${times('[', length)}x`],
+  ['pairs of brackets', (length) => `${times('{}', length)}x`],
+  ['percent signs', (length) => `${times('%', length)}x`],
+  ['ampersands', (length) => times('a&', length)],
+  ['apostrophes', (length) => `x${times("'", length)}`],
   ['slashes', (length) => `${times('/', length)}x`],
   ['names and points', (length) => `${times('a.', length)}!`],
   ['quotes', (length) => `x${times('"', length)}`],
@@ -38,6 +45,9 @@ export const ODD_NUMBERS: readonly Text[] = [
   ['a long exponent', (length) => `1e${times('9', length)}`],
   ['zeros and an exponent', (length) => `0.${times('0', length)}1e${length}`],
 ];
+
+/** Such a number as JSON. Plain text, which is sent for comparison, is no number. */
+export const literalOf = (text: string): string => (text.startsWith('a') ? JSON.stringify(text) : text);
 
 /**
  * First a length at which even cubic time is over within seconds, so that a failure does not take hours; then one at which

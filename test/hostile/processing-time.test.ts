@@ -13,15 +13,12 @@ import type { IncomingSnapshot } from '../../src/sync/intake/incoming-snapshot.j
 import { RecordCheck } from '../../src/sync/read/record-check.js';
 import { CreateWebhook } from '../../src/webhooks/webhook.dto.js';
 import { aLine } from '../claims/biller.js';
-import { cpuMs, expectProportionateTime, isProportionate, ODD_NUMBERS } from './odd-texts.js';
+import { cpuMs, expectProportionateTime, isProportionate, literalOf, ODD_NUMBERS } from './odd-texts.js';
 
 /** Each check takes a second or less; a busy machine may need ten times as long. */
 const BUSY_MS = 120_000;
 
 const RULES = { today: '2026-11-30', futureBirthDates: 'reject' } as const;
-
-/** Plain text, which is sent for comparison, is no number. */
-const literalOf = (text: string) => (text.startsWith('a') ? JSON.stringify(text) : text);
 
 /** Reads a record with the piece of JSON in every field. */
 function checkRecord(resource: typeof patients, literal: string): void {
@@ -36,7 +33,8 @@ function checkRecord(resource: typeof patients, literal: string): void {
 function checkClaim(literal: string): void {
   const fields = [...Object.keys(aLine()), 'external_claim_id'];
   const line = `{${fields.map((field) => `"${field}":${literal}`).join(',')}}`;
-  expect(() => ClaimCheck.check(readJsonClaim(line, 10), rulesOf('strict'))).toThrow('there are');
+  // Texts of brackets are taken for more lists and objects than a claim may have.
+  expect(() => ClaimCheck.check(readJsonClaim(line, 10), rulesOf('strict'))).toThrow(/there are|no more lists/);
 }
 
 /** Does something that may refuse what it gets. What it says is for other tests. */
