@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import tls from 'node:tls';
 import { aLine } from './claims/biller.js';
-import { aPayment, Sender, somePatients } from './http/sender.js';
-import { Clinic } from './settlement/clinic.js';
+import { holdCommits, isWaitedFor } from './faults/held-locks.js';
+import { aPatient, aPayment, Sender, somePatients } from './http/sender.js';
+import { breakPaymentsOf, Clinic } from './settlement/clinic.js';
 import { HAS_REDIS_SERVER, HAS_REDIS_WITH_TLS, RedisCluster } from './setup/redis-cluster.js';
 import { startTestServer, type TestServer, until } from './setup/test-server.js';
 
@@ -56,6 +57,13 @@ class Installation {
 async function postClaim({ from }: Clinic, fields: Record<string, unknown> = {}): Promise<string> {
   const response = await from.post('/claims', aLine(fields));
   expect(response.status).toBe(200);
+  return ((await response.json()) as { id: string }).id;
+}
+
+/** Sends a snapshot that must be accepted. @returns the id of its job */
+async function accepted(from: Sender, path: string, records: unknown[]): Promise<string> {
+  const response = await from.post(path, records);
+  expect(response.status).toBe(202);
   return ((await response.json()) as { id: string }).id;
 }
 
@@ -131,6 +139,50 @@ async function postClaim({ from }: Clinic, fields: Record<string, unknown> = {})
     expect(metrics).toMatch(/^counterpart_rate_limit_fallbacks_total 0$/m);
     expect(answer.headers.get('ratelimit-limit')).toBe('100000');
   });
+
+  it.each(['cut off', 'killed'] as const)(
+    'finishes all jobs and payments, each once, though the master of its queue is %s',
+    async (how) => {
+      const [working, other] = [new Sender(api), new Sender(api)];
+      const clinic = await Clinic.open(api);
+      // A job that a worker has begun, one that waits its turn, and messages that are tried again and again.
+      await working.mirror('/patients', [aPatient()]);
+      const commits = await holdCommits(api.databaseUrl, working.source);
+      const running = await accepted(working, '/patients?mode=partial', somePatients(500));
+      const waiting = await accepted(working, '/patients?mode=partial', [aPatient({ externalId: 'last' })]);
+      await isWaitedFor(api.databaseUrl);
+      const mend = await breakPaymentsOf(api, clinic, '08006');
+      const claims = await clinic.addClaims(20);
+      await clinic.allAre('notified', 20);
+
+      const master = await installation.cluster.loseMasterOf(`{${installation.prefix}}`, how);
+
+      // Accepted while nobody has the queue.
+      const meanwhile = await accepted(other, '/patients', somePatients(10));
+      claims.push(await postClaim(clinic));
+      await master.isReplaced();
+      await commits.release();
+      await mend();
+      expect(await working.settled(running)).toMatchObject({
+        status: 'completed',
+        counts: { received: 500, created: 499, unchanged: 1 },
+      });
+      expect(await working.settled(waiting)).toMatchObject({ status: 'completed', counts: { created: 1 } });
+      expect(await other.settled(meanwhile)).toMatchObject({ status: 'completed', counts: { created: 10 } });
+      await clinic.allAre('settled', 21);
+      expect(await clinic.paid()).toEqual(claims.toSorted());
+
+      // What comes later works as before.
+      const later = await other.mirror('/patients?deletes=apply', somePatients(9));
+      expect(later).toMatchObject({ status: 'completed', counts: { unchanged: 9, deleted: 1 } });
+      claims.push(await postClaim(clinic));
+      await clinic.allAre('settled', 22);
+      expect(await clinic.paid()).toEqual(claims.toSorted());
+      expect((await api.fetch('/health/ready')).status).toBe(200);
+      await master.restore();
+    },
+    60_000,
+  );
 });
 
 (HAS_REDIS_WITH_TLS ? describe : describe.skip)('on a Redis Cluster with TLS, whose nodes announce names', () => {
