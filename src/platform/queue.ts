@@ -6,13 +6,17 @@ import {
   type QueueOptions,
 } from 'bullmq';
 import type pg from 'pg';
+import { clusterBackend } from './cluster-backend.js';
 import type { Config } from './config.js';
 import { FollowingClient } from './following-client.js';
-import { redisAccess, redisClient } from './redis.js';
+import { clusterClient, redisAccess } from './redis.js';
 import { parseRedisUrl, type RedisAddress } from './redis-address.js';
 
 /** Connections to a queue in PostgreSQL that each queue and worker of a process may hold, besides the listening one. */
 const POSTGRES_POOL_SIZE = 3;
+
+/** Of Redis. BullMQ's workers require this: they wait for it for as long as it takes. */
+const WITHOUT_LIMIT = null;
 
 /**
  * The queue's own transactions do not wait for the disk. A crash of PostgreSQL loses some tenths of a second of them; our
@@ -37,8 +41,8 @@ export interface QueueBackend {
  */
 export function chooseQueueBackend(config: Config, databaseUrl: string): QueueBackend {
   if (config.REDIS_URL) {
-    setDefaultBackendFactory(createRedisBackend);
-    return queueInRedis(config, config.REDIS_URL);
+    const address = parseRedisUrl(config.REDIS_URL);
+    return address.isCluster ? queueInCluster(config, address) : queueInRedis(config, address);
   }
   setDefaultBackendFactory(createRetryingBackend as unknown as BackendFactory);
   const connection = {
@@ -94,28 +98,34 @@ class RetryingClient extends FollowingClient {
   }
 }
 
-/** On a cluster all keys of a queue must be in one slot, which the braces ensure. */
-function redisPrefix({ QUEUE_PREFIX }: Config, { isCluster }: RedisAddress): string {
-  return isCluster ? `{${QUEUE_PREFIX}}` : QUEUE_PREFIX;
-}
-
-/** BullMQ makes the connections to one server itself; for a cluster it takes a client, of which it makes further ones. */
-function queueInRedis(config: Config, url: string): QueueBackend {
-  const address = parseRedisUrl(url);
-  const prefix = redisPrefix(config, address);
-  // BullMQ's workers require this: they wait for Redis for as long as it takes.
-  const maxRetriesPerRequest = null;
-  if (address.isCluster) {
-    const cluster = redisClient(url, { maxRetriesPerRequest });
-    return { options: { connection: cluster, prefix }, close: () => cluster.disconnect() };
-  }
+/** BullMQ makes the connections to one server itself. */
+function queueInRedis(config: Config, address: RedisAddress): QueueBackend {
+  setDefaultBackendFactory(createRedisBackend);
   const [node] = address.nodes;
   const connection = {
     ...node,
     db: address.db,
-    maxRetriesPerRequest,
+    maxRetriesPerRequest: WITHOUT_LIMIT,
     retryStrategy: (attempt: number) => Math.min(attempt * 100, 1000),
     ...redisAccess(address),
   };
-  return { options: { connection: connection as QueueOptions['connection'], prefix }, close: () => undefined };
+  const options = { connection: connection as QueueOptions['connection'], prefix: config.QUEUE_PREFIX };
+  return { options, close: () => undefined };
+}
+
+const CLUSTER_OPTIONS = {
+  maxRetriesPerRequest: WITHOUT_LIMIT,
+  // While a replica takes over from its master, commands are sent again every 100 ms, which counts as one or two of these:
+  // for 5 to 10 s. With ioredis's 16, entries that a worker could not finish stayed locked for up to 9 s after that.
+  maxRedirections: 100,
+  // A node that was cut off does not close its end of a connection.
+  disconnectTimeout: 500,
+};
+
+/** On a cluster all keys of a queue must be in one slot, which the braces ensure. */
+function queueInCluster(config: Config, address: RedisAddress): QueueBackend {
+  const open = (connectionName?: string) => clusterClient(address, { ...CLUSTER_OPTIONS, connectionName });
+  setDefaultBackendFactory(clusterBackend(open));
+  const cluster = open();
+  return { options: { connection: cluster, prefix: `{${config.QUEUE_PREFIX}}` }, close: () => cluster.disconnect() };
 }

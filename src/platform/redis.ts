@@ -1,8 +1,14 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { parseRedisUrl, type RedisAddress } from './redis-address.js';
 
 /** What a cluster that can serve all keys says of itself, https://redis.io/docs/latest/commands/cluster-info/. */
 const CLUSTER_IS_COMPLETE = /^cluster_state:ok\r?$/m;
+
+/**
+ * How often a client of a cluster asks which node serves what. It would otherwise ask only once a connection fails, and one
+ * to a node that was cut off fails after many minutes, although a replica has taken over.
+ */
+const NODES_ASKED_EVERY_MS = 5_000;
 
 /** Who we are to each node, and whether the connection to it is encrypted. */
 export function redisAccess({ isEncrypted, username, password }: RedisAddress): RedisOptions {
@@ -21,16 +27,24 @@ export function redisClient(url: string, options: RedisOptions): Redis | Cluster
   return new Redis({ ...node, db: address.db, ...redisAccess(address), ...options });
 }
 
-/** @param options those of the connections to single nodes, and `lazyConnect` and `enableOfflineQueue` of the whole */
-function clusterClient(address: RedisAddress, options: RedisOptions): Cluster {
-  const { lazyConnect, enableOfflineQueue, ...ofNodes } = options;
-  return new Cluster(address.nodes, {
+/** Options of the connections to single nodes, besides some of the whole. */
+type ClusterClientOptions = RedisOptions & Pick<ClusterOptions, 'maxRedirections'>;
+
+/** A client of a cluster, which finds the nodes that are not named by itself. */
+export function clusterClient(address: RedisAddress, options: ClusterClientOptions): Cluster {
+  const { lazyConnect, enableOfflineQueue, maxRedirections, ...ofNodes } = options;
+  const cluster = new Cluster(address.nodes, {
     redisOptions: { ...redisAccess(address), ...ofNodes },
     // ioredis looks up names itself and connects to the addresses, for which no certificate is made.
     ...(address.isEncrypted ? { dnsLookup: (name, callback) => callback(null, name) } : {}),
     ...(lazyConnect === undefined ? {} : { lazyConnect }),
     ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
+    ...(maxRedirections === undefined ? {} : { maxRedirections }),
   });
+  // The timer of ioredis's own option goes on for ever if its client is closed just as it asks.
+  const timer = setInterval(() => cluster.refreshSlotsCache(), NODES_ASKED_EVERY_MS).unref();
+  cluster.once('end', () => clearInterval(timer));
+  return cluster;
 }
 
 /** One server of the queue's Redis, as it is asked whether it answers. */
