@@ -17,7 +17,12 @@ const MAX_BATCHES = 1_000;
 /** Deletes idempotency keys and their answers once they are old. */
 @Injectable()
 export class RequestCleaner {
-  readonly task = new PeriodicTask({ name: 'cleaning keys of accounts', pauseMs: PAUSE_MS, run: () => this.clean() });
+  readonly task = new PeriodicTask({
+    name: 'cleaning keys of accounts',
+    pauseMs: PAUSE_MS,
+    canWait: true,
+    run: () => this.clean(),
+  });
 
   constructor(private readonly em: EntityManager) {}
 

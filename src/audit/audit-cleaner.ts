@@ -18,7 +18,12 @@ const MAX_BATCHES = 500;
  */
 @Injectable()
 export class AuditCleaner {
-  readonly task = new PeriodicTask({ name: 'cleaning the audit log', pauseMs: PAUSE_MS, run: () => this.clean() });
+  readonly task = new PeriodicTask({
+    name: 'cleaning the audit log',
+    pauseMs: PAUSE_MS,
+    canWait: true,
+    run: () => this.clean(),
+  });
 
   constructor(
     private readonly em: EntityManager,

@@ -11,6 +11,7 @@ export class LimitCleaner {
   readonly task = new PeriodicTask({
     name: 'cleaning limits',
     pauseMs: PAUSE_MS,
+    canWait: true,
     run: () => acrossSources(() => this.clean()),
   });
 

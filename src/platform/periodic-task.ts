@@ -13,9 +13,17 @@ export interface PeriodicWork {
   name: string;
   /** From the end of a run to the start of the next one. */
   pauseMs: number;
+  /**
+   * Whether the first run may come some seconds after the start of the application, when that needs its connections no
+   * longer; how many differs from process to process, as many may have started together. Without it, it comes at once.
+   */
+  canWait?: true;
   /** Does the work once. `stopping` is aborted at shutdown, for runs that can end early. */
   run: (stopping: AbortSignal) => Promise<void>;
 }
+
+/** The least and the most time that work which can wait waits for its first run. */
+const [MIN_WAIT_MS, MAX_WAIT_MS] = [5_000, 10_000];
 
 /**
  * Repeats work from the start of the application to its shutdown, which waits for a run that is under way. A run that
@@ -32,7 +40,8 @@ export class PeriodicTask implements OnApplicationBootstrap, OnApplicationShutdo
   constructor(private readonly work: PeriodicWork) {}
 
   onApplicationBootstrap(): void {
-    this.start();
+    if (!this.work.canWait) this.start();
+    else this.timer = setTimeout(() => this.start(), MIN_WAIT_MS + Math.random() * (MAX_WAIT_MS - MIN_WAIT_MS));
   }
 
   onApplicationShutdown(): Promise<void> {

@@ -38,7 +38,7 @@ export class Cleaner implements OnApplicationBootstrap {
   /** How far the pass over old jobs has come; null before the first one of a pass. */
   private jobsLookedAt: OldJobPosition | null = null;
   private readonly logger = new Logger(Cleaner.name);
-  readonly task = new PeriodicTask({ name: 'cleaning', pauseMs: PAUSE_MS, run: () => this.clean() });
+  readonly task = new PeriodicTask({ name: 'cleaning', pauseMs: PAUSE_MS, canWait: true, run: () => this.clean() });
 
   constructor(
     private readonly em: EntityManager,

@@ -14,7 +14,12 @@ const MAX_BATCHES = 100;
 /** Deletes deliveries that ended long ago. */
 @Injectable()
 export class WebhookCleaner {
-  readonly task = new PeriodicTask({ name: 'cleaning webhooks', pauseMs: PAUSE_MS, run: () => this.clean() });
+  readonly task = new PeriodicTask({
+    name: 'cleaning webhooks',
+    pauseMs: PAUSE_MS,
+    canWait: true,
+    run: () => this.clean(),
+  });
 
   constructor(
     private readonly em: EntityManager,

@@ -18,7 +18,7 @@ import { type Command, story } from './model-commands.js';
 import { Sender } from './sender.js';
 
 /** The stories differ in each run; a failure prints its story and the seed. For more of them: `PROPERTY_RUNS=1000`. */
-const RUNS = Number(process.env['PROPERTY_RUNS'] ?? (IS_EXHAUSTIVE ? 60 : 6));
+const RUNS = Number(process.env['PROPERTY_RUNS'] ?? (IS_EXHAUSTIVE ? 60 : 4));
 
 /** A run takes two or three seconds. The rest of the limit is for shrinking a failing story. */
 const LIMIT_MS = Math.max(60_000, RUNS * 5_000);

@@ -32,7 +32,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   afterAll(() => stage.strike());
 
   describe('a worker that gets SIGTERM', () => {
-    it('finishes a job that ends soon', async () => {
+    onOneQueue('finishes a job that ends soon', async () => {
       const from = stage.sender();
       const worker = await stage.process('worker', {}, NEVER_RESCUED);
       const job = await accepted(from, somePatients(20_000));
@@ -66,24 +66,27 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     });
 
     // A stop interrupts its jobs every 100 ms. The second interrupt used to cancel what the first one had led to.
-    it('releases its job although the job takes longer to be released than the pause between two interrupts', async () => {
-      const from = stage.sender();
-      const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '8' });
-      await from.mirror('/patients', [aPatient()]);
-      const unlock = await holdCommitsOf(from);
-      const job = await accepted(from, somePatients(3));
-      await isWaitedFor(stage.api.databaseUrl);
-      const row = await queueForJob(stage.api.databaseUrl, job);
+    onOneQueue(
+      'releases its job although the job takes longer to be released than the pause between two interrupts',
+      async () => {
+        const from = stage.sender();
+        const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '8' });
+        await from.mirror('/patients', [aPatient()]);
+        const unlock = await holdCommitsOf(from);
+        const job = await accepted(from, somePatients(3));
+        await isWaitedFor(stage.api.databaseUrl);
+        const row = await queueForJob(stage.api.databaseUrl, job);
 
-      worker.signal('SIGTERM');
-      await row.held;
-      await Promise.race([worker.exited, delay(SEVERAL_INTERRUPTS_MS)]);
-      await row.release();
+        worker.signal('SIGTERM');
+        await row.held;
+        await Promise.race([worker.exited, delay(SEVERAL_INTERRUPTS_MS)]);
+        await row.release();
 
-      expect(await worker.exited).toEqual({ code: 0, signal: null });
-      expect(await from.get(`/sync/jobs/${job}`)).toMatchObject({ status: 'queued' });
-      await unlock();
-    });
+        expect(await worker.exited).toEqual({ code: 0, signal: null });
+        expect(await from.get(`/sync/jobs/${job}`)).toMatchObject({ status: 'queued' });
+        await unlock();
+      },
+    );
 
     it('takes no more notifications, so that other workers get them at once', async () => {
       const from = stage.sender();

@@ -54,8 +54,11 @@ function fillCompileCache(folder) {
 /** Migrates one database, so that the others need not: 0.2 s for each of about 200. */
 async function makeTemplate(serverUrl) {
   const client = new pg.Client(serverUrl);
+  const { user, password } = client;
   await client.connect();
   await client.query(`create database ${TEMPLATE.database}`);
+  // The password's hash is computed again for each of thousands of sessions.
+  await client.query(`set scram_iterations = 1; alter user ${user} password ${client.escapeLiteral(password)}`);
   await client.end();
   const url = Object.assign(new URL(serverUrl), { pathname: `/${TEMPLATE.database}` }).href;
   await migrate(migrationOptions(url), url, { prefix: TEMPLATE.queuePrefix });
