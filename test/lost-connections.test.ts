@@ -1,8 +1,10 @@
-import { EntityManager } from '@mikro-orm/postgresql';
+import { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { expect, it } from '@jest/globals';
 import pg from 'pg';
+import { DatabasePool } from '../src/platform/database-pool.js';
 import { chooseQueueBackend } from '../src/platform/queue.js';
-import { startTestServer } from './setup/test-server.js';
+import { acrossSources } from '../src/platform/source-isolation.js';
+import { startTestServer, until } from './setup/test-server.js';
 
 // Found by a chaos run: a process whose database went away right after its start ended with an unhandled error.
 it('survives the loss of idle connections', async () => {
@@ -28,5 +30,21 @@ it('survives the loss of idle connections', async () => {
   });
   await expect(transaction).rejects.toThrow(/connection|not queryable/i);
   expect((await server.fetch('/health/ready')).status).toBe(200);
+  await server.close();
+});
+
+// Found by a test of the stop: a poll of the jobs was connecting, and the process ended only by its hard exit.
+it('closes its connections though some are just being made', async () => {
+  const server = await startTestServer({ ROLE: 'api' });
+  const orm = server.app.get(MikroORM);
+  const pool = server.app.get(DatabasePool);
+  const before = pool.state();
+  const queries = Array.from({ length: 8 }, () => acrossSources(() => orm.em.fork().execute('select 1')));
+  const outcomes = Promise.allSettled(queries);
+  await until('connections are being made', () => pool.state().busy + pool.state().idle > before.busy + before.idle);
+
+  await orm.close();
+
+  expect((await outcomes).map(({ status }) => status)).toContain('rejected');
   await server.close();
 });

@@ -48,6 +48,7 @@ export function ormOptions(use: DatabaseUse, schema: Schema): Options {
     driverOptions: {
       onPoolCreated: (pool: Pool) => {
         use.onPool?.(pool);
+        refuseWhenEnding(pool);
         pool.on('connect', isolateClient);
         pool.on('connect', noticeMarks);
         // A connection lost between two statements of a transaction would end the process: the pool only handles errors
@@ -76,6 +77,21 @@ async function prepare(client: PoolClient, statementTimeoutSeconds: number | nul
      set idle_in_transaction_session_timeout = '${IDLE_IN_TRANSACTION_SECONDS}s';
      set client_connection_check_interval = '${LOOK_FOR_CLIENT_SECONDS}s'`,
   );
+}
+
+/**
+ * Kysely (0.29) forgets its pool before that has ended. A client that is connected meanwhile would make it throw an error
+ * without giving the client back, for which the end of the pool, and so the stop of the process, would wait for ever.
+ */
+function refuseWhenEnding(pool: Pool): void {
+  const connect = pool.connect.bind(pool);
+  const connectUnlessEnding = async (): Promise<PoolClient> => {
+    const client = await connect();
+    if (!pool.ending) return client;
+    client.release();
+    throw new Error('the connections to the database are being closed');
+  };
+  Object.assign(pool, { connect: connectUnlessEnding });
 }
 
 /** The start of a marked statement, by which a COPY finds the client of its transaction. */
