@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Queue, Worker } from 'bullmq';
 import { randomBytes } from 'node:crypto';
 import tls from 'node:tls';
+import { chooseQueueBackend } from '../src/platform/queue.js';
+import { WORKER_OPTIONS } from '../src/platform/queue-worker.js';
 import { aLine } from './claims/biller.js';
 import { holdCommits, isWaitedFor } from './faults/held-locks.js';
 import { aPatient, aPayment, Sender, somePatients } from './http/sender.js';
@@ -138,6 +141,29 @@ async function accepted(from: Sender, path: string, records: unknown[]): Promise
     // Counts that the cluster does not take are kept by the process, and counted here.
     expect(metrics).toMatch(/^counterpart_rate_limit_fallbacks_total 0$/m);
     expect(answer.headers.get('ratelimit-limit')).toBe('100000');
+  });
+
+  it('a worker that stops while it waits takes no other job', async () => {
+    const { options, close } = chooseQueueBackend(api.config, api.databaseUrl);
+    const queue = new Queue('idle', options);
+    const worker = new Worker('idle', async () => undefined, { ...options, ...WORKER_OPTIONS, autorun: true });
+    try {
+      await until('it waits', () => worker['waiting'] !== null);
+
+      const stopped = worker.close();
+      await queue.add('late', {});
+      await stopped;
+
+      expect(await queue.getJobCounts('waiting', 'active', 'completed')).toEqual({
+        waiting: 1,
+        active: 0,
+        completed: 0,
+      });
+    } finally {
+      await worker.close();
+      await queue.close();
+      close();
+    }
   });
 
   it.each(['cut off', 'killed'] as const)(
