@@ -182,30 +182,35 @@ async function accepted(from: Sender, path: string, records: unknown[]): Promise
       await clinic.allAre('notified', 20);
 
       const master = await installation.cluster.loseMasterOf(`{${installation.prefix}}`, how);
+      try {
+        // Accepted while nobody has the queue.
+        const meanwhile = await accepted(other, '/patients', somePatients(10));
+        claims.push(await postClaim(clinic));
+        await master.isReplaced();
+        await commits.release();
+        await mend();
+        expect(await working.settled(running)).toMatchObject({
+          status: 'completed',
+          counts: { received: 500, created: 499, unchanged: 1 },
+        });
+        expect(await working.settled(waiting)).toMatchObject({ status: 'completed', counts: { created: 1 } });
+        expect(await other.settled(meanwhile)).toMatchObject({ status: 'completed', counts: { created: 10 } });
+        await clinic.allAre('settled', 21);
+        expect(await clinic.paid()).toEqual(claims.toSorted());
 
-      // Accepted while nobody has the queue.
-      const meanwhile = await accepted(other, '/patients', somePatients(10));
-      claims.push(await postClaim(clinic));
-      await master.isReplaced();
-      await commits.release();
-      await mend();
-      expect(await working.settled(running)).toMatchObject({
-        status: 'completed',
-        counts: { received: 500, created: 499, unchanged: 1 },
-      });
-      expect(await working.settled(waiting)).toMatchObject({ status: 'completed', counts: { created: 1 } });
-      expect(await other.settled(meanwhile)).toMatchObject({ status: 'completed', counts: { created: 10 } });
-      await clinic.allAre('settled', 21);
-      expect(await clinic.paid()).toEqual(claims.toSorted());
-
-      // What comes later works as before.
-      const later = await other.mirror('/patients?deletes=apply', somePatients(9));
-      expect(later).toMatchObject({ status: 'completed', counts: { unchanged: 9, deleted: 1 } });
-      claims.push(await postClaim(clinic));
-      await clinic.allAre('settled', 22);
-      expect(await clinic.paid()).toEqual(claims.toSorted());
-      expect((await api.fetch('/health/ready')).status).toBe(200);
-      await master.restore();
+        // What comes later works as before.
+        const later = await other.mirror('/patients?deletes=apply', somePatients(9));
+        expect(later).toMatchObject({ status: 'completed', counts: { unchanged: 9, deleted: 1 } });
+        claims.push(await postClaim(clinic));
+        await clinic.allAre('settled', 22);
+        expect(await clinic.paid()).toEqual(claims.toSorted());
+        expect((await api.fetch('/health/ready')).status).toBe(200);
+      } finally {
+        // The tests after a failed one share the cluster and the database.
+        await commits.release();
+        await mend();
+        await master.restore();
+      }
     },
     60_000,
   );
