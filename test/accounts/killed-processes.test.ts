@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
 import { runCommand } from '../setup/command-line.js';
-import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, query, until } from '../setup/test-server.js';
 import { newKey } from './account-owner.js';
 
@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(killServerProcesses);
 
-const start = (): Promise<ServerProcess> => ServerProcess.start(settings, { main: BUNDLED_SERVER });
+const start = (): Promise<ServerProcess> => ServerProcess.start(settings, { main: SERVER });
 
 async function ask(path: string, key?: string): Promise<any> {
   const headers = key === undefined ? {} : { 'Idempotency-Key': key };

@@ -5,7 +5,7 @@ import { loadConfig } from '../../src/platform/config.js';
 import type { Server } from '../../src/server.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { aPatient, Sender } from '../http/sender.js';
-import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { BUILT_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { oneIn } from '../setup/exhaustive.js';
 import { createDatabase, startTestServer, TestServer } from '../setup/test-server.js';
 
@@ -66,7 +66,7 @@ describe('a body of a few hundred kB that decompresses to 300 MiB', () => {
     attack: (sender: Sender) => Promise<void>,
   ): Promise<number> {
     const env = { DATABASE_URL: await createDatabase(), PORT: '0', LOG_LEVEL: 'error', ...settings };
-    const server = await ServerProcess.start(env, { main: BUNDLED_SERVER });
+    const server = await ServerProcess.start(env, { main: BUILT_SERVER });
     const from = new Sender(new TestServer({ url: server.url } as Server, env.DATABASE_URL, loadConfig(env)));
     // Memory that ordinary snapshots take does not count.
     for (let n = 0; n < 5; n++) await from.mirror('/patients', JSON.stringify([aPatient()]).padEnd(4 * MIB + n));
