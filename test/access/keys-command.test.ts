@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { commandEnvironment, type Outcome, runCommand, runProcess } from '../setup/command-line.js';
+import { commandEnvironment, type Outcome, runCli, runProcess } from '../setup/command-line.js';
 import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { bearer, makeKey } from './keys.js';
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 function cli(parameters: string[], env: Record<string, string>): Promise<Outcome> {
-  return runCommand(parameters, env, folder);
+  return runCli(parameters, env, folder);
 }
 
 async function createKey(env: Record<string, string>, ...options: string[]): Promise<string> {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
-import { runCommand } from '../setup/command-line.js';
+import { runCli } from '../setup/command-line.js';
 import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, query, until } from '../setup/test-server.js';
 import { newKey } from './account-owner.js';
@@ -94,7 +94,7 @@ describe('a server that is killed during deposits', () => {
 });
 
 describe('accounts verify', () => {
-  const verify = () => runCommand(['accounts', 'verify'], { DATABASE_URL: databaseUrl });
+  const verify = () => runCli(['accounts', 'verify'], { DATABASE_URL: databaseUrl });
 
   it('reports no faults while a server runs', async () => {
     const { code, stdout } = await verify();
