@@ -19,7 +19,7 @@ describe.each(backendsOr('redis'))('a short chaos run, on the %s queue', (backen
       expect(summary.accepted).toBeGreaterThan(10);
       expect(summary.reads).toBeGreaterThan(10);
       expect(summary.rowsCompared).toBeGreaterThan(100);
-      expect(Object.keys(summary.faults).length).toBeGreaterThan(0);
+      expect(Object.keys(summary.faults).length).toBeGreaterThan(IS_EXHAUSTIVE ? 2 : 0);
     },
     LIMIT_MS,
   );

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { type Outcome, runCommand, runProcess, startCommand } from './setup/command-line.js';
+import { type Outcome, runCli, runProcess, startCommand } from './setup/command-line.js';
 import { createEmptyDatabase, startTestServer, type TestServer, until } from './setup/test-server.js';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
@@ -34,7 +34,7 @@ function start(parameters: string[], env: Record<string, string> = toServer()): 
 }
 
 function cli(parameters: string[], env: Record<string, string> = toServer()): Promise<Outcome> {
-  return runCommand(parameters, env, folder);
+  return runCli(parameters, env, folder);
 }
 
 function toServer(): Record<string, string> {

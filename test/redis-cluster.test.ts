@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Queue, Worker } from 'bullmq';
 import { randomBytes } from 'node:crypto';
 import tls from 'node:tls';
+import { chooseQueueBackend } from '../src/platform/queue.js';
+import { WORKER_OPTIONS } from '../src/platform/queue-worker.js';
 import { aLine } from './claims/biller.js';
 import { holdCommits, isWaitedFor } from './faults/held-locks.js';
 import { aPatient, aPayment, Sender, somePatients } from './http/sender.js';
@@ -140,6 +143,29 @@ async function accepted(from: Sender, path: string, records: unknown[]): Promise
     expect(answer.headers.get('ratelimit-limit')).toBe('100000');
   });
 
+  it('a worker that stops while it waits takes no other job', async () => {
+    const { options, close } = chooseQueueBackend(api.config, api.databaseUrl);
+    const queue = new Queue('idle', options);
+    const worker = new Worker('idle', async () => undefined, { ...options, ...WORKER_OPTIONS, autorun: true });
+    try {
+      await until('it waits', () => worker['waiting'] !== null);
+
+      const stopped = worker.close();
+      await queue.add('late', {});
+      await stopped;
+
+      expect(await queue.getJobCounts('waiting', 'active', 'completed')).toEqual({
+        waiting: 1,
+        active: 0,
+        completed: 0,
+      });
+    } finally {
+      await worker.close();
+      await queue.close();
+      close();
+    }
+  });
+
   it.each(['cut off', 'killed'] as const)(
     'finishes all jobs and payments, each once, though the master of its queue is %s',
     async (how) => {
@@ -156,30 +182,35 @@ async function accepted(from: Sender, path: string, records: unknown[]): Promise
       await clinic.allAre('notified', 20);
 
       const master = await installation.cluster.loseMasterOf(`{${installation.prefix}}`, how);
+      try {
+        // Accepted while nobody has the queue.
+        const meanwhile = await accepted(other, '/patients', somePatients(10));
+        claims.push(await postClaim(clinic));
+        await master.isReplaced();
+        await commits.release();
+        await mend();
+        expect(await working.settled(running)).toMatchObject({
+          status: 'completed',
+          counts: { received: 500, created: 499, unchanged: 1 },
+        });
+        expect(await working.settled(waiting)).toMatchObject({ status: 'completed', counts: { created: 1 } });
+        expect(await other.settled(meanwhile)).toMatchObject({ status: 'completed', counts: { created: 10 } });
+        await clinic.allAre('settled', 21);
+        expect(await clinic.paid()).toEqual(claims.toSorted());
 
-      // Accepted while nobody has the queue.
-      const meanwhile = await accepted(other, '/patients', somePatients(10));
-      claims.push(await postClaim(clinic));
-      await master.isReplaced();
-      await commits.release();
-      await mend();
-      expect(await working.settled(running)).toMatchObject({
-        status: 'completed',
-        counts: { received: 500, created: 499, unchanged: 1 },
-      });
-      expect(await working.settled(waiting)).toMatchObject({ status: 'completed', counts: { created: 1 } });
-      expect(await other.settled(meanwhile)).toMatchObject({ status: 'completed', counts: { created: 10 } });
-      await clinic.allAre('settled', 21);
-      expect(await clinic.paid()).toEqual(claims.toSorted());
-
-      // What comes later works as before.
-      const later = await other.mirror('/patients?deletes=apply', somePatients(9));
-      expect(later).toMatchObject({ status: 'completed', counts: { unchanged: 9, deleted: 1 } });
-      claims.push(await postClaim(clinic));
-      await clinic.allAre('settled', 22);
-      expect(await clinic.paid()).toEqual(claims.toSorted());
-      expect((await api.fetch('/health/ready')).status).toBe(200);
-      await master.restore();
+        // What comes later works as before.
+        const later = await other.mirror('/patients?deletes=apply', somePatients(9));
+        expect(later).toMatchObject({ status: 'completed', counts: { unchanged: 9, deleted: 1 } });
+        claims.push(await postClaim(clinic));
+        await clinic.allAre('settled', 22);
+        expect(await clinic.paid()).toEqual(claims.toSorted());
+        expect((await api.fetch('/health/ready')).status).toBe(200);
+      } finally {
+        // The tests after a failed one share the cluster and the database.
+        await commits.release();
+        await mend();
+        await master.restore();
+      }
     },
     60_000,
   );

@@ -2,14 +2,17 @@ import { createRedisBackend, type RedisQueueBackend } from 'bullmq';
 import type { Cluster } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A worker asks for jobs at least this often, as the mark of a new one is lost if it is handed to a broken connection. */
+/** A worker asks for jobs at least this often, as the marker of a new one is lost if it is handed to a broken connection. */
 const MAX_WAIT_SECONDS = 1;
 
 /** How much longer than asked an answer may take. */
 const GRACE_MS = 500;
 
+/** BullMQ takes this message for a lost connection: it does not report the error, and the worker does not ask for a job. */
+const CONNECTION_CLOSED = 'Connection is closed.';
+
 /** What BullMQ leaves for the workers that wait for jobs; its score is the time from which there is one. */
-interface Mark {
+interface Marker {
   member: string;
   score: number;
 }
@@ -20,33 +23,35 @@ interface Mark {
  * BullMQ (6.7) connects the client of a waiting worker again if an answer is late, and waits for ioredis (6.0) to call that
  * done, which it never does if the cluster is incomplete at that moment, as it is until a replica has taken over from its
  * master. Such a worker took no job any more, and did not stop. Here ioredis alone looks after the connection, and each
- * wait ends by itself.
+ * wait ends by itself. A worker that was paused cannot resume: its wait ends for good.
  * @param open opens a connection under a name, for a worker to wait on
  */
 export function clusterBackend(open: (name: string) => Cluster): typeof createRedisBackend {
   return (queue, options, kind) => {
     const backend = createRedisBackend(queue, options, { ...kind, withBlockingConnection: false });
-    if (kind?.withBlockingConnection) waitForMarks(backend, open(backend.clientName()));
+    if (kind?.withBlockingConnection) waitForMarkers(backend, open);
     return backend;
   };
 }
 
-function waitForMarks(backend: RedisQueueBackend, client: Cluster): void {
-  const marks = new QueueMarks(client, backend.keys['marker'] ?? '', (error) => backend.emit('error', error));
+function waitForMarkers(backend: RedisQueueBackend, open: (name: string) => Cluster): void {
+  const key = backend.keys['marker'];
+  if (key === undefined) throw new Error('BullMQ has no key of this name any more: marker');
+  const wait = new MarkerWait(open(backend.clientName()), key, (error) => backend.emit('error', error));
   const close = backend.close.bind(backend);
-  backend.waitForJob = (seconds) => marks.next(seconds);
-  backend.disconnectBlocking = async () => marks.stop();
+  backend.waitForJob = (seconds) => wait.next(seconds);
+  backend.disconnectBlocking = async () => wait.stop();
   backend.close = (force) => {
     // A worker that has not begun to wait does not end its wait.
-    marks.stop();
+    wait.stop();
     return close(force);
   };
 }
 
-/** Waits for the marks of a queue on a connection of its own. */
-class QueueMarks {
+/** Waits for the markers of a queue on a connection of its own. */
+class MarkerWait {
   /** The command that has no answer yet: at most one, or an outage would leave as many as there were waits in it. */
-  private asked: Promise<Mark | null> | null = null;
+  private pending: Promise<Marker | null> | null = null;
   private isStopped = false;
 
   constructor(
@@ -57,17 +62,22 @@ class QueueMarks {
     client.on('error', onError);
   }
 
-  /** The next mark, or null if there is none in time, or no answer. Never rejects. */
-  async next(seconds: number): Promise<Mark | null> {
-    if (this.isStopped) return null;
+  /**
+   * The next marker, or null if there is none in time, or no answer.
+   * @throws Error once the wait was stopped: BullMQ would take null for a reason to fetch a job, also while it closes
+   */
+  async next(seconds: number): Promise<Marker | null> {
+    this.throwIfStopped();
     const waitSeconds = Math.min(seconds, MAX_WAIT_SECONDS);
-    const answered = new AbortController();
-    const late = delay(waitSeconds * 1000 + GRACE_MS, null, { signal: answered.signal }).catch(() => null);
-    this.asked ??= this.ask(waitSeconds);
-    // A worker whose question fails would otherwise ask again at once.
-    const mark = await Promise.race([this.asked.catch(() => (this.isStopped ? null : late)), late]);
-    answered.abort();
-    return mark;
+    const settled = new AbortController();
+    const timeout = delay(waitSeconds * 1000 + GRACE_MS, null, { signal: settled.signal }).catch(() => null);
+    this.pending ??= this.ask(waitSeconds);
+    // A worker whose command fails would otherwise send it again at once.
+    const answer = this.pending.catch(() => (this.isStopped ? null : timeout));
+    const marker = await Promise.race([answer, timeout]);
+    settled.abort();
+    this.throwIfStopped();
+    return marker;
   }
 
   /** Ends the wait, for good. */
@@ -76,7 +86,11 @@ class QueueMarks {
     this.client.disconnect();
   }
 
-  private async ask(seconds: number): Promise<Mark | null> {
+  private throwIfStopped(): void {
+    if (this.isStopped) throw new Error(CONNECTION_CLOSED);
+  }
+
+  private async ask(seconds: number): Promise<Marker | null> {
     try {
       const [, member, score] = (await this.client.bzpopmin(this.key, seconds)) ?? [];
       return member === undefined ? null : { member, score: Number(score) };
@@ -84,7 +98,7 @@ class QueueMarks {
       if (!this.isStopped) this.onError(error);
       throw error;
     } finally {
-      this.asked = null;
+      this.pending = null;
     }
   }
 }

@@ -14,8 +14,8 @@ export interface PeriodicWork {
   /** From the end of a run to the start of the next one. */
   pauseMs: number;
   /**
-   * Whether the first run may come some seconds after the start of the application, when that needs its connections no
-   * longer; how many differs from process to process, as many may have started together. Without it, it comes at once.
+   * Whether the first run may come 5 to 10 s after the start, once the start no longer needs the connections. The time is
+   * random, as many processes may have started together. Without it the first run comes at once.
    */
   canWait?: true;
   /** Does the work once. `stopping` is aborted at shutdown, for runs that can end early. */
@@ -37,11 +37,15 @@ export class PeriodicTask implements OnApplicationBootstrap, OnApplicationShutdo
   private isRunning = false;
   private isWoken = false;
 
-  constructor(private readonly work: PeriodicWork) {}
+  /** @param firstWaitMs from the start to the first run of work that can wait */
+  constructor(
+    private readonly work: PeriodicWork,
+    private readonly firstWaitMs = MIN_WAIT_MS + Math.random() * (MAX_WAIT_MS - MIN_WAIT_MS),
+  ) {}
 
   onApplicationBootstrap(): void {
     if (!this.work.canWait) this.start();
-    else this.timer = setTimeout(() => this.start(), MIN_WAIT_MS + Math.random() * (MAX_WAIT_MS - MIN_WAIT_MS));
+    else this.timer = setTimeout(() => this.start(), this.firstWaitMs);
   }
 
   onApplicationShutdown(): Promise<void> {

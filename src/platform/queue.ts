@@ -15,7 +15,7 @@ import { parseRedisUrl, type RedisAddress } from './redis-address.js';
 /** Connections to a queue in PostgreSQL that each queue and worker of a process may hold, besides the listening one. */
 const POSTGRES_POOL_SIZE = 3;
 
-/** Of Redis. BullMQ's workers require this: they wait for it for as long as it takes. */
+/** BullMQ's workers require that a command waits for Redis for as long as it takes. */
 const WITHOUT_LIMIT = null;
 
 /**
@@ -115,9 +115,10 @@ function queueInRedis(config: Config, address: RedisAddress): QueueBackend {
 
 const CLUSTER_OPTIONS = {
   maxRetriesPerRequest: WITHOUT_LIMIT,
-  // While a replica takes over from its master, commands are sent again every 100 ms, which counts as one or two of these:
-  // for 5 to 10 s. With ioredis's 16, entries that a worker could not finish stayed locked for up to 9 s after that.
-  maxRedirections: 100,
+  // During a failover a command is repeated every 100 ms, and each repetition uses one or two redirections, so 400 last for
+  // 20 to 40 s. A replica takes over a few seconds after `cluster-node-timeout`, which is 15 s by default. With ioredis's
+  // 16, a worker could not report finished entries, which then stayed locked for up to 9 s.
+  maxRedirections: 400,
   // A node that was cut off does not close its end of a connection.
   disconnectTimeout: 500,
 };

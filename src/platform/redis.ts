@@ -27,10 +27,10 @@ export function redisClient(url: string, options: RedisOptions): Redis | Cluster
   return new Redis({ ...node, db: address.db, ...redisAccess(address), ...options });
 }
 
-/** Options of the connections to single nodes, besides some of the whole. */
+/** Options of the connections to single nodes, and of the cluster as a whole. */
 type ClusterClientOptions = RedisOptions & Pick<ClusterOptions, 'maxRedirections'>;
 
-/** A client of a cluster, which finds the nodes that are not named by itself. */
+/** A client of a cluster. It finds the nodes that the URL does not name. */
 export function clusterClient(address: RedisAddress, options: ClusterClientOptions): Cluster {
   const { lazyConnect, enableOfflineQueue, maxRedirections, ...ofNodes } = options;
   const cluster = new Cluster(address.nodes, {
@@ -43,7 +43,14 @@ export function clusterClient(address: RedisAddress, options: ClusterClientOptio
   });
   // The timer of ioredis's own option goes on for ever if its client is closed just as it asks.
   const timer = setInterval(() => cluster.refreshSlotsCache(), NODES_ASKED_EVERY_MS).unref();
-  cluster.once('end', () => clearInterval(timer));
+  const stopAsking = () => clearInterval(timer);
+  cluster.once('end', stopAsking);
+  // A client that is closed between two attempts to connect never emits 'end'.
+  const disconnect = cluster.disconnect.bind(cluster);
+  cluster.disconnect = (reconnect) => {
+    if (!reconnect) stopAsking();
+    disconnect(reconnect);
+  };
   return cluster;
 }
 

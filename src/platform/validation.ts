@@ -61,7 +61,8 @@ function boundPage(query: PageQuery, maxItems: number, isAsked: boolean): void {
 
 function validationWith(wording: Wording): ValidationPipe {
   return new ValidationPipe({
-    // Nest would import both packages whole, by their names, which no bundler can follow.
+    // Nest would import both packages whole, and a bundler could not leave out what is not used. Without class-validator's
+    // `getMetadataStorage` it does not look for binary values in nested objects, which JSON cannot hold.
     validatorPackage: { validate },
     transformerPackage: { classToPlain: instanceToPlain, plainToInstance },
     transform: true,

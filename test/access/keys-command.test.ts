@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { commandEnvironment, type Outcome, runCommand, runProcess } from '../setup/command-line.js';
-import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { commandEnvironment, type Outcome, runCli, runProcess } from '../setup/command-line.js';
+import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { bearer, makeKey } from './keys.js';
 
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 function cli(parameters: string[], env: Record<string, string>): Promise<Outcome> {
-  return runCommand(parameters, env, folder);
+  return runCli(parameters, env, folder);
 }
 
 async function createKey(env: Record<string, string>, ...options: string[]): Promise<string> {
@@ -187,7 +187,7 @@ describe('a server that requires keys', () => {
 
 /** The log of a server until it listens. */
 async function logOf(env: Record<string, string>): Promise<string> {
-  const child = spawn(process.execPath, [BUNDLED_SERVER], { env: { ...commandEnvironment(), ...env }, cwd: folder });
+  const child = spawn(process.execPath, [SERVER], { env: { ...commandEnvironment(), ...env }, cwd: folder });
   let log = '';
   child.stdout.on('data', (piece) => (log += String(piece)));
   await until('it listens', () => log.includes('listening on'), 60_000);

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
-import { runCommand } from '../setup/command-line.js';
-import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { runCli } from '../setup/command-line.js';
+import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, query, until } from '../setup/test-server.js';
 import { newKey } from './account-owner.js';
 
@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(killServerProcesses);
 
-const start = (): Promise<ServerProcess> => ServerProcess.start(settings, { main: BUNDLED_SERVER });
+const start = (): Promise<ServerProcess> => ServerProcess.start(settings, { main: SERVER });
 
 async function ask(path: string, key?: string): Promise<any> {
   const headers = key === undefined ? {} : { 'Idempotency-Key': key };
@@ -94,7 +94,7 @@ describe('a server that is killed during deposits', () => {
 });
 
 describe('accounts verify', () => {
-  const verify = () => runCommand(['accounts', 'verify'], { DATABASE_URL: databaseUrl });
+  const verify = () => runCli(['accounts', 'verify'], { DATABASE_URL: databaseUrl });
 
   it('reports no faults while a server runs', async () => {
     const { code, stdout } = await verify();

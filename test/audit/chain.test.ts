@@ -5,7 +5,7 @@ import { type ChainedEntry, CHAINED_FIELDS, entryHash } from '../../src/audit/au
 import { verifyAudit } from '../../src/audit/verify-audit.js';
 import { appendAudit, type AuditEntry } from '../../src/platform/append-audit.js';
 import { aPatient, Sender } from '../http/sender.js';
-import { type Outcome, runCommand } from '../setup/command-line.js';
+import { type Outcome, runCli } from '../setup/command-line.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { entriesAfter, keyOf, lastSeq, tamper } from './auditor.js';
 
@@ -403,7 +403,7 @@ describe('GET /audit', () => {
 
 describe('audit verify', () => {
   function verify(...parameters: string[]): Promise<Outcome> {
-    return runCommand(['audit', 'verify', ...parameters], { DATABASE_URL: server.databaseUrl });
+    return runCli(['audit', 'verify', ...parameters], { DATABASE_URL: server.databaseUrl });
   }
 
   it('prints the extent and the head of an intact log, and recognises the head later', async () => {

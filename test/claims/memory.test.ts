@@ -4,7 +4,7 @@ import pg from 'pg';
 import { loadConfig } from '../../src/platform/config.js';
 import type { Server } from '../../src/server.js';
 import { type OpenRequest, openRequest } from '../http/raw-http.js';
-import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { BUILT_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, startTestServer, TestServer, until } from '../setup/test-server.js';
 import { aLine, Biller } from './biller.js';
 
@@ -30,7 +30,7 @@ describe('while 60 senders hold back the last byte of a large claim', () => {
 
   beforeAll(async () => {
     const env = { DATABASE_URL: await createDatabase(), PORT: '0', LOG_LEVEL: 'error' };
-    process = await ServerProcess.start(env, { main: BUNDLED_SERVER });
+    process = await ServerProcess.start(env, { main: BUILT_SERVER });
     server = new TestServer({ url: process.url } as Server, env.DATABASE_URL, loadConfig(env));
     slow = new Biller(server);
     // The memory that such a claim takes by itself does not count.

@@ -5,7 +5,7 @@ import { TOP_PROVIDERS } from '../../src/claims/provider-totals.js';
 import { rebuildTotals, verifyTotals } from '../../src/claims/totals-check.js';
 import { Sources } from '../../src/sync/sources.js';
 import { withinSource } from '../../src/platform/source-isolation.js';
-import { type Outcome, runCommand } from '../setup/command-line.js';
+import { type Outcome, runCli } from '../setup/command-line.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { aLine, Biller } from './biller.js';
 
@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 function command(...words: string[]): Promise<Outcome> {
-  return runCommand(['claims', ...words], { DATABASE_URL: server.databaseUrl });
+  return runCli(['claims', ...words], { DATABASE_URL: server.databaseUrl });
 }
 
 /** Claims on few providers in varying order, so that concurrent ones contend for the same totals. */

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import fc from 'fast-check';
+import { IS_EXHAUSTIVE } from '../setup/exhaustive.js';
 import { backendsOr, startTestServer, type TestServer } from '../setup/test-server.js';
 import { FeedConsumer } from './feed-consumer.js';
 import { type Command, story } from './model-commands.js';
 import { Sender } from './sender.js';
 
 /** The stories differ in each run; a failure prints its story and the seed. For more of them: `PROPERTY_RUNS=1000`. */
-const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 4);
+const RUNS = Number(process.env['PROPERTY_RUNS'] ?? (IS_EXHAUSTIVE ? 20 : 4));
 const LIMIT_MS = Math.max(30_000, RUNS * 8_000);
 
 const RESOURCES = ['patients', 'payments'] as const;

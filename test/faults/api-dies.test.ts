@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { somePatients } from '../http/sender.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
-import { BACKENDS, backendsOr, until } from '../setup/test-server.js';
+import { BACKENDS, coversDatabase, until } from '../setup/test-server.js';
 import { type Fault, NOTHING_LEFT, Stage } from './stage.js';
 import { placesOf, traced } from './statements.js';
 
@@ -14,7 +14,6 @@ const SNAPSHOT = JSON.stringify(somePatients(10).map((patient) => ({ ...patient,
 describe.each(BACKENDS)('an api that is killed in mid-upload, on the %s queue', (backend) => {
   let stage: Stage;
   let PORT: string;
-  const isEitherQueue = backendsOr('postgresql').includes(backend);
 
   beforeAll(async () => {
     stage = await Stage.set(backend);
@@ -26,7 +25,7 @@ describe.each(BACKENDS)('an api that is killed in mid-upload, on the %s queue', 
   afterAll(() => stage.strike());
 
   // The queue is notified only after the last of these statements.
-  if (isEitherQueue)
+  if (coversDatabase(backend))
     it('at its n-th statement has taken all of it or nothing, and takes it once when it is sent again', async () => {
       const kinds = await traced(async (file) => {
         const api = await start({ FAULT_TRACE: file });
@@ -66,7 +65,7 @@ describe.each(BACKENDS)('an api that is killed in mid-upload, on the %s queue', 
     }, 600_000);
 
   // The first one comes before the queue.
-  it.each(isEitherQueue ? ['snapshot committed', 'job notification sent'] : ['job notification sent'])(
+  it.each(coversDatabase(backend) ? ['snapshot committed', 'job notification sent'] : ['job notification sent'])(
     'at "%s", after which the work is done all the same',
     async (step) => {
       const from = stage.sender();

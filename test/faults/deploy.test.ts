@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import { aPatient, aPayment, type Sender, somePatients } from '../http/sender.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
-import { BACKENDS, backendsOr, until } from '../setup/test-server.js';
+import { BACKENDS, coversDatabase, until } from '../setup/test-server.js';
 import { holdCommits, isWaitedFor, queueForJob } from './held-locks.js';
 import { NOTHING_LEFT, Stage } from './stage.js';
 
@@ -20,8 +20,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   jest.setTimeout(90_000);
 
   let stage: Stage;
-  // What concerns the database alone.
-  const onOneQueue = backendsOr('postgresql').includes(backend) ? it : it.skip;
+  const onOneQueue = coversDatabase(backend) ? it : it.skip;
 
   beforeAll(async () => {
     stage = await Stage.set(backend);

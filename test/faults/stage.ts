@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Config } from '../../src/platform/config.js';
 import { Sender } from '../http/sender.js';
-import { BUNDLED_SERVER, ServerProcess } from '../setup/server-process.js';
+import { SERVER, ServerProcess } from '../setup/server-process.js';
 import { type Backend, REDIS_URL, startTestServer, type TestServer } from '../setup/test-server.js';
 
 /** With room for young objects a process starts in four fifths of the CPU time, and hundreds are started here. */
@@ -44,7 +44,7 @@ export class Stage {
     });
   }
 
-  process(role: Config['ROLE'], fault: Fault = {}, settings = {}): Promise<ServerProcess> {
+  process(role: Config['ROLE'], fault: Fault = {}, settings = {}, main = SERVER): Promise<ServerProcess> {
     const env = {
       NODE_ENV: 'test',
       PORT: '0',
@@ -54,7 +54,7 @@ export class Stage {
       ...settings,
       ...fault,
     };
-    return ServerProcess.start(env, { main: BUNDLED_SERVER, flags: FLAGS });
+    return ServerProcess.start(env, { main, flags: FLAGS });
   }
 
   sender(source?: string): Sender {

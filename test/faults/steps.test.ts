@@ -5,7 +5,7 @@ import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { IS_EXHAUSTIVE, sample } from '../setup/exhaustive.js';
 import { killServerProcesses } from '../setup/server-process.js';
-import { BACKENDS, backendsOr, until } from '../setup/test-server.js';
+import { BACKENDS, coversDatabase, until } from '../setup/test-server.js';
 import { aPatient, type Sender } from '../http/sender.js';
 import { prepareTwins } from './deaths.js';
 import { fullSnapshot } from './scenarios.js';
@@ -39,9 +39,8 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   afterAll(() => stage.strike());
 
   // The fence does not know of the queue, so one of them goes through all steps and the other one through the hard ones.
-  const isEitherQueue = backendsOr('postgresql').includes(backend);
   const deadly = STEPS_OF_A_WORKER.slice(0, -1);
-  const stepsToDieAt = !isEitherQueue
+  const stepsToDieAt = !coversDatabase(backend)
     ? ['job notification received', 'job taken', 'effect committed']
     : IS_EXHAUSTIVE
       ? deadly
@@ -49,7 +48,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   const pausable = STEPS_OF_A_WORKER.slice(1, -1);
   const stepsToPauseAt = IS_EXHAUSTIVE
     ? pausable
-    : sample(`steps to pause at, ${backend}`, pausable, isEitherQueue ? 2 : 1);
+    : sample(`steps to pause at, ${backend}`, pausable, coversDatabase(backend) ? 2 : 1);
 
   it('workers that die at one step after the other leave nothing half done', async () => {
     const from = nextSource();

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { PassThrough } from 'node:stream';
 import { aPatient, somePatients } from '../http/sender.js';
-import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { BUILT_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { until } from '../setup/test-server.js';
 import { holdMigrations, holdCommits, isWaitedFor, queueForJob } from './held-locks.js';
 import { Stage } from './stage.js';
@@ -47,7 +47,7 @@ describe('a process', () => {
   it('that gets SIGTERM while it starts gives up its start and closes what it has opened', async () => {
     const migrations = await holdMigrations(stage.api.databaseUrl);
     let starting: ServerProcess | undefined;
-    const listening = ServerProcess.start(settings(), { main: BUNDLED_SERVER, onSpawn: (child) => (starting = child) });
+    const listening = ServerProcess.start(settings(), { main: BUILT_SERVER, onSpawn: (child) => (starting = child) });
     listening.catch(() => undefined);
     await isWaitedFor(stage.api.databaseUrl);
 
@@ -117,7 +117,7 @@ describe('a process', () => {
   /** A worker whose job waits for a lock that the test holds. */
   async function workerInMidJob(settings: Record<string, string>) {
     const from = stage.sender();
-    const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, ...settings });
+    const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, ...settings }, BUILT_SERVER);
     await from.mirror('/patients', [aPatient()]);
     const commits = await holdCommits(stage.api.databaseUrl, from.source);
     const { id: job } = (await (await from.post('/patients?deletes=apply', somePatients(3))).json()) as { id: string };
@@ -135,7 +135,7 @@ describe('a process', () => {
     const log = new PassThrough();
     let seen = '';
     log.on('data', (piece) => (seen += String(piece)));
-    const server = await ServerProcess.start({ ...settings(), ROLE: 'api' }, { main: BUNDLED_SERVER, flags, log });
+    const server = await ServerProcess.start({ ...settings(), ROLE: 'api' }, { main: BUILT_SERVER, flags, log });
     const said = async () => {
       await server.exited;
       return seen;

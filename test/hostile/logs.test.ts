@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Writable } from 'node:stream';
 import pg from 'pg';
 import { LOGGED_FIELDS } from '../../src/platform/logging.js';
-import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, until } from '../setup/test-server.js';
 import { HttpClient } from './http-client.js';
 
@@ -23,7 +23,7 @@ beforeAll(async () => {
     },
   });
   const env = { DATABASE_URL: databaseUrl, PORT: '0', LOG_LEVEL: 'debug' };
-  server = await ServerProcess.start(env, { main: BUNDLED_SERVER, log: sink });
+  server = await ServerProcess.start(env, { main: SERVER, log: sink });
   client = new HttpClient(server);
 });
 

@@ -61,19 +61,20 @@ afterEach(async () => {
 describe('requests are answered in time in proportion to the length of', () => {
   it.each([...JSON_PLACES.map(inQuotes), ...OTHER_PLACES, ...HEAD_PLACES])(
     'texts in $where',
-    (place) => expectProportionateTime(place, TEXTS),
+    (place) => expectProportionateRequests(place, TEXTS),
     BUSY_MS,
   );
 
   it.each(JSON_PLACES.map(asLiterals))(
     'numbers in $where',
-    (place) => expectProportionateTime(place, NUMBERS),
+    (place) => expectProportionateRequests(place, NUMBERS),
     BUSY_MS,
   );
 
   it(
     'texts that are too long for addresses and headers',
-    () => expectProportionateTime({ where: 'heads', attacks: tooLongHeads }, TEXTS, { lengths: [LONG], send: refused }),
+    () =>
+      expectProportionateRequests({ where: 'heads', attacks: tooLongHeads }, TEXTS, { lengths: [LONG], send: refused }),
     BUSY_MS,
   );
 });
@@ -90,7 +91,7 @@ function asLiterals(place: Place): Place {
  * Sends odd texts to all spots of a place, and as many plain ones. Fails if they take longer than their length explains.
  * The kinds of texts are dealt out in turn: in a full run each spot gets each kind, otherwise one.
  */
-async function expectProportionateTime(
+async function expectProportionateRequests(
   { where, attacks, fitting }: Place,
   kinds: readonly Text[],
   { lengths = [SHORT, ...(fitting === undefined ? [] : [fitting]), LONG], send = answered } = {},
@@ -105,7 +106,9 @@ async function expectProportionateTime(
         dealt.push(kind);
         return make(length);
       }, operations);
-      const oddMs = await cpuMs(() => sendAll(odd, send));
+      let checkedJobs = 0;
+      const oddMs = await cpuMs(async () => (checkedJobs = await sendAll(odd, send)));
+      if (length === SHORT && odd.some(({ job }) => job)) expect(checkedJobs).toBeGreaterThan(0);
       const slow = isProportionate(oddMs, plainMs)
         ? []
         : [`${where}: ${oddMs} ms, plain texts ${plainMs} ms`, ...dealt];
@@ -121,25 +124,35 @@ function fromAnyOn(what: string, kinds: readonly Text[]): Text[] {
   return [...kinds.slice(first), ...kinds.slice(0, first)];
 }
 
-async function sendAll(attacks: Attack[], send: (attack: Attack) => Promise<void>): Promise<void> {
+/** @returns how many jobs were checked */
+async function sendAll(attacks: Attack[], send: (attack: Attack) => Promise<boolean>): Promise<number> {
   expect(attacks.length).toBeGreaterThan(0);
-  await Promise.all(attacks.map(send));
+  const areChecked = await Promise.all(attacks.map(send));
+  return areChecked.filter(Boolean).length;
 }
 
-/** Sends a request and checks the answer. */
-async function answered(attack: Attack): Promise<void> {
+/** Sends a request and checks the answer. @returns whether it is that of a job, which was checked too */
+async function answered(attack: Attack): Promise<boolean> {
   const answer = await client.send({ ...attack, headers: { ...server.headers, ...attack.headers } });
   // The dashboard answers unknown paths with JSON of its own.
   const isOurs = !attack.path.startsWith('/admin') || answer.status >= 500;
   expect(isOurs && violationOf(answer)).toBeFalsy();
   // A job that has not ended by now is found by the time that it took.
-  if (attack.job && answer.status === 200) expect(JSON.parse(answer.text)).toMatchObject(attack.job);
+  if (!attack.job || answer.status === 202) return false;
+  const body = JSON.parse(answer.text);
+  if (attack.refusal && answer.status === 400) {
+    expect(body).toMatchObject({ code: attack.refusal });
+    return false;
+  }
+  expect({ status: answer.status, body }).toMatchObject({ status: 200, body: attack.job });
+  return true;
 }
 
 /** Sends a request and expects that it is refused, or that the connection is closed while the rest is on its way. */
-async function refused(attack: Attack): Promise<void> {
+async function refused(attack: Attack): Promise<boolean> {
   const answer = await client.send(attack).catch(({ code }: NodeJS.ErrnoException) => ({ status: code }));
   expect([431, 'ECONNRESET', 'EPIPE']).toContain(answer.status);
+  return false;
 }
 
 async function idOf(answer: Promise<Response>): Promise<string> {

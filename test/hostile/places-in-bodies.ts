@@ -8,6 +8,8 @@ import type { Operation } from './operations.js';
 export interface Attack extends HttpRequest {
   /** How the job that it starts must end, if it starts one. */
   job?: object;
+  /** The code of the 400 that it may be answered with, without a job. */
+  refusal?: string;
 }
 
 /** Makes a text of another kind for each place. */
@@ -129,7 +131,7 @@ function completed(received: number): object {
 /** Snapshots and claims that are not valid in most cases, as a text is part of their syntax. */
 function brokenBodies(next: NextText): Attack[] {
   return [
-    ...broken(JSON_TYPE, next()),
+    ...broken(JSON_TYPE, next()).map((attack) => ({ ...attack, refusal: 'wrong_first_byte' })),
     ...broken(JSON_TYPE, `[{"externalId":${next()}}]`),
     ...broken(JSON_TYPE, `[{"externalId":"${next()}"}]`),
     ...broken(NDJSON_TYPE, `{}\n${next()}\n`),

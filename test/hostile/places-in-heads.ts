@@ -83,7 +83,7 @@ function queriesWith(next: NextText, operations: Operation[]): Attack[] {
   ];
 }
 
-/** Each query parameter; those with the same name and description once, unless the tests are exhaustive. */
+/** Each query parameter; those with the same name and schema once, unless the tests are exhaustive. */
 function queryParameters(operations: Operation[]): [Operation, name: string][] {
   const all = operations.flatMap((operation) =>
     operation.parameters

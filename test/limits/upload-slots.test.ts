@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type OpenRequest, openRequest } from '../http/raw-http.js';
 import { aPatient, Sender } from '../http/sender.js';
-import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
 import { startTestServer, type TestServer, until } from '../setup/test-server.js';
 
 const MAX_CONCURRENT_UPLOADS = 4;
@@ -90,7 +90,7 @@ describe('uploads of one source', () => {
 
   it('keep their slots while they run, and those of a killed process are released', async () => {
     const env = { DATABASE_URL: server.databaseUrl, PORT: '0', ROLE: 'api', LOG_LEVEL: 'silent', REDIS_URL: '' };
-    const main = BUNDLED_SERVER;
+    const main = SERVER;
     const settings = { ...env, MAX_CONCURRENT_UPLOADS: String(MAX_CONCURRENT_UPLOADS) };
     const killed = await ServerProcess.start(settings, { main });
     const uploads = [1, 2, 3, 4].map(() => dribble(killed));

@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { digestOf, newKey } from '../../src/access/key-text.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { aLine } from '../claims/biller.js';
-import { BUNDLED_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
+import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
 import { type Backend, BACKENDS, createDatabase, query, REDIS_URL, until } from '../setup/test-server.js';
 import { Receiver } from '../webhooks/receiver.js';
 
@@ -67,7 +67,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
         PAYMENT_RETRY_MS: '10',
         MAX_BODY_BYTES: '100000',
       },
-      { main: BUNDLED_SERVER, log: new Writable({ write: (chunk, _, done) => (log.push(chunk), done()) }) },
+      { main: SERVER, log: new Writable({ write: (chunk, _, done) => (log.push(chunk), done()) }) },
     );
     await query(
       databaseUrl,

@@ -103,6 +103,6 @@ export async function breakPaymentsOf(
     create trigger refuse_${id} before insert on claim_payment for each row when (new.source_id = ${id})
       execute function refuse_${id}()`);
   return async () => {
-    await server.query(`drop trigger refuse_${id} on claim_payment`);
+    await server.query(`drop trigger if exists refuse_${id} on claim_payment`);
   };
 }

@@ -5,7 +5,7 @@ import { PAYMENT_QUEUES } from '../../src/settlement/payment-messages.js';
 import type { Step } from '../../src/platform/steps.js';
 import { type Fault, Stage } from '../faults/stage.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
-import { BACKENDS, backendsOr, startTestServer, until } from '../setup/test-server.js';
+import { BACKENDS, coversDatabase, startTestServer, until } from '../setup/test-server.js';
 
 /** Between any two of these steps, the relay or the consumer has changed something that other processes can see. */
 const STEPS: Step[] = [
@@ -52,9 +52,10 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   }, 90_000);
 
   // A relay locks rows in the database with either queue, so one backend is enough for its steps.
-  const isEitherQueue = backendsOr('postgresql').includes(backend);
-  const stepsToDieAt = isEitherQueue ? STEPS : (['notifications marked', 'notification received'] satisfies Step[]);
-  const stepsToPauseAt: Step[] = isEitherQueue
+  const stepsToDieAt = coversDatabase(backend)
+    ? STEPS
+    : (['notifications marked', 'notification received'] satisfies Step[]);
+  const stepsToPauseAt: Step[] = coversDatabase(backend)
     ? ['payments service notified', 'notification received']
     : ['notification received'];
 

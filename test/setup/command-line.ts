@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { Console } from 'node:console';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createProgram } from '../../src/cli/program.js';
 import { application } from '../../src/local-application.js';
 import { IS_EXHAUSTIVE } from './exhaustive.js';
@@ -54,52 +56,84 @@ export async function runProcess(
  * Runs a command for tests of what it does and says: in this process, as starting one takes ten times as long as the
  * command, or in one of its own where the tests are exhaustive. Commands in this process run one after the other.
  */
-export function runCommand(
+export function runCli(
   parameters: readonly string[],
   env: Record<string, string>,
   cwd = process.cwd(),
 ): Promise<Outcome> {
-  return IS_EXHAUSTIVE ? runProcess(parameters, env, cwd) : runHere(parameters, env, cwd);
+  return IS_EXHAUSTIVE ? runProcess(parameters, env, cwd) : runInTurn(() => runHere(parameters, env, cwd));
 }
+
+/** When the last command in this process so far has ended. */
+let turn: Promise<unknown> = Promise.resolve();
+
+function runInTurn(run: () => Promise<Outcome>): Promise<Outcome> {
+  const outcome = turn.then(run, run);
+  turn = outcome;
+  return outcome;
+}
+
+/** A command in this process fails after this time, before its test does, so that the process is restored for the next. */
+const DEADLINE_MS = 25_000;
 
 /** What `process.exit` throws in place of ending our own process. */
 class Exit {
   constructor(readonly code: number) {}
 }
 
+/** @throws Error if the command does not end in time, or ends without an exit code */
 async function runHere(parameters: readonly string[], env: Record<string, string>, cwd: string): Promise<Outcome> {
   const [output, errors] = [new Collector(), new Collector()];
   const restore = pretend(
     { stdout: output, stderr: errors, env: { ...commandEnvironment(), ...env }, exit: exitByThrowing },
+    new Console(output, errors),
     cwd,
   );
-  let code = 0;
+  const ended = new AbortController();
+  let end: 'in time' | 'late' | Exit;
   try {
-    await createProgram(application).parseAsync(parameters, { from: 'user' });
+    end = await Promise.race([
+      createProgram(application)
+        .parseAsync(parameters, { from: 'user' })
+        .then(() => 'in time' as const),
+      delay(DEADLINE_MS, 'late' as const, { signal: ended.signal }),
+    ]);
   } catch (error) {
     if (!(error instanceof Exit)) throw error;
-    code = error.code;
+    end = error;
   } finally {
+    ended.abort();
     restore();
   }
-  return { code, stdout: output.text, stderr: errors.text };
+  if (end instanceof Exit) return { code: end.code, stdout: output.text, stderr: errors.text };
+  const what = end === 'late' ? `did not end within ${DEADLINE_MS} ms` : 'did not exit';
+  throw new Error(`the command "${parameters.join(' ')}" ${what}; it wrote:\n${output.text}${errors.text}`);
 }
 
-/** Gives the process other properties and another folder. @returns what undoes that, and removes handlers of signals */
-function pretend(properties: Record<string, unknown>, cwd: string): () => void {
-  const names = Object.keys(properties);
-  const before = names.map((name) => [name, Object.getOwnPropertyDescriptor(process, name)] as const);
+/**
+ * Gives the process other properties, another console and another folder.
+ * @returns what undoes that, and removes handlers of signals
+ */
+function pretend(properties: Record<string, unknown>, console: Console, cwd: string): () => void {
   const [folder, interrupts] = [process.cwd(), process.listeners('SIGINT')];
-  for (const name of names) {
-    Object.defineProperty(process, name, { value: properties[name], configurable: true, writable: true });
-  }
+  const replaced = Object.entries(properties).map(([name, value]) => replace(process, name, value));
+  replaced.push(replace(globalThis, 'console', console));
   process.chdir(cwd);
   return () => {
-    for (const [name, descriptor] of before) Object.defineProperty(process, name, descriptor as PropertyDescriptor);
+    for (const putBack of replaced) putBack();
     process.chdir(folder);
     for (const listener of process.listeners('SIGINT')) {
       if (!interrupts.includes(listener)) process.removeListener('SIGINT', listener);
     }
+  };
+}
+
+/** Gives an object another value of a property that it has. @returns what undoes that */
+function replace(target: object, name: string, value: unknown): () => void {
+  const before = Object.getOwnPropertyDescriptor(target, name) as PropertyDescriptor;
+  Object.defineProperty(target, name, { value, configurable: true, writable: true });
+  return () => {
+    Object.defineProperty(target, name, before);
   };
 }
 

@@ -13,9 +13,15 @@ export function sample<T>(what: string, list: readonly T[], count: number): T[] 
   return drawn;
 }
 
-/** All elements where the tests are exhaustive, else one in `n`, drawn like a sample: for thousands of small cases. */
+/**
+ * All elements where the tests are exhaustive, else one in `n`, drawn like a sample: for thousands of small cases, of which
+ * only the number is printed.
+ */
 export function oneIn<T>(n: number, list: readonly T[]): T[] {
-  return IS_EXHAUSTIVE ? [...list] : draw(list, Math.ceil(list.length / n));
+  if (IS_EXHAUSTIVE) return [...list];
+  const drawn = draw(list, Math.ceil(list.length / n));
+  process.stdout.write(`SAMPLE_SEED=${SEED} ${drawn.length} of ${list.length} cases\n`);
+  return drawn;
 }
 
 function draw<T>(list: readonly T[], count: number): T[] {

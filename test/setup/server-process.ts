@@ -3,9 +3,16 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
+import { IS_EXHAUSTIVE } from './exhaustive.js';
 
-/** The built server as the bundle that `global-setup.mjs` makes, which starts in less CPU time than its many files. */
-export const BUNDLED_SERVER = resolve('dist/bundled/main.js');
+/** The built server as its users run it, for tests of its memory and of its start and stop. */
+export const BUILT_SERVER = resolve('dist/main.js');
+
+/**
+ * The server for all other tests: the bundle that `global-setup.mjs` makes, which starts in less CPU time than its many
+ * files, or the built one where the tests are exhaustive.
+ */
+export const SERVER = IS_EXHAUSTIVE ? BUILT_SERVER : resolve('dist/bundled/main.js');
 
 /** How a process ended: by itself with a code, or by a signal. */
 export interface Exit {

@@ -31,6 +31,14 @@ export function backendsOr(one: Backend): Backend[] {
   return IS_EXHAUSTIVE ? BACKENDS : [BACKENDS.includes(one) ? one : 'postgresql'];
 }
 
+/**
+ * Whether tests on this backend also cover what concerns the database alone, which is the same with any queue: one backend
+ * does, or both where the tests are exhaustive.
+ */
+export function coversDatabase(backend: Backend): boolean {
+  return backendsOr('postgresql').includes(backend);
+}
+
 /** What a test wants otherwise than the defaults. */
 export interface TestServerOptions extends Partial<Omit<Config, 'DATABASE_URL' | 'REDIS_URL'>> {
   backend?: Backend;
