@@ -16,6 +16,6 @@ export default {
     '<rootDir>/test/setup/closing-line-reporter.mjs',
   ],
   // Much of the time is spent waiting for other processes, also on two cores.
-  maxWorkers: 4,
+  maxWorkers: 3,
   testTimeout: 30_000,
 };
