@@ -129,7 +129,8 @@ async function clientOf(em: EntityManager): Promise<PoolClient> {
 /**
  * Releases a client with a lost connection to the pool. Kysely (0.29) does not do so when the `begin`, `commit` or
  * `rollback` of a transaction fails: after as many lost transactions as the pool has places, there would be no connection
- * left to use, and closing the pool would never end.
+ * left to use, and closing the pool would never end. The timer keeps the process alive: one that stops has nothing else to
+ * wait for, and would end with its pool open.
  */
 function releaseLost(client: PoolClient): void {
   // Each check-out has a `release` of its own: the one of now, not that of a later user of the client.
@@ -140,7 +141,7 @@ function releaseLost(client: PoolClient): void {
     } catch {
       // It was released in the usual way.
     }
-  }, LOST_CLIENT_MS).unref();
+  }, LOST_CLIENT_MS);
 }
 
 /**

@@ -71,6 +71,21 @@ describe('a process', () => {
     await commits.release();
   });
 
+  // Found by a chaos run: with its sessions gone nothing kept the process alive, and it ended before it had closed its pool.
+  it('whose sessions are terminated while it stops exits with 0', async () => {
+    const { worker, commits } = await workerInMidJob({ SHUTDOWN_TIMEOUT_SECONDS: '8' });
+
+    worker.signal('SIGTERM');
+    await until('it is stopping', async () => (await fetch(`${worker.url}/health/ready`)).status === 503);
+    await stage.api.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name like 'counterpart %' and state <> 'idle'`,
+    );
+
+    expect(await worker.exited).toEqual({ code: 0, signal: null });
+    await commits.release();
+  });
+
   it('that meets a rejection nobody handles stops in order, and says so without the message', async () => {
     const { server, said } = await startWith(failOnSignal(`Promise.reject(new RangeError('Rick Deckard'))`));
 
