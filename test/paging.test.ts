@@ -69,4 +69,23 @@ describe('paging while the order of the list changes', () => {
 
     expect(seen).toEqual(IDS.toReversed());
   });
+
+  // Each patient was compared with each row that had changed since: 30 s, and a 503, with these numbers.
+  it('goes on in time after tens of thousands of rows were changed', async () => {
+    const from = { 'X-Source': 'large' };
+    const patients = (firstName: string) =>
+      Array.from({ length: 30_000 }, (_, n) => ({ externalId: String(n), firstName, lastName: `Name ${n % 7}` }));
+    await server.mirror('/patients', patients('Ann'), from);
+    const first: PatientPage = await server.get('/patients?limit=1000&sort=lastName', { headers: from });
+    await server.mirror('/patients', patients('Eve'), from);
+
+    const path = `/patients?limit=1000&sort=lastName&cursor=${first.nextCursor}`;
+    const response = await server.fetch(path, { headers: from });
+
+    expect(response.status).toBe(200);
+    const second = (await response.json()) as PatientPage;
+    const ids = [...first.items, ...second.items].map(({ externalId }) => externalId);
+    expect(second.items).toHaveLength(1000);
+    expect(new Set(ids).size).toBe(2000);
+  }, 90_000);
 });
