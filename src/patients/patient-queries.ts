@@ -156,8 +156,9 @@ class PatientPage {
     this.values.push(this.sourceId, end.asOf);
     const moved = `select distinct on (row_id) row_id, before from (${history.replace(':source', '?')}) h
                     where at > to_timestamp(?::bigint / 1000.0) order by row_id, at`;
-    // Not `not exists`: PostgreSQL expects few rows of `moved`, and would look through all of them for each patient.
-    const unmoved = this.page('and p.id not in (select row_id from moved)', this.order.key);
+    // PostgreSQL cannot tell how many rows `moved` has. With `not exists` and few expected it looked through all of them for
+    // each patient; with `not in` and many expected it would too. Of an array it expects ten elements, and hashes them.
+    const unmoved = this.page('and p.id not in (select unnest(array_agg(row_id)) from moved)', this.order.key);
     const movedRows = this.page('', 'moved.before', 'join moved on moved.row_id = p.id');
     return `with moved as materialized (${moved})
             select * from ((${unmoved}) union all (${movedRows})) either
