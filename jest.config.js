@@ -18,4 +18,6 @@ export default {
   // Much of the time is spent waiting for other processes, also on two cores.
   maxWorkers: 3,
   testTimeout: 30_000,
+  // A worker holds hundreds of megabytes: on a busy machine it needs longer than Jest's half second to end.
+  workerGracefulExitTimeout: 5_000,
 };
