@@ -23,6 +23,19 @@ async function outputOf(child: ReturnType<typeof demo>) {
   return { code: code as number | null, stdout, stderr };
 }
 
+/** Waits until the show is over, and the demo's server stays up. @returns what it has printed, and how to stop it */
+async function running(child: ReturnType<typeof demo>) {
+  const closed = once(child, 'close');
+  let stdout = '';
+  child.stdout.on('data', (piece) => (stdout += String(piece)));
+  await until('the show is over', () => stdout.includes('until Ctrl-C'), SHOW_LIMIT_MS);
+  const stop = async () => {
+    child.kill('SIGTERM');
+    return (await closed)[0] as number | null;
+  };
+  return { stdout, url: /listening on (\S+)/.exec(stdout)?.[1] ?? '', stop };
+}
+
 /** The parts of a demo's output that must be the same in every run. What follows tells what its server is good for. */
 function story(stdout: string): string {
   return stdout
@@ -41,15 +54,10 @@ it('prints the same on a fresh database and after it was stopped, on another por
   const { port } = occupant.address() as { port: number };
 
   const first = await outputOf(demo(['--exit'], env));
-  const child = demo([], { ...env, PORT: String(port) });
-  const closed = once(child, 'close');
-  let second = '';
-  child.stdout.on('data', (piece) => (second += String(piece)));
-  await until('the show is over', () => second.includes('until Ctrl-C'), SHOW_LIMIT_MS);
-  const url = /listening on (\S+)/.exec(second)?.[1] ?? '';
+  const { stdout: second, url, stop } = await running(demo([], { ...env, PORT: String(port) }));
   const patients = await fetch(`${url}/patients?payment_min=10&payment_max=20`);
   const { items } = (await patients.json()) as { items: unknown[] };
-  child.kill('SIGTERM');
+  const code = await stop();
 
   expect(first).toMatchObject({ code: 0, stderr: '' });
   expect(first.stdout).toMatch(/^listening on http:\/\/127\.0\.0\.1:\d+$/m);
@@ -64,7 +72,7 @@ it('prints the same on a fresh database and after it was stopped, on another por
   expect(second).toContain(`Port ${port} is taken`);
   expect(story(second)).toBe(story(first.stdout));
   expect(items).toMatchObject([{ externalId: '11' }, { externalId: '13' }, { externalId: '14' }]);
-  expect((await closed)[0]).toBe(0);
+  expect(code).toBe(0);
   occupant.close();
 });
 
@@ -73,15 +81,10 @@ it('does not touch records that were mirrored before, and uses an internal key w
   await server.mirror('/patients', [{ externalId: '1', firstName: 'Rick', lastName: 'Deckard' }]);
 
   const child = demo([], { DATABASE_URL: server.databaseUrl, PORT: '0', AUTH: 'keys' });
-  const closed = once(child, 'close');
-  let stdout = '';
-  child.stdout.on('data', (piece) => (stdout += String(piece)));
-  await until('the show is over', () => stdout.includes('until Ctrl-C'), SHOW_LIMIT_MS);
-  const url = /listening on (\S+)/.exec(stdout)?.[1] ?? '';
+  const { stdout, url, stop } = await running(child);
   const withoutKey = await fetch(`${url}/patients`);
-  child.kill('SIGTERM');
 
-  expect((await closed)[0]).toBe(0);
+  expect(await stop()).toBe(0);
   expect(withoutKey.status).toBe(401);
   expect(stdout).toContain("'X-Source: demo'");
   expect(stdout).toContain('"X-API-Key: $COUNTERPART_KEY"');
