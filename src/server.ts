@@ -75,7 +75,7 @@ export async function createServer(config: Config, options: ServerOptions = {}):
       try {
         await app.close();
       } finally {
-        backend.close();
+        await backend.close();
         await embedded?.stop();
       }
     };

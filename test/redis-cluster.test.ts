@@ -162,7 +162,7 @@ async function accepted(from: Sender, path: string, records: unknown[]): Promise
     } finally {
       await worker.close();
       await queue.close();
-      close();
+      await close();
     }
   });
 

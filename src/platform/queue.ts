@@ -5,15 +5,15 @@ import {
   type BackendFactory,
   type QueueOptions,
 } from 'bullmq';
-import type pg from 'pg';
+import pg from 'pg';
 import { clusterBackend } from './cluster-backend.js';
 import type { Config } from './config.js';
 import { FollowingClient } from './following-client.js';
 import { clusterClient, redisAccess } from './redis.js';
 import { parseRedisUrl, type RedisAddress } from './redis-address.js';
 
-/** Connections to a queue in PostgreSQL that each queue and worker of a process may hold, besides the listening one. */
-const POSTGRES_POOL_SIZE = 3;
+/** Connections that the queues and workers of a process share, besides the one on which each worker listens. */
+const POSTGRES_POOL_SIZE = 6;
 
 /** BullMQ's workers require that a command waits for Redis for as long as it takes. */
 const WITHOUT_LIMIT = null;
@@ -32,7 +32,7 @@ export function queueSchema(prefix: string): string {
 /** How queues and workers are made, and what is left to close after them. */
 export interface QueueBackend {
   options: QueueOptions;
-  close: () => void;
+  close: () => Promise<void> | void;
 }
 
 /**
@@ -44,7 +44,8 @@ export function chooseQueueBackend(config: Config, databaseUrl: string): QueueBa
     const address = parseRedisUrl(config.REDIS_URL);
     return address.isCluster ? queueInCluster(config, address) : queueInRedis(config, address);
   }
-  setDefaultBackendFactory(createRetryingBackend as unknown as BackendFactory);
+  const shared: SharedPool = { pool: null };
+  setDefaultBackendFactory(retryingBackends(shared));
   const connection = {
     connectionString: databaseUrl,
     schema: queueSchema(config.QUEUE_PREFIX),
@@ -53,20 +54,40 @@ export function chooseQueueBackend(config: Config, databaseUrl: string): QueueBa
     options: SESSION_OPTIONS,
     Client: RetryingClient,
   };
-  return { options: { connection }, close: () => undefined };
+  return { options: { connection }, close: () => shared.pool?.end() };
+}
+
+/** The pool of the queues and workers of a process, once the first of them has been made. */
+interface SharedPool {
+  pool: pg.Pool | null;
 }
 
 /**
  * BullMQ (6.7) checks its tables once, and keeps a failure of that check for ever: a worker that lost its connection at
- * that moment would never take a job again. Here the next call repeats a failed check.
+ * that moment would never take a job again. Here the next call repeats a failed check. It also makes a pool for each queue
+ * and worker: eight of them opened eight sessions at each start, and up to 24 later.
  */
-function createRetryingBackend(...order: Parameters<typeof createPostgresBackend>) {
-  const backend = createPostgresBackend(...order);
-  const { connection } = backend as unknown as { connection: Startable & { pgModule: unknown } };
-  for (const part of [backend as unknown as Startable, connection]) retryStart(part);
-  // Its client that listens is not one of the pool, but made of this.
-  connection.pgModule = { Client: RetryingClient };
-  return backend;
+function retryingBackends(shared: SharedPool): BackendFactory {
+  const create = (...order: Parameters<typeof createPostgresBackend>) => {
+    const backend = createPostgresBackend(...order);
+    const { connection } = backend as unknown as { connection: PostgresConnection };
+    for (const part of [backend as unknown as Startable, connection]) retryStart(part);
+    // Its client that listens is not one of the pool, but made of this.
+    connection.pgModule = { Client: RetryingClient };
+    shared.pool ??= new pg.Pool(connection.listenClientConfig).setMaxListeners(0);
+    shared.pool.on('error', (error) => connection.emitError(error));
+    // The pool that it has made has not connected yet.
+    Object.assign(connection, { pool: shared.pool, ownsPool: false });
+    return backend;
+  };
+  return create as unknown as BackendFactory;
+}
+
+/** What we use of the connection of a backend of BullMQ's. */
+interface PostgresConnection extends Startable {
+  pgModule: unknown;
+  listenClientConfig: pg.PoolConfig;
+  emitError: (error: Error) => void;
 }
 
 /** An object of BullMQ that keeps the outcome of its start. */
