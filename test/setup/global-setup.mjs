@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,28 +28,32 @@ const TEMPLATE = { database: 'counterpart_template', queuePrefix: 'test' };
 /** One PostgreSQL of our own for the whole run; each test server makes its database in it. */
 export default async function globalSetup() {
   const dataDir = mkdtempSync(join(tmpdir(), 'counterpart-test-'));
-  const postgres = await startEmbeddedPostgres({ dataDir, settings: SETTINGS });
-  process.env.TEST_DATABASE_URL = postgres.url;
-  await makeTemplate(postgres.url);
   // What samples are drawn with: one seed for all files, see `exhaustive.ts`.
   process.env.SAMPLE_SEED ??= String(Date.now() % 1_000_000);
-  await bundle('dist', 'dist/bundled');
-  fillCompileCache(join(dataDir, 'compile-cache'));
+  const [postgres] = await Promise.all([startPostgres(dataDir), prepareProcesses(join(dataDir, 'compile-cache'))]);
   globalThis.testPostgres = { postgres, dataDir };
 }
 
+async function startPostgres(dataDir) {
+  const postgres = await startEmbeddedPostgres({ dataDir, settings: SETTINGS });
+  process.env.TEST_DATABASE_URL = postgres.url;
+  await makeTemplate(postgres.url);
+  return postgres;
+}
+
 /**
- * With it processes start faster. Most of those that are started here are killed, and only a process that ends by itself
- * leaves its cache behind: one that loads everything and ends, and one that refuses its settings once it is loaded.
+ * The bundle, and a compile cache with which processes start faster. Most of those that are started here are killed, and only
+ * a process that ends by itself leaves its cache behind: one that loads everything and ends, and one that refuses its
+ * settings once it is loaded.
  */
-function fillCompileCache(folder) {
+async function prepareProcesses(folder) {
+  await bundle('dist', 'dist/bundled');
   // Not as `NODE_COMPILE_CACHE`: Jest's workers would write all that they have compiled when they end, for half a second.
   process.env.TEST_COMPILE_CACHE = folder;
   const env = { ...process.env, NODE_COMPILE_CACHE: folder, PORT: 'none' };
-  execFileSync(process.execPath, ['--input-type=module', '--eval', "import './dist/server.js'; process.exit()"], {
-    env,
-  });
-  spawnSync(process.execPath, ['dist/bundled/main.js'], { env });
+  const run = (...args) => once(spawn(process.execPath, args, { env, stdio: 'ignore' }), 'exit');
+  await run('--input-type=module', '--eval', "import './dist/server.js'; process.exit()");
+  await run('dist/bundled/main.js');
 }
 
 /** Migrates one database, so that the others need not: 0.2 s for each of about 200. */
