@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
-import { somePatients } from '../http/sender.js';
+import { type Sender, somePatients } from '../http/sender.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
 import { BACKENDS, coversDatabase, until } from '../setup/test-server.js';
 import { type Fault, NOTHING_LEFT, Stage } from './stage.js';
@@ -33,7 +33,7 @@ describe.each(BACKENDS)('an api that is killed in mid-upload, on the %s queue', 
         await upload(api, stage.sender().source);
         await api.kill();
       });
-      const senders = [];
+      const senders: Sender[] = [];
       let deaths = 0;
       const places = placesOf('an upload', kinds, (n) => n > kinds.length - 3);
       // Each place has a sender of its own: one whose upload was taken by a death before would send fewer statements.
@@ -62,8 +62,13 @@ describe.each(BACKENDS)('an api that is killed in mid-upload, on the %s queue', 
       // What it died over is kept for a while, as an upload that goes on elsewhere would be; then the cleaner takes it.
       await stage.api.query(`update snapshot set touched_at = touched_at - interval '3 hours' where not complete`);
       await stage.process('worker');
-      const settled = await Promise.all(senders.map((from, index) => from.settled(answers[index]?.id ?? '')));
-      expect(settled).toMatchObject(senders.map(() => ({ status: 'completed', counts: { created: 10 } })));
+      const settled = async () => (await Promise.all(senders.map((from) => from.jobs()))).flat();
+      await until(
+        'all jobs are done',
+        async () => (await settled()).every(({ status }) => status === 'completed'),
+        300_000,
+      );
+      expect(await settled()).toMatchObject(senders.map(() => ({ counts: { created: 10 } })));
       expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
     }, 600_000);
 
