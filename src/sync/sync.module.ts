@@ -22,6 +22,7 @@ import { JobLeases } from './jobs/job-leases.js';
 import { JobQueue } from './jobs/job-queue.js';
 import { JobRescuer } from './jobs/job-rescuer.js';
 import { JobRunner } from './jobs/job-runner.js';
+import { JobWork } from './jobs/job-work.js';
 import { JobWatcher } from './jobs/job-watcher.js';
 import { JobContentsController } from './jobs/job-contents.controller.js';
 import { JobDecisionsController } from './jobs/job-decisions.controller.js';
@@ -65,6 +66,7 @@ const WORKER: Provider[] = [
   JobLeases,
   RunningJobs,
   JobRunner,
+  JobWork,
   Stager,
   MirrorLocks,
   Reconciler,

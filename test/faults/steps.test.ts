@@ -5,7 +5,7 @@ import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { IS_EXHAUSTIVE, sample } from '../setup/exhaustive.js';
 import { killServerProcesses } from '../setup/server-process.js';
-import { BACKENDS, coversDatabase, until } from '../setup/test-server.js';
+import { BACKENDS, queueOn, until } from '../setup/test-server.js';
 import { aPatient, type Sender } from '../http/sender.js';
 import { prepareTwins } from './deaths.js';
 import { fullSnapshot } from './scenarios.js';
@@ -38,17 +38,15 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
   afterAll(() => stage.strike());
 
-  // The fence does not know of the queue, so one of them goes through all steps and the other one through the hard ones.
+  // On one of them the steps are parts of one transaction, on the other one each is committed.
   const deadly = STEPS_OF_A_WORKER.slice(0, -1);
-  const stepsToDieAt = !coversDatabase(backend)
-    ? ['job notification received', 'job taken', 'effect committed']
-    : IS_EXHAUSTIVE
-      ? deadly
-      : [...sample('steps to die at', deadly.slice(0, -1), 4), 'effect committed'];
+  const stepsToDieAt = IS_EXHAUSTIVE
+    ? deadly
+    : [...sample(`steps to die at, ${backend}`, deadly.slice(0, -1), 3), 'effect committed'];
   const pausable = STEPS_OF_A_WORKER.slice(1, -1);
   const stepsToPauseAt = IS_EXHAUSTIVE
     ? pausable
-    : sample(`steps to pause at, ${backend}`, pausable, coversDatabase(backend) ? 2 : 1);
+    : sample(`steps to pause at, ${backend}`, pausable, queueOn(backend) === 'long' ? 2 : 1);
 
   it('workers that die at one step after the other leave nothing half done', async () => {
     const from = nextSource();
@@ -101,7 +99,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     const paused = await stage.process('worker', { FAULT_PAUSE_AT: 'job taken' });
     await until('the job is claimed', async () => (await claimsOf(job)) === 1);
     await stage.process('worker');
-    const queue = stage.api.app.get<Queue>(getQueueToken(SYNC_QUEUES.short));
+    const queue = stage.api.app.get<Queue>(getQueueToken(SYNC_QUEUES[queueOn(backend)]));
     const notification = `${job.id}-0`;
     await until('the lock is lost', async () => (await queue.getJobState(notification)) === 'completed', 30_000);
 
@@ -117,7 +115,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   it('an effect happens once, however often the queue tells of it', async () => {
     const from = nextSource();
     const job = await fullSnapshot.begin(from);
-    const queue = stage.api.app.get<Queue>(getQueueToken(SYNC_QUEUES.short));
+    const queue = stage.api.app.get<Queue>(getQueueToken(SYNC_QUEUES[queueOn(backend)]));
     await Promise.all(
       Array.from({ length: 20 }, (_, n) => queue.add('sync', { jobId: job.id }, { jobId: `again-${n}` })),
     );

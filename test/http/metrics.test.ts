@@ -4,10 +4,19 @@ import { readFileSync } from 'node:fs';
 import { Registry } from 'prom-client';
 import { poolSize } from '../../src/platform/config.js';
 import { VERSION } from '../../src/platform/version.js';
+import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import { basic, bearer, makeKey, WRONG_KEY } from '../access/keys.js';
 import { Receiver } from '../webhooks/receiver.js';
 import { WebhookOwner } from '../webhooks/webhook-owner.js';
-import { BACKENDS, createDatabase, REDIS_URL, startTestServer, type TestServer, until } from '../setup/test-server.js';
+import {
+  BACKENDS,
+  createDatabase,
+  queueOn,
+  REDIS_URL,
+  startTestServer,
+  type TestServer,
+  until,
+} from '../setup/test-server.js';
 import { aPatient, Sender } from './sender.js';
 import { TcpProxy } from './tcp-proxy.js';
 
@@ -152,7 +161,8 @@ describe.each(BACKENDS)('the depth of the queues, on the %s queue', (backend) =>
   it('is shown by queue and state', async () => {
     const api = await startTestServer({ backend, ROLE: 'api' });
     await new Sender(api).post('/patients', [aPatient()]);
-    const waiting = () => valueOf(api, 'counterpart_queue_depth', ['queue="sync"', 'state="waiting"']);
+    const waiting = () =>
+      valueOf(api, 'counterpart_queue_depth', [`queue="${SYNC_QUEUES[queueOn(backend)]}"`, 'state="waiting"']);
 
     await until('the job is in the queue', async () => (await waiting()) === 1);
 

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { type Config, loadConfig } from '../../src/platform/config.js';
 import { type Server, startServer } from '../../src/server.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
+import type { SyncQueue } from '../../src/sync/jobs/sync-queues.js';
 import { IS_EXHAUSTIVE } from './exhaustive.js';
 
 export type Backend = 'postgresql' | 'redis';
@@ -37,6 +38,11 @@ export function backendsOr(one: Backend): Backend[] {
  */
 export function coversDatabase(backend: Backend): boolean {
   return backendsOr('postgresql').includes(backend);
+}
+
+/** Which queue the jobs of small snapshots take in tests. */
+export function queueOn(backend: Backend): SyncQueue {
+  return backend === 'redis' ? 'long' : 'short';
 }
 
 /** What a test wants otherwise than the defaults. */
@@ -158,6 +164,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     // In a database of its own a queue needs no name of its own.
     QUEUE_PREFIX: isMigrated && backend === 'postgresql' ? TEMPLATE.queuePrefix : `t${randomBytes(4).toString('hex')}`,
     MIGRATIONS: isMigrated ? 'skip' : 'run',
+    // Small snapshots go the way of large ones on one of the backends, so that what is tested on both is tested on both ways.
+    SHORT_JOB_BYTES: queueOn(backend) === 'long' ? 0 : 4 * 1024 ** 2,
     ...settings,
     DATABASE_URL: databaseUrl,
     REDIS_URL: backend === 'redis' ? redisUrl : undefined,

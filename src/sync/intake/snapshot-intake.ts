@@ -6,7 +6,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { Refusal } from '../../platform/refusal.js';
 import { atStep } from '../../platform/steps.js';
-import { acceptJob } from '../jobs/accept-job.js';
+import { acceptJob, type AcceptedJob } from '../jobs/accept-job.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { SyncJob } from '../jobs/sync-job.entity.js';
 import { queueFor } from '../jobs/sync-queues.js';
@@ -35,14 +35,14 @@ export class SnapshotIntake {
    * @throws Refusal 400, 408, 413, 422 or 507; then, and if the client goes away, nothing is kept
    */
   async accept(incoming: IncomingSnapshot, sourceId: number): Promise<SyncJob> {
-    const job = await this.receive(incoming, sourceId);
-    await this.notifyWorkers(job);
-    return job;
+    const accepted = await this.receive(incoming, sourceId);
+    await this.notifyWorkers(accepted);
+    return accepted.job;
   }
 
   /** A new job from the bytes of an earlier one, as the newest of its source and resource. */
   async replay(original: SyncJob): Promise<SyncJob> {
-    const job = await this.em.fork().transactional(async (em) => {
+    const accepted = await this.em.fork().transactional(async (em) => {
       if (original.snapshotId === null) {
         throw new Refusal(409, 'nothing_to_replay', 'The job had no snapshot: it reverted another job.');
       }
@@ -50,19 +50,19 @@ export class SnapshotIntake {
       if (snapshot.purgedAt) throw new Refusal(410, 'snapshot_gone', 'The bytes of this snapshot are no longer kept.');
       return acceptJob(em, { ...optionsOf(original), replayOf: original.id, revertOf: null });
     });
-    await this.notifyWorkers(job);
-    return job;
+    await this.notifyWorkers(accepted);
+    return accepted.job;
   }
 
-  /** A full snapshot may have superseded a held job for which others wait: their turn may have come. */
-  private async notifyWorkers(job: SyncJob): Promise<void> {
+  /** A job that it has superseded may have been a held one for which others wait: their turn may have come. */
+  private async notifyWorkers({ job, superseded }: AcceptedJob): Promise<void> {
     atStep('snapshot committed');
     await this.queue.notify(job);
     atStep('job notification sent');
-    if (job.mode === 'full' && !job.dryRun) await this.queue.notifyNext(job.sourceId, job.resource, job.id);
+    if (superseded > 0) await this.queue.notifyNext(job.sourceId, job.resource, job.id);
   }
 
-  private async receive(incoming: IncomingSnapshot, sourceId: number): Promise<SyncJob> {
+  private async receive(incoming: IncomingSnapshot, sourceId: number): Promise<AcceptedJob> {
     const check = new BodyCheck(incoming, this.config.MAX_BODY_BYTES);
     const snapshot = await this.newSnapshot(incoming, sourceId);
     const writer = this.store.writer(snapshot);
@@ -96,7 +96,7 @@ export class SnapshotIntake {
   }
 
   /** The one transaction that makes a 202 durable: the last chunk, the snapshot, the key, the job, what it supersedes. */
-  private async commit(incoming: IncomingSnapshot, snapshot: Snapshot, writer: SnapshotWriter): Promise<SyncJob> {
+  private async commit(incoming: IncomingSnapshot, snapshot: Snapshot, writer: SnapshotWriter): Promise<AcceptedJob> {
     const last = await writer.finish();
     const request = requestDigest(incoming, snapshot.sha256);
     const isBegun = writer.chunks > 0;
@@ -110,19 +110,20 @@ export class SnapshotIntake {
         if (last) await this.store.insertChunk(em, snapshot.id, writer.chunks, last);
         const { resource, mode, deletes, dryRun } = incoming;
         const { sourceId, id: snapshotId, inflatedBytes } = snapshot;
+        const queue = queueFor(inflatedBytes, this.config.SHORT_JOB_BYTES);
         const order = { sourceId, resource: resource.name, mode, deletes, dryRun, snapshotId };
-        const job = await acceptJob(em, { ...order, queue: queueFor(inflatedBytes), replayOf: null, revertOf: null });
+        const accepted = await acceptJob(em, { ...order, queue, replayOf: null, revertOf: null });
         if (incoming.idempotencyKey !== null) {
-          const key = { sourceId: snapshot.sourceId, key: incoming.idempotencyKey, request, jobId: job.id };
+          const key = { sourceId: snapshot.sourceId, key: incoming.idempotencyKey, request, jobId: accepted.job.id };
           await em.insert(IdempotencyKey, key);
         }
-        return job;
+        return accepted;
       });
     } catch (error) {
       if (!(error instanceof UniqueConstraintViolationException) || incoming.idempotencyKey === null) throw error;
       const job = await this.firstJob(snapshot.sourceId, incoming.idempotencyKey, request);
       await this.discard(snapshot, writer);
-      return job;
+      return { job, superseded: 0 };
     }
   }
 

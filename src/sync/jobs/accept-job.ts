@@ -1,7 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
-import { databaseNow } from './job-leases.js';
+import { NOW_MS } from './job-leases.js';
 import { SyncJob } from './sync-job.entity.js';
 
 /** A job that is to be made: its source and resource, and what it is to do. */
@@ -10,32 +10,37 @@ export type NewJob = Pick<
   'sourceId' | 'resource' | 'mode' | 'deletes' | 'dryRun' | 'snapshotId' | 'queue' | 'replayOf' | 'revertOf'
 >;
 
+/** A new job, and how many older ones it has superseded. */
+export interface AcceptedJob {
+  job: SyncJob;
+  superseded: number;
+}
+
 /**
  * Makes a job as the newest of its source and resource, in the current transaction. It supersedes what it makes
  * pointless: a full snapshot does that to the full ones, and the reverts, that still wait.
  */
-export async function acceptJob(em: EntityManager, order: NewJob): Promise<SyncJob> {
-  const now = await databaseNow(em);
-  const seq = await nextSequence(em, order.sourceId, order.resource);
+export async function acceptJob(em: EntityManager, order: NewJob): Promise<AcceptedJob> {
+  const { seq, now } = await nextPlace(em, order.sourceId, order.resource);
   const job = em.create(SyncJob, { ...order, id: uuidv7(), seq, submittedAt: now });
   em.persist(job);
   await em.flush();
-  if (order.mode === 'full' && !order.dryRun) await supersedeOlder(em, job, now);
-  return job;
+  const superseded = order.mode === 'full' && !order.dryRun ? await supersedeOlder(em, job, now) : 0;
+  return { job, superseded };
 }
 
 /** The lock on the row makes the order of sequence numbers the order of commits. */
-async function nextSequence(em: EntityManager, sourceId: number, resource: string): Promise<number> {
-  const [row] = await em.execute<{ last_seq: string }[]>(
+async function nextPlace(em: EntityManager, sourceId: number, resource: string): Promise<{ seq: number; now: Date }> {
+  const [row] = await em.execute<{ last_seq: string; now: string }[]>(
     `insert into mirror_state (source_id, resource, last_seq, applied_seq) values (?, ?, 1, 0)
      on conflict (source_id, resource) do update set last_seq = mirror_state.last_seq + 1
-     returning last_seq`,
+     returning last_seq, ${NOW_MS} as now`,
     [sourceId, resource],
   );
-  return Number(row?.last_seq);
+  return { seq: Number(row?.last_seq), now: new Date(Number(row?.now)) };
 }
 
-async function supersedeOlder(em: EntityManager, newer: SyncJob, now: Date): Promise<void> {
+async function supersedeOlder(em: EntityManager, newer: SyncJob, now: Date): Promise<number> {
   const older = await em.find(
     SyncJob,
     {
@@ -49,4 +54,5 @@ async function supersedeOlder(em: EntityManager, newer: SyncJob, now: Date): Pro
     { lockMode: LockMode.PESSIMISTIC_WRITE },
   );
   for (const job of older) job.moveTo('superseded', now);
+  return older.length;
 }

@@ -7,6 +7,7 @@ import { acrossSources, asSessionUser } from '../../platform/source-isolation.js
 import { clearAttempt } from '../read/clear-attempt.js';
 import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from './job-conditions.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
+import type { SyncQueue } from './sync-queues.js';
 
 /** The wait after the first attempt that failed, or an outage; after each further one it is four times as long. */
 const FIRST_RETRY_MS = 1_000;
@@ -19,6 +20,9 @@ const LONGEST_POSTPONEMENT_MS = 2_000;
 /** A worker's right to write for a job, until a worker takes the job again. */
 export interface Lease {
   jobId: string;
+  /** Null for a job that reverts another one. */
+  snapshotId: string | null;
+  queue: SyncQueue;
   fence: number;
   /** The PostgreSQL process that runs the open transaction, to be cancelled on an interrupt; null outside of one. */
   backendPid: number | null;
@@ -68,8 +72,8 @@ export class JobLeases {
   async take(jobId: string): Promise<Lease | null> {
     return this.em.fork().transactional(async (em) => {
       const job = await em.findOne(SyncJob, jobId, { lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE });
-      if (!job || !(await this.mayBeTaken(em, job))) return null;
-      const now = await databaseNow(em);
+      const now = job && (await this.mayBeTaken(em, job));
+      if (!now) return null;
       if (job.status !== 'queued') job.lastError = 'its worker stopped sending heartbeats';
       job.fence += 1;
       if (job.attempts >= this.config.MAX_ATTEMPTS) {
@@ -78,7 +82,7 @@ export class JobLeases {
       }
       job.attempts += 1;
       job.retryAt = null;
-      job.moveTo('staging', now);
+      job.moveTo('staging');
       job.startedAt ??= now;
       await em.execute(
         `insert into job_heartbeat (job_id, fence, instance, beat_at) values (?, ?, ?, clock_timestamp())
@@ -87,18 +91,23 @@ export class JobLeases {
         [jobId, job.fence, this.instance],
       );
       const untouched = { isInterrupted: false, isEnding: false, interruption: Promise.resolve() };
-      return { jobId, fence: job.fence, backendPid: null, ...untouched };
+      const { snapshotId, queue, fence } = job;
+      return { jobId, snapshotId, queue, fence, backendPid: null, ...untouched };
     });
   }
 
-  private async mayBeTaken(em: EntityManager, job: SyncJob): Promise<boolean> {
+  /** @returns the time by the database's clock if it may be taken, else null */
+  private async mayBeTaken(em: EntityManager, job: SyncJob): Promise<Date | null> {
     const isRunning = job.status === 'staging' || job.status === 'reconciling';
-    if (!isRunning && job.status !== 'queued') return false;
+    if (!isRunning && job.status !== 'queued') return null;
     const [condition, values] = isRunning
       ? [HAS_NO_HEARTBEAT, [this.config.WORKER_SILENCE_MS / 1000]]
       : [`${ITS_TURN} and ${IS_DUE}`, []];
-    const rows = await em.execute(`select 1 from sync_job job where job.id = ? and ${condition}`, [job.id, ...values]);
-    return rows.length > 0;
+    const [row] = await em.execute<{ now: string }[]>(
+      `select ${NOW_MS} as now from sync_job job where job.id = ? and ${condition}`,
+      [job.id, ...values],
+    );
+    return row ? new Date(Number(row.now)) : null;
   }
 
   /**
@@ -205,7 +214,7 @@ async function requeue(em: EntityManager, job: SyncJob): Promise<void> {
   job.fence += 1;
   job.phase = null;
   job.percent = 0;
-  job.moveTo('queued', await databaseNow(em));
+  job.moveTo('queued');
   await clearAttempt(em, job);
 }
 
@@ -214,20 +223,26 @@ function tooManyAttempts({ attempts, lastError }: SyncJob): JobError {
   return { code: 'too_many_attempts', detail, line: null, byteOffset: null, record: null };
 }
 
-/** Bounds the statements of a job's transaction, which are long ones. @returns the PostgreSQL process that runs them */
+/**
+ * Bounds the statements of a job's transaction, which are long ones. Their plans' costs deceive the just-in-time compiler:
+ * it costs more than it saves here.
+ * @returns the PostgreSQL process that runs them
+ */
 async function limitStatements(em: EntityManager, timeoutSeconds: number): Promise<number> {
   const [row] = await em.execute<{ pid: number }[]>(
-    `select pg_backend_pid() as pid, set_config('statement_timeout', ?, true), set_config('lock_timeout', ?, true)`,
+    `select pg_backend_pid() as pid, set_config('statement_timeout', ?, true), set_config('lock_timeout', ?, true),
+            set_config('jit', 'off', true)`,
     [`${timeoutSeconds}s`, `${timeoutSeconds}s`],
   );
   if (!row) throw new Error('PostgreSQL did not tell the id of its process');
   return row.pid;
 }
 
+/** SQL: milliseconds since 1970, as text. */
+export const NOW_MS = `(extract(epoch from clock_timestamp()) * 1000)::bigint::text`;
+
 /** The database's clock, to the millisecond: the only one that all instances share. */
 export async function databaseNow(em: EntityManager): Promise<Date> {
-  const [row] = await em.execute<{ now: string }[]>(
-    `select (extract(epoch from clock_timestamp()) * 1000)::bigint::text as now`,
-  );
+  const [row] = await em.execute<{ now: string }[]>(`select ${NOW_MS} as now`);
   return new Date(Number(row?.now));
 }

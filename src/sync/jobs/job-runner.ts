@@ -6,14 +6,12 @@ import { safeError } from '../../platform/safe-error.js';
 import { Refusal } from '../../platform/refusal.js';
 import { atStep } from '../../platform/steps.js';
 import { withinSource } from '../../platform/source-isolation.js';
-import { Snapshot } from '../intake/snapshot.entity.js';
 import { SnapshotFault } from '../read/snapshot-fault.js';
-import { Stager } from '../read/stager.js';
 import { MirrorBusy } from '../reconcile/mirror-locks.js';
-import { Reconciler } from '../reconcile/reconciler.js';
 import { type Lease, LeaseLost, JobLeases } from './job-leases.js';
-import { enterPhase, measurePhases } from './job-phases.js';
+import { measurePhases } from './job-phases.js';
 import { JobQueue } from './job-queue.js';
+import { JobWork } from './job-work.js';
 import { RunningJobs } from './running-jobs.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
 
@@ -24,7 +22,7 @@ const WRITE_OUTCOME_EVERY_MS = 200;
 /** A notification of a postponed job comes so much later than the job is due: too early, it would be lost. */
 const AFTER_DUE_MS = 20;
 
-/** Works on one job from its lease to its end: the order of the steps, and what becomes of a job when one of them fails. */
+/** Works on one job from its lease to its end, and decides what becomes of it when a step fails. */
 @Injectable()
 export class JobRunner {
   private readonly logger = new Logger(JobRunner.name);
@@ -33,8 +31,7 @@ export class JobRunner {
     private readonly em: EntityManager,
     private readonly leases: JobLeases,
     private readonly running: RunningJobs,
-    private readonly stager: Stager,
-    private readonly reconciler: Reconciler,
+    private readonly jobWork: JobWork,
     private readonly queue: JobQueue,
   ) {}
 
@@ -60,7 +57,7 @@ export class JobRunner {
 
   private async work(lease: Lease): Promise<void> {
     try {
-      await this.mirror(lease);
+      await this.jobWork.do(lease);
     } catch (error) {
       if (error instanceof LeaseLost) return;
       if (error instanceof MirrorBusy && !lease.isInterrupted) {
@@ -94,27 +91,6 @@ export class JobRunner {
         await delay(WRITE_OUTCOME_EVERY_MS);
       }
     }
-  }
-
-  private async mirror(lease: Lease): Promise<void> {
-    const em = this.em.fork();
-    const job = await em.findOneOrFail(SyncJob, lease.jobId);
-    if (job.revertOf !== null) {
-      await this.reconciler.revert(lease);
-      return;
-    }
-    const snapshot = await em.findOneOrFail(Snapshot, { id: job.snapshotId });
-    const rules = this.stager.rules();
-    enterPhase('compare bytes');
-    if (await this.reconciler.finishIfIdentical(lease, snapshot, rules)) return;
-    // Long jobs are staged meanwhile; short ones would only be staged again and again.
-    if (job.queue === 'short') await this.reconciler.awaitMirror(lease);
-    enterPhase('stage');
-    const begun = performance.now();
-    await this.stager.stage(lease, snapshot, rules);
-    atStep('all staged');
-    await this.reconciler.reconcile(lease, snapshot, rules, performance.now() - begun);
-    atStep('effect committed');
   }
 
   private async postpone(lease: Lease): Promise<void> {

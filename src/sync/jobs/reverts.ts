@@ -47,7 +47,7 @@ export class Reverts {
     refuseIfTouched(await this.countTouched(original, mirror));
     await refuseIfGone(this.em.fork(), original);
     const { sourceId, resource, id: revertOf } = original;
-    const job = await this.em.fork().transactional((em) =>
+    const { job } = await this.em.fork().transactional((em) =>
       acceptJob(em, {
         sourceId,
         resource,

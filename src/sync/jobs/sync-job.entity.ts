@@ -220,8 +220,10 @@ export class SyncJob {
     return TRANSITIONS[this.status].includes(status);
   }
 
-  /** The one place that changes a job's status. */
-  moveTo(status: JobStatus, now: Date): void {
+  /** The one place that changes a job's status. @param now by the database's clock: when the job has ended, if it has */
+  moveTo(status: 'staging' | 'reconciling' | 'queued'): void;
+  moveTo(status: JobStatus, now: Date): void;
+  moveTo(status: JobStatus, now: Date | null = null): void {
     if (!this.mayBecome(status)) throw new Error(`a job that is ${this.status} cannot become ${status}`);
     this.status = status;
     if (this.isOver()) {

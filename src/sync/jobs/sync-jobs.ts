@@ -82,10 +82,10 @@ export class SyncJobs {
 
   /** Lets the plan that was shown be applied. @throws Refusal 409 if the job does not wait for that */
   async approve(job: SyncJob): Promise<SyncJob> {
-    const approved = await this.decide(job, ['awaiting_approval'], (held, now) => {
+    const approved = await this.decide(job, ['awaiting_approval'], (held) => {
       held.approvedPlan = held.heldPlan;
       Object.assign(held, { attempts: 0, lastError: null });
-      held.moveTo('queued', now);
+      held.moveTo('queued');
     });
     await this.queue.notifyAgain(job.id);
     return approved;

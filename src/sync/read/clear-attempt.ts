@@ -4,6 +4,6 @@ import { dropStagingTable } from '../reconcile/staging-table.js';
 
 /** Clears what an attempt at a job has left that did not come to its end: staged rows and reported records. */
 export async function clearAttempt(em: EntityManager, job: SyncJob): Promise<void> {
-  await dropStagingTable(em, job.id);
+  await dropStagingTable(em, job);
   await em.execute('delete from sync_error where job_id = ? and at = ?', [job.id, job.submittedAt]);
 }

@@ -27,6 +27,9 @@ const BATCH_BYTES = 8 * 1024 ** 2;
 /** How far staging brings the job's percentage; the rest is the reconciliation's. */
 const STAGED_PERCENT = 60;
 
+/** Runs one unit of work for a job: a transaction of its own, or a part of one. */
+type RunUnit = <T>(work: (em: EntityManager, job: SyncJob) => Promise<T>) => Promise<T>;
+
 /** Reads a job's snapshot, checks its records, and fills the job's staging table and errors, batch by batch. */
 @Injectable()
 export class Stager {
@@ -43,7 +46,17 @@ export class Stager {
    * @throws LeaseLost if the job was taken over or cancelled meanwhile
    */
   async stage(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<void> {
-    const resource = await this.leases.underLease(lease, (em, job) => this.begin(em, job));
+    await this.stageIn((work) => this.leases.underLease(lease, work), snapshot, rules);
+  }
+
+  /** The same within a transaction: of a short job, of which nobody sees how far it is. @throws SnapshotFault */
+  async stageWithin(em: EntityManager, job: SyncJob, snapshot: Snapshot, rules: RecordRules): Promise<void> {
+    await this.stageIn((work) => work(em, job), snapshot, rules);
+  }
+
+  /** @param unit runs a unit of work */
+  private async stageIn(unit: RunUnit, snapshot: Snapshot, rules: RecordRules): Promise<void> {
+    const resource = await unit((em, job) => this.begin(em, job));
     atStep('staging begun');
     const check = new RecordCheck(resource, rules);
     const source = readRecords(snapshot.format as SnapshotFormat, this.store.read(snapshot), recordLimits(this.config));
@@ -51,9 +64,9 @@ export class Stager {
     try {
       let more = true;
       while (more) {
-        more = await this.leases.underLease(lease, async (em, job) => {
+        more = await unit(async (em, job) => {
           const batch = new StagedBatch(batches, check);
-          await copyInto(em, `copy ${stagingTable(job.id)} from stdin`, batch.rows());
+          await copyInto(em, `copy ${stagingTable(job)} from stdin`, batch.rows());
           if (batch.errors.length > 0) await copyErrors(em, job, batch.errors);
           job.processed += batch.records;
           if (job.processed > this.config.MAX_RECORDS) throw tooManyRecords(this.config.MAX_RECORDS);
@@ -71,6 +84,7 @@ export class Stager {
     } finally {
       await batches.return?.(undefined);
     }
+    atStep('all staged');
   }
 
   /** The rules as they are now: one set for the whole of a job. */
@@ -81,8 +95,8 @@ export class Stager {
   /** Clears what an earlier attempt has left. */
   private async begin(em: EntityManager, job: SyncJob): Promise<MirroredResource> {
     const resource = this.resources.get(job.resource);
-    await clearAttempt(em, job);
-    await createStagingTable(em, job.id, mirrorTable(resource, this.resources, this.orm));
+    if (job.fence > 1) await clearAttempt(em, job);
+    await createStagingTable(em, job, mirrorTable(resource, this.resources, this.orm));
     Object.assign(job, { phase: 'staging', processed: 0, staged: 0, rejected: 0, percent: 0, warnings: [] });
     return resource;
   }

@@ -13,10 +13,11 @@ const DUPLICATE = { externalId: ['A later record of this snapshot has the same e
 
 /**
  * Deferred errors are those that no record shows by itself: they are noted by position until their records are read again.
+ * To be called before one is noted.
  */
 export async function createDeferredErrors(em: EntityManager): Promise<void> {
   await em.execute(
-    'create temporary table deferred_error (ordinal int primary key, external_id text, code text not null) on commit drop',
+    'create temporary table if not exists deferred_error (ordinal int primary key, external_id text, code text not null) on commit drop',
   );
 }
 
@@ -34,11 +35,12 @@ export async function noteUnresolved(
   const { link } = mirror;
   if (!link || !resource.parent) return 0;
   if (!job.dryRun && !(await hasUnresolved(em, job.sourceId, mirror))) return 0;
+  await createDeferredErrors(em);
   const [row] = await em.execute<{ rows: number }[]>(
     `with noted as (
        insert into deferred_error
        select s.ordinal, s.external_id, ?
-         from ${stagingTable(job.id)} s
+         from ${stagingTable(job)} s
          left join ${link.parentTable} p
            on p.source_id = ? and p.deleted_at is null and p.external_id = s.${link.keyColumn}
         where not s.rejected and p.id is null

@@ -1,9 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Counts, Plan, SyncJob } from '../jobs/sync-job.entity.js';
+import type { DifferenceCounts } from './difference.js';
 import type { MirrorTable } from './mirror-table.js';
 
 /** What is to be done, in numbers, and whether the deletion guard holds it. */
 export interface PlannedChanges {
+  difference: DifferenceCounts;
   counts: Counts;
   plan: Plan;
 }

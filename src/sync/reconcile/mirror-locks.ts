@@ -53,14 +53,17 @@ export class MirrorLocks {
 
   /** @returns false if one of the locks is taken; those that were free are released by the end of the transaction */
   private async tryLock(em: EntityManager, job: SyncJob): Promise<boolean> {
-    // In an order that is the same for all: of two jobs that try at the same time one succeeds.
-    for (const name of this.resources.linkedTo(this.resources.get(job.resource))) {
-      const [row] = await em.execute<{ locked: boolean }[]>(
-        'select pg_try_advisory_xact_lock(hashtextextended(?, 0)) as locked',
-        [`counterpart:${job.sourceId}:${name}`],
-      );
-      if (!row?.locked) return false;
-    }
-    return true;
+    // In an order that is the same for all: of two jobs that try at the same time one succeeds. The nested cases take one
+    // after the other, as the arguments of an `and` need not be evaluated in their order.
+    const names = this.resources.linkedTo(this.resources.get(job.resource));
+    const locked = names.reduceRight(
+      (rest) => `case when pg_try_advisory_xact_lock(hashtextextended(?, 0)) then ${rest} else false end`,
+      'true',
+    );
+    const [row] = await em.execute<{ locked: boolean }[]>(
+      `select ${locked} as locked`,
+      names.map((name) => `counterpart:${job.sourceId}:${name}`),
+    );
+    return row?.locked ?? false;
   }
 }

@@ -6,7 +6,7 @@ import { atStep } from '../../platform/steps.js';
 import { numberCommit } from '../changes/number-commit.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
-import { type Lease, databaseNow, JobLeases } from '../jobs/job-leases.js';
+import { type Lease, databaseNow, JobLeases, NOW_MS } from '../jobs/job-leases.js';
 import { enterPhase } from '../jobs/job-phases.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
@@ -19,7 +19,7 @@ import type { DesiredState } from './desired-state.js';
 import { hasUnresolved } from './deferred-errors.js';
 import { type MirrorTable, mirrorTable } from './mirror-table.js';
 import { LEAST_PATIENCE_MS, MirrorLocks } from './mirror-locks.js';
-import { refreshStatistics } from './refresh-statistics.js';
+import { analyzeIfLarge, refreshStatistics } from './refresh-statistics.js';
 import { RevertedState } from './reverted-state.js';
 import { SnapshotState } from './snapshot-state.js';
 import { dropStagingTable, stagingTable } from './staging-table.js';
@@ -47,21 +47,25 @@ export class Reconciler {
       return (await this.findIdentical(em, job, snapshot, rules)) !== null;
     });
     if (!isIdentical) return false;
-    return this.locks.whenFree(lease, LEAST_PATIENCE_MS, async (em, job) => {
-      // Jobs of linked resources may have changed that meanwhile.
-      const found = await this.findIdentical(em, job, snapshot, rules);
-      if (!found) return false;
-      const { state, last } = found;
-      // A worker that died over this job may have left something.
-      await clearAttempt(em, job);
-      if (!(await copyErrorsOf(em, last, job))) return false;
-      const { received, rejected, retained } = last.counts;
-      job.counts = { ...NO_COUNTS, received, rejected, retained, unchanged: received - rejected };
-      job.processed = received;
-      job.warnings = last.warnings;
-      await this.conclude(em, job, state, state.content);
-      return true;
-    });
+    // Jobs of linked resources may have changed that meanwhile.
+    return this.locks.whenFree(lease, LEAST_PATIENCE_MS, (em, job) =>
+      this.concludeIfIdentical(em, job, snapshot, rules),
+    );
+  }
+
+  /** The same within a transaction that holds the mirror's locks. */
+  async concludeIfIdentical(em: EntityManager, job: SyncJob, snapshot: Snapshot, rules: RecordRules): Promise<boolean> {
+    const found = await this.findIdentical(em, job, snapshot, rules);
+    if (!found) return false;
+    const { state, last } = found;
+    if (job.fence > 1) await clearAttempt(em, job);
+    if (!(await copyErrorsOf(em, last, job))) return false;
+    const { received, rejected, retained } = last.counts;
+    job.counts = { ...NO_COUNTS, received, rejected, retained, unchanged: received - rejected };
+    job.processed = received;
+    job.warnings = last.warnings;
+    await this.conclude(em, job, state, state.content);
+    return true;
   }
 
   /** The state of the mirror, and the job that made it, if that is what these bytes would make of it. */
@@ -74,18 +78,14 @@ export class Reconciler {
     if (job.mode !== 'full' || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return null;
     const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
     if (state.appliedSeq >= job.seq) return null;
+    const [withoutRejected, withRejected] = [false, true].map((has) => contentDigest(snapshot, rules, has));
+    if (state.content !== withoutRejected && state.content !== withRejected) return null;
     const last = state.appliedJob ? await em.findOne(SyncJob, state.appliedJob) : null;
     if (!last || last.counts.unresolved > 0) return null;
     // Without a valid record it is for the deletion guard to decide.
     if (last.counts.received === last.counts.rejected) return null;
-    if (state.content !== contentDigest(snapshot, rules, last.counts.rejected > 0)) return null;
+    if (state.content !== (last.counts.rejected > 0 ? withRejected : withoutRejected)) return null;
     return (await hasUnresolved(em, job.sourceId, this.mirrorOf(job))) ? null : { state, last };
-  }
-
-  /** Waits for a moment until no linked job is being applied. @throws MirrorBusy if that takes longer */
-  async awaitMirror(lease: Lease): Promise<void> {
-    enterPhase('lock');
-    await this.locks.whenFree(lease, LEAST_PATIENCE_MS, () => Promise.resolve());
   }
 
   /**
@@ -94,10 +94,25 @@ export class Reconciler {
    * @throws MirrorBusy
    */
   async reconcile(lease: Lease, snapshot: Snapshot, rules: RecordRules, stagedInMs: number): Promise<void> {
-    await this.reconcileTo(lease, Math.max(stagedInMs, LEAST_PATIENCE_MS), async (em, job) => {
-      await em.execute(`analyze ${stagingTable(job.id)}`);
-      return new SnapshotState(this.resources.get(job.resource), snapshot, rules, this.store, this.config);
-    });
+    await this.reconcileTo(lease, Math.max(stagedInMs, LEAST_PATIENCE_MS), (em, job) =>
+      this.desiredBy(em, job, snapshot, rules),
+    );
+  }
+
+  /** The same within a transaction that holds the mirror's locks: of a short job, which was staged in it. */
+  async reconcileWithin(em: EntityManager, job: SyncJob, snapshot: Snapshot, rules: RecordRules): Promise<void> {
+    job.moveTo('reconciling');
+    await this.bring(em, job, await this.desiredBy(em, job, snapshot, rules));
+  }
+
+  private async desiredBy(
+    em: EntityManager,
+    job: SyncJob,
+    snapshot: Snapshot,
+    rules: RecordRules,
+  ): Promise<SnapshotState> {
+    await analyzeIfLarge(em, stagingTable(job), job.staged);
+    return new SnapshotState(this.resources.get(job.resource), snapshot, rules, this.store, this.config);
   }
 
   /** Puts back what another job changed: to `completed` or `awaiting_approval`. @throws Refusal 409, MirrorBusy */
@@ -115,26 +130,27 @@ export class Reconciler {
     enterPhase('lock');
     // Until the mirror is free the job counts as staging, in which it can be cancelled.
     const desired = await this.locks.whenFree(lease, patienceMs, async (em, job) => {
-      job.moveTo('reconciling', await databaseNow(em));
+      job.moveTo('reconciling');
       job.phase = 'reconciling';
       return prepare(em, job);
     });
-    await this.locks.whenFree(lease, patienceMs, async (em, job) => {
-      // The plans' costs deceive the just-in-time compiler: it costs more than it saves here.
-      await em.execute('set local jit = off');
-      const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
-      if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
-      else await this.apply(em, job, state, desired);
-      enterPhase('commit');
-      await dropStagingTable(em, job.id);
-      await numberCommit(em, job);
-      atStep('job concluded');
-    });
+    await this.locks.whenFree(lease, patienceMs, (em, job) => this.bring(em, job, desired));
+  }
+
+  /** Brings the mirror to what is desired, unless a newer job has done so, and numbers the commit that is to follow. */
+  private async bring(em: EntityManager, job: SyncJob, desired: DesiredState): Promise<void> {
+    const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
+    if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
+    else await this.apply(em, job, state, desired);
+    enterPhase('commit');
+    if (job.queue === 'long') await dropStagingTable(em, job);
+    await numberCommit(em, job);
+    atStep('job concluded');
   }
 
   private async apply(em: EntityManager, job: SyncJob, state: MirrorState, desired: DesiredState): Promise<void> {
     const mirror = this.mirrorOf(job);
-    const { counts, plan } = await desired.compare(em, job, mirror);
+    const { difference, counts, plan } = await desired.compare(em, job, mirror);
     job.counts = counts;
     if (plan.held || job.dryRun || job.approvedPlan !== null) job.plan = plan;
     if (!job.dryRun && (plan.held || job.approvedPlan !== null)) {
@@ -146,7 +162,7 @@ export class Reconciler {
       }
     }
     const at = await this.applicationTime(em, job);
-    const touched = job.dryRun ? [] : await applyDifference(em, job, mirror, at);
+    const touched = job.dryRun ? [] : await applyDifference(em, job, mirror, at, difference);
     atStep('difference applied');
     enterPhase('deferred errors');
     counts.unresolved = await desired.noteUnresolved(em, job, mirror);
@@ -200,11 +216,13 @@ export class Reconciler {
    * what has changed since a time is what came after a state that somebody saw.
    */
   private async applicationTime(em: EntityManager, job: SyncJob): Promise<Date> {
-    const now = await databaseNow(em);
     const linked = this.resources.linkedTo(this.resources.get(job.resource));
-    const states = await em.find(MirrorState, { sourceId: job.sourceId, resource: { $in: linked } });
-    const last = Math.max(...states.map(({ appliedAt }) => appliedAt?.getTime() ?? 0));
-    return now.getTime() > last ? now : new Date(last + 1);
+    const [row] = await em.execute<{ now: string; last: string | null }[]>(
+      `select ${NOW_MS} as now, (extract(epoch from max(applied_at)) * 1000)::bigint::text as last
+         from mirror_state where source_id = ? and resource = any(string_to_array(?, ','))`,
+      [job.sourceId, linked.join(',')],
+    );
+    return new Date(Math.max(Number(row?.now), Number(row?.last ?? 0) + 1));
   }
 
   private mirrorOf(job: SyncJob): MirrorTable {

@@ -7,8 +7,13 @@ export interface TouchedRows {
   rows: number;
 }
 
-/** Below this the planner's choice hardly matters, and ANALYZE costs more than the job. */
+/** Below this the planner's choice hardly matters, and ANALYZE costs more than it saves. */
 const FEW_ROWS = 1_000;
+
+/** Analyzes a table that a job has just made and filled for itself, if it is of a size that the planner should know. */
+export async function analyzeIfLarge(em: EntityManager, table: string, rows: number): Promise<void> {
+  if (rows >= FEW_ROWS) await em.execute(`analyze ${table}`);
+}
 
 /** The share at which autovacuum would analyze a table as well (`autovacuum_analyze_scale_factor`), up to a minute later. */
 const SUBSTANTIAL_SHARE = 0.1;

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
-import { indexDifference } from './difference.js';
+import { countFound, type DifferenceCounts } from './difference.js';
 import type { MirrorTable } from './mirror-table.js';
 
 /**
@@ -45,7 +45,11 @@ export async function countTouchedSince(em: EntityManager, original: SyncJob, mi
  * Fills the temporary table `difference`, as `findDifference` does, with what undoes a job: what it created or restored
  * goes, what it updated or deleted is as it was.
  */
-export async function findRevertDifference(em: EntityManager, original: SyncJob, mirror: MirrorTable): Promise<void> {
+export async function findRevertDifference(
+  em: EntityManager,
+  original: SyncJob,
+  mirror: MirrorTable,
+): Promise<DifferenceCounts> {
   const { link } = mirror;
   const values = mirror.columns.map(({ field, column, type }) => {
     return `, (case when goes then null else before->>'${field}' end)::${type} as ${column}`;
@@ -61,5 +65,5 @@ export async function findRevertDifference(em: EntityManager, original: SyncJob,
           from (select *, operation in ('created', 'restored') as goes from ${changedRows(mirror, original)} changed) changed
       ) d
       ${link ? `left join ${link.parentTable} p on p.source_id = ${original.sourceId} and p.deleted_at is null and p.external_id = d.${link.keyColumn}` : ''}`);
-  await indexDifference(em, mirror);
+  return countFound(em);
 }

@@ -6,7 +6,7 @@ import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import { isLogGone } from '../log-horizons.js';
 import type { MirroredResource } from '../mirrored-resource.js';
 import { reasonToHold } from './deletion-guard.js';
-import { countDifference, countLive, sampleDeletions } from './difference.js';
+import { countLive, sampleDeletions } from './difference.js';
 import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
 import type { MirrorTable } from './mirror-table.js';
 import { countTouchedSince, findRevertDifference } from './revert-difference.js';
@@ -25,15 +25,15 @@ export class RevertedState implements DesiredState {
     refuseIfTouched(await countTouchedSince(em, original, mirror));
     const live = await countLive(em, job, mirror);
     enterPhase('difference');
-    await findRevertDifference(em, original, mirror);
+    const found = await findRevertDifference(em, original, mirror);
     await refuseIfGone(em, original);
     enterPhase('plan');
-    const found = await countDifference(em);
     const guarded = { deletes: job.deletes, valid: null, unidentified: 0, live, deleted: found.delete };
     const reason = reasonToHold(guarded, this.config);
     const { restore: created, update: updated, delete: deleted } = found;
     job.processed = created + updated;
     return {
+      difference: found,
       counts: { ...NO_COUNTS, received: job.processed, created, updated, deleted },
       plan: {
         create: created,
@@ -43,7 +43,7 @@ export class RevertedState implements DesiredState {
         live,
         held: reason !== null,
         reason,
-        sample: await sampleDeletions(em, SAMPLE_SIZE),
+        sample: deleted > 0 ? await sampleDeletions(em, SAMPLE_SIZE) : [],
       },
     };
   }

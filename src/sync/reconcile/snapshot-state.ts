@@ -19,12 +19,15 @@ import {
   rejectDuplicates,
 } from './difference.js';
 import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
-import { createDeferredErrors, noteUnresolved, reportDeferredErrors } from './deferred-errors.js';
+import { noteUnresolved, reportDeferredErrors } from './deferred-errors.js';
 import type { MirrorTable } from './mirror-table.js';
 import { stagingTable } from './staging-table.js';
 
 /** The mirror as a staged snapshot says. */
 export class SnapshotState implements DesiredState {
+  /** How many errors were noted, to be reported once all are known. */
+  private deferredErrors = 0;
+
   constructor(
     private readonly resource: MirroredResource,
     private readonly snapshot: Snapshot,
@@ -39,24 +42,28 @@ export class SnapshotState implements DesiredState {
     // Rejected records are staged if their external id is known.
     const unidentified = job.rejected - (job.staged - valid);
     const live = await countLive(em, job, mirror);
-    await createDeferredErrors(em);
     enterPhase('difference');
-    await findDifference(em, job, mirror);
+    let found = await findDifference(em, job, mirror);
     enterPhase('duplicates');
     let duplicates = 0;
-    if (await hasDuplicates(em, job, valid, live, await countDifference(em))) {
+    if (await hasDuplicates(em, job, valid, live, found)) {
       duplicates = await rejectDuplicates(em, job);
+      this.deferredErrors += duplicates;
       valid -= duplicates;
-      await findDifference(em, job, mirror);
+      found = await findDifference(em, job, mirror);
     }
     enterPhase('plan');
-    const retained = await retainRejected(em, job, mirror);
-    const found = await countDifference(em);
+    let retained = 0;
+    if (job.rejected > 0) {
+      retained = await retainRejected(em, job, mirror);
+      found = await countDifference(em);
+    }
     const created = found.insert + found.restore;
     const unchanged = valid - created - found.update;
     const guarded = { deletes: job.deletes, valid, unidentified, live, deleted: found.delete };
     const reason = job.mode === 'full' ? reasonToHold(guarded, this.config) : null;
     return {
+      difference: found,
       counts: {
         received: job.processed,
         created,
@@ -75,17 +82,20 @@ export class SnapshotState implements DesiredState {
         live,
         held: reason !== null,
         reason,
-        sample: await sampleDeletions(em, SAMPLE_SIZE),
+        sample: found.delete > 0 ? await sampleDeletions(em, SAMPLE_SIZE) : [],
       },
     };
   }
 
-  noteUnresolved(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
-    return noteUnresolved(em, job, mirror, this.resource);
+  async noteUnresolved(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
+    const unresolved = await noteUnresolved(em, job, mirror, this.resource);
+    this.deferredErrors += unresolved;
+    return unresolved;
   }
 
-  reportErrors(em: EntityManager, job: SyncJob): Promise<void> {
-    return reportDeferredErrors(em, job, this.resource, () => {
+  async reportErrors(em: EntityManager, job: SyncJob): Promise<void> {
+    if (this.deferredErrors === 0) return;
+    await reportDeferredErrors(em, job, this.resource, () => {
       const bytes = this.store.read(this.snapshot);
       return readRecords(this.snapshot.format as SnapshotFormat, bytes, recordLimits(this.config));
     });
@@ -103,7 +113,7 @@ export class SnapshotState implements DesiredState {
  */
 async function validRows(em: EntityManager, job: SyncJob): Promise<number> {
   const [row] = await em.execute<{ staged: string; valid: string }[]>(
-    `select count(*) as staged, count(*) filter (where not rejected) as valid from ${stagingTable(job.id)}`,
+    `select count(*) as staged, count(*) filter (where not rejected) as valid from ${stagingTable(job)}`,
   );
   if (Number(row?.staged) !== job.staged) throw new Error('the staging table does not hold what was staged');
   return Number(row?.valid);

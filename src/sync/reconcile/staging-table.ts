@@ -1,28 +1,36 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { identifier } from '../../platform/database.js';
+import type { SyncJob } from '../jobs/sync-job.entity.js';
 import type { MirrorTable } from './mirror-table.js';
 
 /**
- * The name of a job's own staging table. A table each, so that clearing is a DROP and jobs do not meet; unlogged, as
- * it can be filled again from the kept bytes: a crash of PostgreSQL empties it, which the reconciliation notices by
- * the number of rows.
+ * The name of a job's own staging table: a table each, so that clearing is a DROP and jobs do not meet. A long job fills it
+ * in many transactions; it is unlogged, as it can be filled again from the kept bytes: a crash of PostgreSQL empties it,
+ * which the reconciliation notices by the number of rows. A short job needs it in one transaction only, so it is temporary.
  */
-export function stagingTable(jobId: string): string {
-  return `staging.${identifier(`job_${jobId}`)}`;
+export function stagingTable({ id, queue }: SyncJob): string {
+  return queue === 'short' ? `pg_temp.${identifier(`job_${id}`)}` : keptTable(id);
 }
 
-export async function createStagingTable(em: EntityManager, jobId: string, mirror: MirrorTable): Promise<void> {
+export async function createStagingTable(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<void> {
   const columns = mirror.columns.map(({ column, type }) => `${column} ${type}`).join(', ');
+  const [kind, options] =
+    job.queue === 'short' ? ['temporary', 'on commit drop'] : ['unlogged', 'with (autovacuum_enabled = false)'];
   await em.execute(
-    `create unlogged table ${stagingTable(jobId)} (
+    `create ${kind} table ${stagingTable(job)} (
        ordinal int not null,
        rejected boolean not null,
        external_id text collate "C" not null,
        ${columns}
-     ) with (autovacuum_enabled = false)`,
+     ) ${options}`,
   );
 }
 
-export async function dropStagingTable(em: EntityManager, jobId: string): Promise<void> {
-  await em.execute(`drop table if exists ${stagingTable(jobId)}`);
+/** Drops the table of a long job; that of a short one goes with its transaction. */
+export async function dropStagingTable(em: EntityManager, { id }: SyncJob): Promise<void> {
+  await em.execute(`drop table if exists ${keptTable(id)}`);
+}
+
+function keptTable(jobId: string): string {
+  return `staging.${identifier(`job_${jobId}`)}`;
 }
