@@ -75,8 +75,11 @@ export async function createServer(config: Config, options: ServerOptions = {}):
       try {
         await app.close();
       } finally {
-        await backend.close();
-        await embedded?.stop();
+        try {
+          await backend.close();
+        } finally {
+          await embedded?.stop();
+        }
       }
     };
     return { app, close };

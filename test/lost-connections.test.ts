@@ -4,6 +4,7 @@ import pg from 'pg';
 import { DatabasePool } from '../src/platform/database-pool.js';
 import { chooseQueueBackend } from '../src/platform/queue.js';
 import { acrossSources } from '../src/platform/source-isolation.js';
+import { aPatient, Sender } from './http/sender.js';
 import { startTestServer, until } from './setup/test-server.js';
 
 // Found by a chaos run: a process whose database went away right after its start ended with an unhandled error.
@@ -46,5 +47,20 @@ it('closes its connections though some are just being made', async () => {
   await orm.close();
 
   expect((await outcomes).map(({ status }) => status)).toContain('rejected');
+  await server.close();
+});
+
+it('opens at most six sessions for all its queues and workers, besides those on which workers listen', async () => {
+  const server = await startTestServer();
+  const senders = Array.from({ length: 20 }, () => new Sender(server));
+  await Promise.all(senders.map((from) => from.mirror('/patients', [aPatient()])));
+
+  const [row] = await server.query(
+    `select count(*)::int as sessions from pg_stat_activity
+      where datname = current_database() and application_name = 'counterpart queue'`,
+  );
+
+  expect(row.sessions).toBeGreaterThan(0);
+  expect(row.sessions).toBeLessThanOrEqual(6);
   await server.close();
 });

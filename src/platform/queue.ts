@@ -44,8 +44,7 @@ export function chooseQueueBackend(config: Config, databaseUrl: string): QueueBa
     const address = parseRedisUrl(config.REDIS_URL);
     return address.isCluster ? queueInCluster(config, address) : queueInRedis(config, address);
   }
-  const shared: SharedPool = { pool: null };
-  setDefaultBackendFactory(retryingBackends(shared));
+  setDefaultBackendFactory(createRetryingBackend as unknown as BackendFactory);
   const connection = {
     connectionString: databaseUrl,
     schema: queueSchema(config.QUEUE_PREFIX),
@@ -54,33 +53,36 @@ export function chooseQueueBackend(config: Config, databaseUrl: string): QueueBa
     options: SESSION_OPTIONS,
     Client: RetryingClient,
   };
-  return { options: { connection }, close: () => shared.pool?.end() };
+  return { options: { connection }, close: () => pools.get(connection)?.end() };
 }
 
-/** The pool of the queues and workers of a process, once the first of them has been made. */
-interface SharedPool {
-  pool: pg.Pool | null;
-}
+/** The pools that queues and workers share, by the connection options that a server gives to all of them. */
+const pools = new WeakMap<object, pg.Pool>();
 
 /**
  * BullMQ (6.7) checks its tables once, and keeps a failure of that check for ever: a worker that lost its connection at
  * that moment would never take a job again. Here the next call repeats a failed check. It also makes a pool for each queue
  * and worker: eight of them opened eight sessions at each start, and up to 24 later.
  */
-function retryingBackends(shared: SharedPool): BackendFactory {
-  const create = (...order: Parameters<typeof createPostgresBackend>) => {
-    const backend = createPostgresBackend(...order);
-    const { connection } = backend as unknown as { connection: PostgresConnection };
-    for (const part of [backend as unknown as Startable, connection]) retryStart(part);
-    // Its client that listens is not one of the pool, but made of this.
-    connection.pgModule = { Client: RetryingClient };
-    shared.pool ??= new pg.Pool(connection.listenClientConfig).setMaxListeners(0);
-    shared.pool.on('error', (error) => connection.emitError(error));
-    // The pool that it has made has not connected yet.
-    Object.assign(connection, { pool: shared.pool, ownsPool: false });
-    return backend;
-  };
-  return create as unknown as BackendFactory;
+function createRetryingBackend(...order: Parameters<typeof createPostgresBackend>) {
+  const backend = createPostgresBackend(...order);
+  const { connection } = backend as unknown as { connection: PostgresConnection };
+  for (const part of [backend as unknown as Startable, connection]) retryStart(part);
+  // Its client that listens is not one of the pool, but made of this.
+  connection.pgModule = { Client: RetryingClient };
+  // The pool that it has made has not connected yet.
+  Object.assign(connection, { pool: sharedPool(order[1].connection as object, connection), ownsPool: false });
+  return backend;
+}
+
+/** The pool of all that is made with the same options. The first one of them reports its lost clients. */
+function sharedPool(options: object, connection: PostgresConnection): pg.Pool {
+  const made = pools.get(options);
+  if (made) return made;
+  const pool = new pg.Pool(connection.listenClientConfig);
+  pool.on('error', (error) => connection.emitError(error));
+  pools.set(options, pool);
+  return pool;
 }
 
 /** What we use of the connection of a backend of BullMQ's. */
