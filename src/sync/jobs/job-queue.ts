@@ -59,14 +59,17 @@ export class JobQueue {
     }
   }
 
-  /** Sends a notification under a new id, where the last one was used up or lost. */
+  /**
+   * Sends a notification under a new id, where the last one was used up or lost. A job whose row is locked is being worked on
+   * or decided, and needs none.
+   */
   async notifyAgain(jobId: string, delayMs = 0): Promise<void> {
-    const [row] = await this.em
-      .fork()
-      .execute<NotifiedJob[]>(
-        'update sync_job set hint = hint + 1 where id = ? returning id, hint as notification, lane as queue',
-        [jobId],
-      );
+    const [row] = await this.em.fork().execute<NotifiedJob[]>(
+      `update sync_job set hint = hint + 1
+          where id = (select id from sync_job where id = ? for update skip locked)
+         returning id, hint as notification, lane as queue`,
+      [jobId],
+    );
     if (row) await this.notify(row, delayMs);
   }
 

@@ -2,6 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { Cursors } from '../../platform/cursors.js';
+import { isTooSlow } from '../../platform/outage.js';
 import type { Page } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { Snapshot } from '../intake/snapshot.entity.js';
@@ -14,6 +15,9 @@ import type { JobStatus } from './job-options.js';
 import { reasonsToWait } from './waiting-jobs.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** How long a decision waits for a job that a worker has just locked. */
+const LOCK_TIMEOUT_MS = 2_000;
 
 /** Which jobs to list. */
 export interface JobFilter {
@@ -120,12 +124,18 @@ export class SyncJobs {
   ): Promise<SyncJob> {
     // Looked at without a lock first: a job that is being reconciled is locked until it is over.
     refuseUnless(from, job);
-    return this.em.fork().transactional(async (em) => {
-      const locked = await em.findOneOrFail(SyncJob, job.id, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      refuseUnless(from, locked);
-      await change(locked, await databaseNow(em), em);
-      return locked;
-    });
+    try {
+      return await this.em.fork().transactional(async (em) => {
+        await em.execute(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
+        const locked = await em.findOneOrFail(SyncJob, job.id, { lockMode: LockMode.PESSIMISTIC_WRITE });
+        refuseUnless(from, locked);
+        await change(locked, await databaseNow(em), em);
+        return locked;
+      });
+    } catch (error) {
+      if (!isTooSlow(error)) throw error;
+      throw new Refusal(409, 'wrong_status', 'The job is being worked on just now. Look at it again in a moment.');
+    }
   }
 }
 
