@@ -96,8 +96,8 @@ export const settings = z.object({
   WRONG_KEYS_PER_MINUTE: count(30, 0, 1_000_000),
   TOP_PROVIDERS_PER_MINUTE: count(10, 1, 1_000_000),
   MAX_BODY_BYTES: count(1024 ** 3),
-  // This many take about a tenth of a second.
-  SHORT_JOB_BYTES: count(4 * 1024 ** 2, 0),
+  // This many take about a tenth of a second to read.
+  SHORT_JOB_BYTES: count(4 * 1024 ** 2, 0, 64 * 1024 ** 2),
   MAX_RECORDS: count(20_000_000, 1, 1_000_000_000),
   MAX_RECORD_BYTES: count(1024 ** 2, 1024, 16 * 1024 ** 2),
   MAX_RECORD_DEPTH: count(64, 1, 1000),

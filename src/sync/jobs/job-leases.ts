@@ -7,7 +7,6 @@ import { acrossSources, asSessionUser } from '../../platform/source-isolation.js
 import { clearAttempt } from '../read/clear-attempt.js';
 import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from './job-conditions.js';
 import { type JobError, SyncJob } from './sync-job.entity.js';
-import type { SyncQueue } from './sync-queues.js';
 
 /** The wait after the first attempt that failed, or an outage; after each further one it is four times as long. */
 const FIRST_RETRY_MS = 1_000;
@@ -22,7 +21,8 @@ export interface Lease {
   jobId: string;
   /** Null for a job that reverts another one. */
   snapshotId: string | null;
-  queue: SyncQueue;
+  /** See {@link SyncJob.isAtOnce}. */
+  isAtOnce: boolean;
   fence: number;
   /** The PostgreSQL process that runs the open transaction, to be cancelled on an interrupt; null outside of one. */
   backendPid: number | null;
@@ -91,8 +91,8 @@ export class JobLeases {
         [jobId, job.fence, this.instance],
       );
       const untouched = { isInterrupted: false, isEnding: false, interruption: Promise.resolve() };
-      const { snapshotId, queue, fence } = job;
-      return { jobId, snapshotId, queue, fence, backendPid: null, ...untouched };
+      const { snapshotId, fence } = job;
+      return { jobId, snapshotId, isAtOnce: job.isAtOnce(), fence, backendPid: null, ...untouched };
     });
   }
 

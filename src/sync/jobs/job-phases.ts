@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** What a worker spends its time on, in the order in which a job comes to it. */
+/** What a worker spends its time on, in the order in which a long job comes to it; a short one waits for the locks first. */
 export type Phase =
   /** Whether the bytes are those that were applied last. */
   | 'compare bytes'

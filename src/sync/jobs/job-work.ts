@@ -30,14 +30,12 @@ export class JobWork {
     }
     const snapshot = await this.em.fork().findOneOrFail(Snapshot, lease.snapshotId);
     const rules = this.stager.rules();
-    await (lease.queue === 'short'
-      ? this.mirrorAtOnce(lease, snapshot, rules)
-      : this.mirrorInBatches(lease, snapshot, rules));
+    await (lease.isAtOnce ? this.mirrorAtOnce(lease, snapshot, rules) : this.mirrorInBatches(lease, snapshot, rules));
     atStep('effect committed');
   }
 
   /**
-   * A short job, in one transaction under the mirror's locks: in six it took half as much CPU time again. It waits for the
+   * A job that ends soon, in one transaction under the mirror's locks: in six it took half as much CPU time again. It waits for the
    * locks before it reads anything, or it would only be read again and again.
    */
   private async mirrorAtOnce(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<void> {
@@ -51,7 +49,7 @@ export class JobWork {
     });
   }
 
-  /** A long job, whose progress is seen, and which is staged while linked resources are being reconciled. */
+  /** Any other job: its progress is seen, and it is staged while linked resources are being reconciled. */
   private async mirrorInBatches(lease: Lease, snapshot: Snapshot, rules: RecordRules): Promise<void> {
     enterPhase('compare bytes');
     if (await this.reconciler.finishIfIdentical(lease, snapshot, rules)) return;

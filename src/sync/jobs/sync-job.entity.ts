@@ -210,6 +210,15 @@ export class SyncJob {
   @Property({ columnType: 'timestamptz', nullable: true })
   finishedAt: Date | null = null;
 
+  /**
+   * Whether a worker does all of it in one transaction, of which others see nothing before its end. That is for jobs that end
+   * soon: not for a snapshot that may delete most of a large mirror, as only an approval or its sender can allow.
+   */
+  isAtOnce(): boolean {
+    const mayDeleteMost = this.approvedPlan !== null || (this.mode === 'full' && this.deletes === 'apply');
+    return this.queue === 'short' && !mayDeleteMost;
+  }
+
   /** Whether it will change no more. */
   isOver(): boolean {
     return TRANSITIONS[this.status].length === 0;

@@ -1,6 +1,6 @@
 /**
  * The queue of short jobs and the queue of long ones, each with workers of its own: short jobs never wait for long ones,
- * however many sources send long ones at once. A short job is worked on in one transaction, a long one in many.
+ * however many sources send long ones at once.
  */
 export type SyncQueue = 'short' | 'long';
 

@@ -49,7 +49,7 @@ export class Stager {
     await this.stageIn((work) => this.leases.underLease(lease, work), snapshot, rules);
   }
 
-  /** The same within a transaction: of a short job, of which nobody sees how far it is. @throws SnapshotFault */
+  /** The same within a transaction, so that others do not see how far it is. @throws SnapshotFault */
   async stageWithin(em: EntityManager, job: SyncJob, snapshot: Snapshot, rules: RecordRules): Promise<void> {
     await this.stageIn((work) => work(em, job), snapshot, rules);
   }
@@ -95,6 +95,7 @@ export class Stager {
   /** Clears what an earlier attempt has left. */
   private async begin(em: EntityManager, job: SyncJob): Promise<MirroredResource> {
     const resource = this.resources.get(job.resource);
+    // Whatever ends an attempt without ending the job makes its fence rise.
     if (job.fence > 1) await clearAttempt(em, job);
     await createStagingTable(em, job, mirrorTable(resource, this.resources, this.orm));
     Object.assign(job, { phase: 'staging', processed: 0, staged: 0, rejected: 0, percent: 0, warnings: [] });

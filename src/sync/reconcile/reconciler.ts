@@ -58,6 +58,7 @@ export class Reconciler {
     const found = await this.findIdentical(em, job, snapshot, rules);
     if (!found) return false;
     const { state, last } = found;
+    // Whatever ends an attempt without ending the job makes its fence rise.
     if (job.fence > 1) await clearAttempt(em, job);
     if (!(await copyErrorsOf(em, last, job))) return false;
     const { received, rejected, retained } = last.counts;
@@ -99,9 +100,9 @@ export class Reconciler {
     );
   }
 
-  /** The same within a transaction that holds the mirror's locks: of a short job, which was staged in it. */
+  /** The same within a transaction that holds the mirror's locks: of a job that was staged in it. */
   async reconcileWithin(em: EntityManager, job: SyncJob, snapshot: Snapshot, rules: RecordRules): Promise<void> {
-    job.moveTo('reconciling');
+    beginReconciling(job);
     await this.bring(em, job, await this.desiredBy(em, job, snapshot, rules));
   }
 
@@ -130,8 +131,7 @@ export class Reconciler {
     enterPhase('lock');
     // Until the mirror is free the job counts as staging, in which it can be cancelled.
     const desired = await this.locks.whenFree(lease, patienceMs, async (em, job) => {
-      job.moveTo('reconciling');
-      job.phase = 'reconciling';
+      beginReconciling(job);
       return prepare(em, job);
     });
     await this.locks.whenFree(lease, patienceMs, (em, job) => this.bring(em, job, desired));
@@ -139,11 +139,13 @@ export class Reconciler {
 
   /** Brings the mirror to what is desired, unless a newer job has done so, and numbers the commit that is to follow. */
   private async bring(em: EntityManager, job: SyncJob, desired: DesiredState): Promise<void> {
+    // Before a plan that has changed is held, with which it may become one that is done at once.
+    const isAtOnce = job.isAtOnce();
     const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
     if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
     else await this.apply(em, job, state, desired);
     enterPhase('commit');
-    if (job.queue === 'long') await dropStagingTable(em, job);
+    if (!isAtOnce) await dropStagingTable(em, job);
     await numberCommit(em, job);
     atStep('job concluded');
   }
@@ -228,6 +230,11 @@ export class Reconciler {
   private mirrorOf(job: SyncJob): MirrorTable {
     return mirrorTable(this.resources.get(job.resource), this.resources, this.orm);
   }
+}
+
+function beginReconciling(job: SyncJob): void {
+  job.moveTo('reconciling');
+  job.phase = 'reconciling';
 }
 
 /** @returns false if the errors of that job are not all there any more */

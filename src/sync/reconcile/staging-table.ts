@@ -4,18 +4,19 @@ import type { SyncJob } from '../jobs/sync-job.entity.js';
 import type { MirrorTable } from './mirror-table.js';
 
 /**
- * The name of a job's own staging table: a table each, so that clearing is a DROP and jobs do not meet. A long job fills it
- * in many transactions; it is unlogged, as it can be filled again from the kept bytes: a crash of PostgreSQL empties it,
- * which the reconciliation notices by the number of rows. A short job needs it in one transaction only, so it is temporary.
+ * The name of a job's own staging table: a table each, so that clearing is a DROP and jobs do not meet. It is unlogged, as
+ * it can be filled again from the kept bytes: a crash of PostgreSQL empties it, which the reconciliation notices by the
+ * number of rows. A job that is done at once needs it in one transaction only, so there it is temporary.
  */
-export function stagingTable({ id, queue }: SyncJob): string {
-  return queue === 'short' ? `pg_temp.${identifier(`job_${id}`)}` : keptTable(id);
+export function stagingTable(job: SyncJob): string {
+  return job.isAtOnce() ? `pg_temp.${identifier(`job_${job.id}`)}` : keptTable(job.id);
 }
 
 export async function createStagingTable(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<void> {
   const columns = mirror.columns.map(({ column, type }) => `${column} ${type}`).join(', ');
-  const [kind, options] =
-    job.queue === 'short' ? ['temporary', 'on commit drop'] : ['unlogged', 'with (autovacuum_enabled = false)'];
+  const [kind, options] = job.isAtOnce()
+    ? ['temporary', 'on commit drop']
+    : ['unlogged', 'with (autovacuum_enabled = false)'];
   await em.execute(
     `create ${kind} table ${stagingTable(job)} (
        ordinal int not null,
@@ -26,7 +27,7 @@ export async function createStagingTable(em: EntityManager, job: SyncJob, mirror
   );
 }
 
-/** Drops the table of a long job; that of a short one goes with its transaction. */
+/** Drops the table that outlives a transaction, whichever attempt or version has made it. */
 export async function dropStagingTable(em: EntityManager, { id }: SyncJob): Promise<void> {
   await em.execute(`drop table if exists ${keptTable(id)}`);
 }
