@@ -120,6 +120,8 @@ export class ChaosRun {
       ...GUARD_SETTINGS,
       DATABASE_URL: this.database.url,
       WORKER_CONCURRENCY: '8',
+      // About half of the snapshots are worked on in one transaction, the others in several.
+      SHORT_JOB_BYTES: '50000',
       MAX_ATTEMPTS: '100',
       HOST: '127.0.0.1',
       LOG_LEVEL: 'warn',

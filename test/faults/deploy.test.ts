@@ -89,13 +89,14 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
 
     it('takes no more notifications, so that other workers get them at once', async () => {
       const from = stage.sender();
-      const leaving = await stage.process('worker', {}, NEVER_RESCUED);
+      const leaving = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '19' });
       await from.mirror('/patients', [aPatient()]);
       const unlock = await holdCommitsOf(from);
       const long = await accepted(from, somePatients(3));
       await until('the worker waits for the mirror', async () => (await statusOf(from, long)) !== 'queued');
-      leaving.signal('SIGTERM');
+      // Before that one is told: the job that it gives back half of its time later would take up this one's slot.
       await stage.process('worker', {}, NEVER_RESCUED);
+      leaving.signal('SIGTERM');
 
       const others = Array.from({ length: 10 }, () => stage.sender());
       const jobs = await Promise.all(others.map((other) => other.mirror('/patients', somePatients(2))));

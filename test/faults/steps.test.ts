@@ -11,7 +11,7 @@ import { prepareTwins } from './deaths.js';
 import { fullSnapshot } from './scenarios.js';
 import { NOTHING_LEFT, Stage } from './stage.js';
 
-/** Between any two of these the worker has done something that somebody else can see. */
+/** Between any two of these the worker has had an effect: committed, or in a transaction that its death rolls back. */
 const STEPS_OF_A_WORKER = [
   'job notification received',
   'job taken',
@@ -29,15 +29,6 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   let twin: Sender;
   let prepared: Sender[];
 
-  beforeAll(async () => {
-    stage = await Stage.set(backend);
-    [twin, ...prepared] = await prepareTwins(stage, fullSnapshot, STEPS_OF_A_WORKER.length + 2);
-  }, 60_000);
-
-  afterEach(killServerProcesses);
-
-  afterAll(() => stage.strike());
-
   // On one of them the steps are parts of one transaction, on the other one each is committed.
   const deadly = STEPS_OF_A_WORKER.slice(0, -1);
   const stepsToDieAt = IS_EXHAUSTIVE
@@ -47,6 +38,15 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   const stepsToPauseAt = IS_EXHAUSTIVE
     ? pausable
     : sample(`steps to pause at, ${backend}`, pausable, queueOn(backend) === 'long' ? 2 : 1);
+
+  beforeAll(async () => {
+    stage = await Stage.set(backend);
+    [twin, ...prepared] = await prepareTwins(stage, fullSnapshot, stepsToPauseAt.length + 3);
+  }, 60_000);
+
+  afterEach(killServerProcesses);
+
+  afterAll(() => stage.strike());
 
   it('workers that die at one step after the other leave nothing half done', async () => {
     const from = nextSource();
@@ -65,7 +65,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     expect(await from.settled(job.id)).toMatchObject(fullSnapshot.end);
     expect(await stage.accountOf(from.source)).toEqual(after);
     expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
-  }, 90_000);
+  }, 300_000);
 
   it.each(stepsToPauseAt)(
     'a worker that is paused when it is at "%s" writes nothing more when it wakes up',

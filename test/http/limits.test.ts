@@ -171,7 +171,7 @@ describe.each(backendsOr('redis'))('a long job on the %s queue', (backend) => {
   let server: TestServer;
 
   beforeAll(async () => {
-    server = await startTestServer({ backend, WORKER_CONCURRENCY: 2 });
+    server = await startTestServer({ backend, WORKER_CONCURRENCY: 2, SHORT_JOB_BYTES: 1024 ** 2 });
   });
 
   afterAll(() => server.close());

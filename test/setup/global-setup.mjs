@@ -52,7 +52,8 @@ async function prepareProcesses(folder) {
   process.env.TEST_COMPILE_CACHE = folder;
   const env = { ...process.env, NODE_COMPILE_CACHE: folder, PORT: 'none' };
   const run = (...args) => once(spawn(process.execPath, args, { env, stdio: 'ignore' }), 'exit');
-  await run('--input-type=module', '--eval', "import './dist/server.js'; process.exit()");
+  const [code] = await run('--input-type=module', '--eval', "import './dist/server.js'; process.exit()");
+  if (code !== 0) throw new Error('the built server could not be loaded');
   await run('dist/bundled/main.js');
 }
 
