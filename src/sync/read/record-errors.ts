@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { copyField, copyInto } from '../../platform/database.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
+import { clearAttempt } from './clear-attempt.js';
 
 /** One record that was rejected or is unresolved, with its place in the snapshot and as it was sent. */
 export interface RecordError {
@@ -47,4 +48,23 @@ function errorLine(jobId: string, at: string, error: RecordError): string {
   const { index, externalId, code } = error;
   const fields = [jobId, at, String(index), externalId, code, JSON.stringify(error.errors), JSON.stringify(error.data)];
   return `${fields.map((value) => copyField(value)).join('\t')}\n`;
+}
+
+/**
+ * Reports the rejected records of an earlier job over the same bytes as those of `job` too.
+ * @returns false if they are not all there any more
+ */
+export async function copyErrorsOf(em: EntityManager, last: SyncJob, job: SyncJob): Promise<boolean> {
+  if (last.counts.rejected === 0) return true;
+  const rows = await em.execute<{ copied: number }[]>(
+    `with copied as (
+       insert into sync_error (job_id, at, index, external_id, code, errors, data)
+       select ?, ?, index, external_id, code, errors, data from sync_error where job_id = ? and at = ?
+       returning 1)
+     select count(*)::int as copied from copied`,
+    [job.id, job.submittedAt, last.id, last.submittedAt],
+  );
+  if (rows[0]?.copied === last.counts.rejected) return true;
+  await clearAttempt(em, job);
+  return false;
 }

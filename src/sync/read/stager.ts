@@ -10,7 +10,7 @@ import { type JobWarning, type SyncJob } from '../jobs/sync-job.entity.js';
 import { type MirroredResource, MirroredResources, type RecordRules } from '../mirrored-resource.js';
 import { mirrorTable } from '../reconcile/mirror-table.js';
 import { createStagingTable, stagingTable } from '../reconcile/staging-table.js';
-import { clearAttempt } from './clear-attempt.js';
+import { clearEarlierAttempt } from './clear-attempt.js';
 import { copyErrors, type RecordError } from './record-errors.js';
 import { recordLimits } from './read-limits.js';
 import { RecordCheck } from './record-check.js';
@@ -95,8 +95,7 @@ export class Stager {
   /** Clears what an earlier attempt has left. */
   private async begin(em: EntityManager, job: SyncJob): Promise<MirroredResource> {
     const resource = this.resources.get(job.resource);
-    // Whatever ends an attempt without ending the job makes its fence rise.
-    if (job.fence > 1) await clearAttempt(em, job);
+    await clearEarlierAttempt(em, job);
     await createStagingTable(em, job, mirrorTable(resource, this.resources, this.orm));
     Object.assign(job, { phase: 'staging', processed: 0, staged: 0, rejected: 0, percent: 0, warnings: [] });
     return resource;

@@ -11,7 +11,8 @@ import { enterPhase } from '../jobs/job-phases.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import { MirroredResources, type RecordRules } from '../mirrored-resource.js';
-import { clearAttempt } from '../read/clear-attempt.js';
+import { clearEarlierAttempt } from '../read/clear-attempt.js';
+import { copyErrorsOf } from '../read/record-errors.js';
 import { applyDifference } from './apply-difference.js';
 import { contentDigest } from './content-digest.js';
 import { digestDifference } from './difference.js';
@@ -58,8 +59,7 @@ export class Reconciler {
     const found = await this.findIdentical(em, job, snapshot, rules);
     if (!found) return false;
     const { state, last } = found;
-    // Whatever ends an attempt without ending the job makes its fence rise.
-    if (job.fence > 1) await clearAttempt(em, job);
+    await clearEarlierAttempt(em, job);
     if (!(await copyErrorsOf(em, last, job))) return false;
     const { received, rejected, retained } = last.counts;
     job.counts = { ...NO_COUNTS, received, rejected, retained, unchanged: received - rejected };
@@ -235,20 +235,4 @@ export class Reconciler {
 function beginReconciling(job: SyncJob): void {
   job.moveTo('reconciling');
   job.phase = 'reconciling';
-}
-
-/** @returns false if the errors of that job are not all there any more */
-async function copyErrorsOf(em: EntityManager, last: SyncJob, job: SyncJob): Promise<boolean> {
-  if (last.counts.rejected === 0) return true;
-  const rows = await em.execute<{ copied: number }[]>(
-    `with copied as (
-       insert into sync_error (job_id, at, index, external_id, code, errors, data)
-       select ?, ?, index, external_id, code, errors, data from sync_error where job_id = ? and at = ?
-       returning 1)
-     select count(*)::int as copied from copied`,
-    [job.id, job.submittedAt, last.id, last.submittedAt],
-  );
-  if (rows[0]?.copied === last.counts.rejected) return true;
-  await clearAttempt(em, job);
-  return false;
 }
