@@ -56,19 +56,14 @@ describe.each(BACKENDS)('an api that is killed in mid-upload, on the %s queue', 
       expect(deaths).toBeGreaterThan(places.length / 2);
       const healthy = await start({});
       const answers = await Promise.all(senders.map(({ source }) => upload(healthy, source)));
-      expect(await Promise.all(senders.map((from) => from.jobs()))).toMatchObject(
-        answers.map((answer) => [{ id: answer?.id, status: 'queued' }]),
-      );
+      const jobs = () => Promise.all(senders.map((from) => from.jobs()));
+      expect(await jobs()).toMatchObject(answers.map((answer) => [{ id: answer?.id, status: 'queued' }]));
       // What it died over is kept for a while, as an upload that goes on elsewhere would be; then the cleaner takes it.
       await stage.api.query(`update snapshot set touched_at = touched_at - interval '3 hours' where not complete`);
       await stage.process('worker');
-      const settled = async () => (await Promise.all(senders.map((from) => from.jobs()))).flat();
-      await until(
-        'all jobs are done',
-        async () => (await settled()).every(({ status }) => status === 'completed'),
-        300_000,
-      );
-      expect(await settled()).toMatchObject(senders.map(() => ({ counts: { created: 10 } })));
+      const areDone = async () => (await jobs()).flat().every(({ status }) => status === 'completed');
+      await until('all jobs are done', areDone, 300_000);
+      expect(await jobs()).toMatchObject(senders.map(() => [{ status: 'completed', counts: { created: 10 } }]));
       expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
     }, 600_000);
 

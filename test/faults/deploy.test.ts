@@ -1,11 +1,8 @@
-import { getQueueToken } from '@nestjs/bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import type { Queue } from 'bullmq';
 import { setTimeout as delay } from 'node:timers/promises';
-import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import { aPatient, aPayment, type Sender, somePatients } from '../http/sender.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
-import { BACKENDS, coversDatabase, queueOn, until } from '../setup/test-server.js';
+import { BACKENDS, coversDatabase, until } from '../setup/test-server.js';
 import { holdCommits, isWaitedFor, queueForJob } from './held-locks.js';
 import { NOTHING_LEFT, Stage } from './stage.js';
 
@@ -113,7 +110,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     const others = await Promise.all(
       ['/payments', '/payments?mode=partial'].map((path) => from.post(path, [aPayment()])),
     );
-    const queue = stage.api.app.get<Queue>(getQueueToken(SYNC_QUEUES[queueOn(backend)]));
+    const queue = stage.queue;
     await queue.obliterate({ force: true });
 
     await stage.process('worker');

@@ -1,10 +1,13 @@
+import { getQueueToken } from '@nestjs/bullmq';
+import type { Queue } from 'bullmq';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Config } from '../../src/platform/config.js';
+import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import { Sender } from '../http/sender.js';
 import { SERVER, ServerProcess } from '../setup/server-process.js';
-import { type Backend, REDIS_URL, startTestServer, type TestServer } from '../setup/test-server.js';
+import { type Backend, queueOn, REDIS_URL, startTestServer, type TestServer } from '../setup/test-server.js';
 
 /** With room for young objects a process starts in four fifths of the CPU time, and hundreds are started here. */
 const FLAGS = [
@@ -26,13 +29,14 @@ export type Fault = Partial<
 export class Stage {
   private constructor(
     readonly api: TestServer,
+    private readonly backend: Backend,
     private readonly settings: Record<string, string | undefined>,
   ) {}
 
   static async set(backend: Backend): Promise<Stage> {
     const QUEUE_PREFIX = `t${randomBytes(4).toString('hex')}`;
     const api = await startTestServer({ backend, ROLE: 'api', QUEUE_PREFIX });
-    return new Stage(api, {
+    return new Stage(api, backend, {
       QUEUE_PREFIX,
       DATABASE_URL: api.databaseUrl,
       REDIS_URL: backend === 'redis' ? REDIS_URL : undefined,
@@ -55,6 +59,11 @@ export class Stage {
       ...fault,
     };
     return ServerProcess.start(env, { main, flags: FLAGS });
+  }
+
+  /** The queue that carries the notifications of its jobs. */
+  get queue(): Queue {
+    return this.api.app.get<Queue>(getQueueToken(SYNC_QUEUES[queueOn(this.backend)]));
   }
 
   sender(source?: string): Sender {

@@ -1,7 +1,4 @@
-import { getQueueToken } from '@nestjs/bullmq';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Queue } from 'bullmq';
-import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { IS_EXHAUSTIVE, sample } from '../setup/exhaustive.js';
 import { killServerProcesses } from '../setup/server-process.js';
@@ -99,7 +96,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     const paused = await stage.process('worker', { FAULT_PAUSE_AT: 'job taken' });
     await until('the job is claimed', async () => (await claimsOf(job)) === 1);
     await stage.process('worker');
-    const queue = stage.api.app.get<Queue>(getQueueToken(SYNC_QUEUES[queueOn(backend)]));
+    const queue = stage.queue;
     const notification = `${job.id}-0`;
     await until('the lock is lost', async () => (await queue.getJobState(notification)) === 'completed', 30_000);
 
@@ -115,7 +112,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   it('an effect happens once, however often the queue tells of it', async () => {
     const from = nextSource();
     const job = await fullSnapshot.begin(from);
-    const queue = stage.api.app.get<Queue>(getQueueToken(SYNC_QUEUES[queueOn(backend)]));
+    const queue = stage.queue;
     await Promise.all(
       Array.from({ length: 20 }, (_, n) => queue.add('sync', { jobId: job.id }, { jobId: `again-${n}` })),
     );

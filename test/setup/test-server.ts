@@ -165,7 +165,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     QUEUE_PREFIX: isMigrated && backend === 'postgresql' ? TEMPLATE.queuePrefix : `t${randomBytes(4).toString('hex')}`,
     MIGRATIONS: isMigrated ? 'skip' : 'run',
     // Small snapshots go the way of large ones on one of the backends, so that what is tested on both is tested on both ways.
-    SHORT_JOB_BYTES: queueOn(backend) === 'long' ? 0 : 4 * 1024 ** 2,
+    ...(queueOn(backend) === 'long' && { SHORT_JOB_BYTES: 0 }),
     ...settings,
     DATABASE_URL: databaseUrl,
     REDIS_URL: backend === 'redis' ? redisUrl : undefined,
