@@ -18,6 +18,8 @@ import { PaymentNotification } from './settlement/payment-notification.entity.js
 import { ClaimsModule } from './claims/claims.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { RouteLimits } from './limits/route-limits.guard.js';
+import type { Definition } from './definitions/definition.js';
+import { Definitions } from './definitions/definitions.js';
 import { migrations } from './migrations/migrations.js';
 import { OpsModule } from './ops/ops.module.js';
 import { CONFIG, type Config, poolSize } from './platform/config.js';
@@ -30,6 +32,8 @@ import { loggingOptions } from './platform/logging.js';
 import { ProblemFilter } from './platform/problem.filter.js';
 import { QueryGuard } from './platform/query-guard.js';
 import { requestValidation } from './platform/validation.js';
+import { Patient } from './patients/patient.entity.js';
+import { Payment } from './payments/payment.entity.js';
 import { resources } from './resources.js';
 import { IdempotencyKey } from './sync/intake/idempotency-key.entity.js';
 import { Snapshot } from './sync/intake/snapshot.entity.js';
@@ -37,6 +41,7 @@ import { MirrorState } from './sync/jobs/mirror-state.entity.js';
 import { SyncJob } from './sync/jobs/sync-job.entity.js';
 import { SYNC_QUEUES } from './sync/jobs/sync-queues.js';
 import { Source } from './sync/source.entity.js';
+import { declaredController } from './sync/lists/declared-resource.controller.js';
 import { SyncModule } from './sync/sync.module.js';
 import { WebhookDelivery } from './webhooks/webhook-delivery.entity.js';
 import { WebhookEndpoint } from './webhooks/webhook-endpoint.entity.js';
@@ -45,8 +50,6 @@ import { WebhooksModule } from './webhooks/webhooks.module.js';
 /** The queues of the application, as BullMQ names them. */
 export const QUEUES = [SYNC_QUEUES, PAYMENT_QUEUES].flatMap((queues) => Object.values<string>(queues));
 
-const definitions = resources.map(({ definition }) => definition);
-
 const ENGINE_ENTITIES = [Source, SyncJob, MirrorState, Snapshot, IdempotencyKey];
 
 const WEBHOOK_ENTITIES = [WebhookEndpoint, WebhookDelivery];
@@ -54,7 +57,7 @@ const WEBHOOK_ENTITIES = [WebhookEndpoint, WebhookDelivery];
 const PAYMENT_ENTITIES = [PaymentNotification, ClaimPayment];
 
 const SCHEMA = {
-  entities: [...ENGINE_ENTITIES, ...WEBHOOK_ENTITIES, ...PAYMENT_ENTITIES, ...definitions.map(({ entity }) => entity)],
+  entities: [...ENGINE_ENTITIES, ...WEBHOOK_ENTITIES, ...PAYMENT_ENTITIES, Patient, Payment],
   migrations,
 };
 
@@ -65,10 +68,17 @@ class ConfigModule {}
 @Module({})
 export class AppModule {
   /**
-   * @param queue how queues and workers are made
+   * @param declared the resources of the installation's own files
+   * @param services the database, and how queues and workers are made
    * @param operatorKey a key that only this process knows, or null
    */
-  static forRole(config: Config, databaseUrl: string, queue: QueueOptions, operatorKey: string | null): DynamicModule {
+  static forRole(
+    config: Config,
+    declared: readonly Definition[],
+    { databaseUrl, queue }: { databaseUrl: string; queue: QueueOptions },
+    operatorKey: string | null,
+  ): DynamicModule {
+    const definitions = new Definitions([...resources.map(({ definition }) => definition), ...declared]);
     const instance = newInstanceName();
     const statementTimeoutSeconds = config.STATEMENT_TIMEOUT_SECONDS;
     const pool = new DatabasePool();
@@ -89,7 +99,9 @@ export class AppModule {
         AuditModule.forRole(config.ROLE),
         LimitsModule.forRole(config.ROLE),
         OpsModule.withQueues(QUEUES),
-        ...(answersCallers(config.ROLE) ? [ClaimsModule, ...resources.map(({ module }) => module)] : []),
+        ...(answersCallers(config.ROLE)
+          ? [ClaimsModule, ...resources.map(({ module }) => module), declaredModule(declared, definitions)]
+          : []),
       ],
       providers: [
         { provide: APP_FILTER, useClass: ProblemFilter },
@@ -103,6 +115,16 @@ export class AppModule {
       ],
     };
   }
+}
+
+@Module({})
+class DeclaredResourcesModule {}
+
+function declaredModule(declared: readonly Definition[], definitions: Definitions): DynamicModule {
+  return {
+    module: DeclaredResourcesModule,
+    controllers: declared.map((definition) => declaredController(definition, definitions)),
+  };
 }
 
 /** The ORM's settings for migrations: one connection, without a time limit for statements. */

@@ -5,6 +5,21 @@ export const application: Application = {
   resourceNames: async () => (await import('./resources.js')).resources.map(({ definition }) => definition.name),
   startServer: async (config, options) => (await import('./server.js')).startServer(config, options),
   migrationOptions: async (url) => (await import('./app.module.js')).migrationOptions(url),
+  applyResources: async (config, allowLoss) => {
+    const { applyResources, declaredResources } = await import('./installation.js');
+    const declared = await declaredResources(config);
+    return (client) => applyResources(client, declared, allowLoss);
+  },
+  checkResources: async (config) => {
+    const { changesOfResources, declaredResources } = await import('./installation.js');
+    const declared = await declaredResources(config);
+    return (client) => changesOfResources(client, declared);
+  },
+  verifyMirror: async (config, url, part) => {
+    const { declaredResources, tablesOf } = await import('./installation.js');
+    const { verifyMirror } = await import('./sync/verify/verify-mirror.js');
+    return verifyMirror(url, tablesOf(await declaredResources(config)), part);
+  },
   verifyAccounts: async (url) => (await import('./accounts/verify-accounts.js')).verifyAccounts(url),
   verifyAudit: async (url, expected) => (await import('./audit/verify-audit.js')).verifyAudit(url, expected),
   verifyTotals: async (url, source) => (await import('./claims/totals-check.js')).verifyTotals(url, source),

@@ -8,6 +8,8 @@ import { mountAuthentication } from './access/authentication.js';
 import { Routes } from './access/routes.js';
 import { AppModule, migrationOptions, QUEUES } from './app.module.js';
 import { documentApi } from './api-docs.js';
+import { Definitions } from './definitions/definitions.js';
+import { applyResources, declaredResources, refuseUnlessApplied } from './installation.js';
 import { RateLimits } from './limits/rate-limits.js';
 import { AuditLog } from './audit/audit-log.js';
 import { auditQueueActions } from './audit/audit-queue-actions.js';
@@ -23,7 +25,6 @@ import { identifyRequest } from './platform/logging.js';
 import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
 import { chooseQueueBackend } from './platform/queue.js';
 import { requestLimits } from './platform/request-limits.js';
-import { resources } from './resources.js';
 
 /** A running server. */
 export interface Server {
@@ -43,17 +44,26 @@ export interface ServerOptions {
 
 /** Builds the application for its role, with the database of the settings or an embedded one. Does not listen yet. */
 export async function createServer(config: Config, options: ServerOptions = {}): Promise<Omit<Server, 'url'>> {
+  const declared = await declaredResources(config);
   const embedded = config.DATABASE_URL ? null : await startDatabase(config);
   const databaseUrl = config.DATABASE_URL ?? embedded?.url ?? '';
   try {
     options.stopping?.throwIfAborted();
     const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
     const toMigrate = migrationOptions(databaseUrl);
-    if (config.MIGRATIONS === 'run') await migrate(toMigrate, databaseUrl, queue);
-    else await refuseUnlessMigrated(toMigrate, databaseUrl);
+    if (config.MIGRATIONS === 'run') {
+      await migrate(toMigrate, databaseUrl, queue, (client) => applyResources(client, declared));
+    } else {
+      await refuseUnlessMigrated(toMigrate, databaseUrl, (client) => refuseUnlessApplied(client, declared));
+    }
     options.stopping?.throwIfAborted();
     const backend = chooseQueueBackend(config, databaseUrl);
-    const module = AppModule.forRole(config, databaseUrl, backend.options, options.operatorKey ?? null);
+    const module = AppModule.forRole(
+      config,
+      declared,
+      { databaseUrl, queue: backend.options },
+      options.operatorKey ?? null,
+    );
     const adapter = new BoundedHttpAdapter(config);
     const nest = { bodyParser: false, bufferLogs: true };
     const app = await NestFactory.create<NestExpressApplication>(module, adapter, nest);
@@ -139,7 +149,7 @@ function protectBrowsers(app: NestExpressApplication): void {
 function mountPages(app: NestExpressApplication, config: Config): void {
   if (config.QUEUE_ACTIONS === 'allow') app.use(DASHBOARD_PATH, auditQueueActions(app.get(AuditLog)));
   mountQueueDashboard(app, QUEUES, config.QUEUE_ACTIONS === 'allow');
-  const names = resources.map(({ definition }) => definition.name);
+  const names = app.get(Definitions).all.map(({ name }) => name);
   const tags = [
     ...names,
     'claims',

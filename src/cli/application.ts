@@ -1,8 +1,17 @@
 import type { Options } from '@mikro-orm/postgresql';
+import type { Client } from 'pg';
 import type { AccountsVerdict } from '../platform/accounts-verdict.js';
 import type { AuditHead, AuditVerdict } from '../platform/audit-verdict.js';
 import type { Config } from '../platform/config.js';
+import type { MirrorVerdict } from '../platform/mirror-verdict.js';
 import type { TotalsVerdict } from '../platform/totals-verdict.js';
+
+/** What applying the files of resources changes. */
+export interface SchemaChangeView {
+  resource: string;
+  what: string;
+  loses: boolean;
+}
 
 /** A server in this process. */
 export interface LocalServer {
@@ -23,6 +32,16 @@ export interface Application {
    */
   startServer(config: Config, options: { operatorKey: string; stopping?: AbortSignal }): Promise<LocalServer>;
   migrationOptions(databaseUrl: string): Promise<Options>;
+  /** Reads the files of resources; the function then brings their tables up to date. @throws if a file is wrong */
+  applyResources(config: Config, allowLoss: boolean): Promise<(client: Client) => Promise<SchemaChangeView[]>>;
+  /** The same, but it only tells what would change. */
+  checkResources(config: Config): Promise<(client: Client) => Promise<SchemaChangeView[]>>;
+  /** Of all sources and resources, or of those that are named. @throws if a file of resources is wrong */
+  verifyMirror(
+    config: Config,
+    databaseUrl: string,
+    part: { source: string | null; resource: string | null },
+  ): Promise<MirrorVerdict>;
   verifyAccounts(databaseUrl: string): Promise<AccountsVerdict>;
   verifyAudit(databaseUrl: string, expected: AuditHead | null): Promise<AuditVerdict>;
   /** @param source its name, or null: all of them */

@@ -21,7 +21,7 @@ async function migrateDatabase(app: Application, terminal: Terminal): Promise<nu
     // Imported here, as it loads the whole ORM.
     const { migrate } = await import('../platform/migrate.js');
     const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
-    await migrate(await app.migrationOptions(databaseUrl), databaseUrl, queue);
+    await migrate(await app.migrationOptions(databaseUrl), databaseUrl, queue, await app.applyResources(config, false));
   } finally {
     await embedded?.stop();
   }

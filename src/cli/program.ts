@@ -12,6 +12,8 @@ import { jobsCommand } from './jobs.js';
 import { keysCommand } from './keys.js';
 import { loadCommand } from './load.js';
 import { migrateCommand } from './migrate.js';
+import { mirrorCommand } from './mirror.js';
+import { resourcesCommand } from './resources.js';
 
 const COMMANDS = [
   loadCommand,
@@ -24,6 +26,8 @@ const COMMANDS = [
   revertCommand,
   keysCommand,
   migrateCommand,
+  resourcesCommand,
+  mirrorCommand,
   auditCommand,
   (app: Application) => withPaymentCommands(app, claimsCommand(app)),
   accountsCommand,

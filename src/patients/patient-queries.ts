@@ -5,7 +5,7 @@ import { Cursors } from '../platform/cursors.js';
 import type { Page } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import { type Log, LogHorizons } from '../sync/log-horizons.js';
-import { isStorable } from '../sync/record-fields.js';
+import { isStorable } from '../platform/text.js';
 import type { PatientSort, PatientView } from './patient.dto.js';
 
 /** Which patients to list, checked. */

@@ -5,7 +5,7 @@ import { formatMoney } from '../platform/money.js';
 import { Cursors } from '../platform/cursors.js';
 import type { Page } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
-import { isStorable } from '../sync/record-fields.js';
+import { isStorable } from '../platform/text.js';
 import type { PaymentView } from './payment.dto.js';
 import { Payment } from './payment.entity.js';
 

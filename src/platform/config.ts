@@ -86,6 +86,7 @@ export const settings = z.object({
     .regex(/^[a-z0-9_-]{1,40}$/, 'must be 1 to 40 of a-z, 0-9, _ and -')
     .default('counterpart'),
   DATA_DIR: z.string().min(1).default('.data'),
+  RESOURCES_DIR: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
   MAX_CONNECTIONS: count(2000, 10, 100_000),
   MAX_HEADER_BYTES: count(16 * 1024, 8 * 1024, 256 * 1024),

@@ -72,7 +72,8 @@ export function ormOptions(use: DatabaseUse, schema: Schema): Options {
 async function prepare(client: PoolClient, statementTimeoutSeconds: number | null): Promise<void> {
   if (statementTimeoutSeconds === null) return;
   await client.query(
-    `set role ${APP_ROLE};
+    // Instants leave the database as text, in the time zone of the session.
+    `set role ${APP_ROLE}; set timezone = 'UTC';
      set statement_timeout = '${statementTimeoutSeconds}s'; set lock_timeout = '${statementTimeoutSeconds}s';
      set idle_in_transaction_session_timeout = '${IDLE_IN_TRANSACTION_SECONDS}s';
      set client_connection_check_interval = '${LOOK_FOR_CLIENT_SECONDS}s'`,

@@ -13,8 +13,14 @@ const MIGRATION_LOCK = 7_220_251_121;
  * Brings the database up to date: our tables, then those of the queue if it is in PostgreSQL too. Instances that start
  * together wait for each other; the later ones find nothing to do. To be called before the application is created: a
  * queue that finds no tables when it is created never looks again.
+ * @param then what else is to be done under the same lock, by the owner of the tables
  */
-export async function migrate(options: Options, databaseUrl: string, queue: { prefix: string } | null): Promise<void> {
+export async function migrate<T>(
+  options: Options,
+  databaseUrl: string,
+  queue: { prefix: string } | null,
+  then: (client: pg.Client) => Promise<T> = () => Promise.resolve(undefined as T),
+): Promise<T> {
   const orm = new MikroORM(options);
   const [lock, client] = [newClient(databaseUrl), newClient(databaseUrl)];
   try {
@@ -28,6 +34,7 @@ export async function migrate(options: Options, databaseUrl: string, queue: { pr
       await runQueueMigrations(client, queueSchema(queue.prefix));
       await client.query(letAppUse(queueSchema(queue.prefix)));
     }
+    return await then(client);
   } finally {
     await client.end();
     // This ends the transaction and releases the lock.
@@ -38,23 +45,31 @@ export async function migrate(options: Options, databaseUrl: string, queue: { pr
 
 /**
  * For servers that do not run the migrations themselves: checks that the last one has been run.
+ * @param then what else is to be checked
  * @throws Error if it has not
  */
-export async function refuseUnlessMigrated(options: Options, databaseUrl: string): Promise<void> {
+export async function refuseUnlessMigrated(
+  options: Options,
+  databaseUrl: string,
+  then: (client: pg.Client) => Promise<void>,
+): Promise<void> {
   const last = options.migrations?.migrationsList?.at(-1);
   const client = newClient(databaseUrl);
   await client.connect();
   try {
     await client.query(`set role ${APP_ROLE}`);
     const name = typeof last === 'object' && 'name' in last ? last.name : '';
-    const { rowCount } = await client.query('select from mikro_orm_migrations where name = $1', [name]);
-    if (rowCount === 1) return;
-  } catch (error) {
-    throw new Error(NOT_MIGRATED, { cause: error });
+    const isMigrated = await client
+      .query('select from mikro_orm_migrations where name = $1', [name])
+      .then(({ rowCount }) => rowCount === 1)
+      .catch((error: unknown) => {
+        throw new Error(NOT_MIGRATED, { cause: error });
+      });
+    if (!isMigrated) throw new Error(NOT_MIGRATED);
+    await then(client);
   } finally {
     await client.end();
   }
-  throw new Error(NOT_MIGRATED);
 }
 
 const NOT_MIGRATED =

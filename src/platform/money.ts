@@ -6,9 +6,14 @@ import { withoutTrailing } from './without-trailing.js';
  * @returns such as `7.10`, `-3.00`, `1.2345`
  */
 export function formatMoney(decimal: string): string {
+  return formatDecimal(decimal, 2);
+}
+
+/** The same with at least as many decimals as `least`. */
+export function formatDecimal(decimal: string, least: number): string {
   const [whole = '0', fraction = ''] = decimal.split('.');
-  const significant = withoutTrailing('0', fraction);
-  return `${whole}.${significant.padEnd(2, '0')}`;
+  const shown = withoutTrailing('0', fraction).padEnd(least, '0');
+  return shown === '' ? whole : `${whole}.${shown}`;
 }
 
 const PLAIN = /^(-?)(\d+)(?:\.(\d+))?$/;

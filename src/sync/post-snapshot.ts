@@ -6,7 +6,7 @@ import { Audited, newSubject } from '../platform/audited.js';
 import { ApplyQuery } from './apply-query.dto.js';
 import { JobView } from './jobs/job-view.js';
 import { type Mode, MODES } from './jobs/job-options.js';
-import type { MirroredResource } from './mirrored-resource.js';
+import type { Definition } from '../definitions/definition.js';
 
 /** The query parameters of every upload. */
 export class SubmitSnapshot extends ApplyQuery {
@@ -17,7 +17,7 @@ export class SubmitSnapshot extends ApplyQuery {
 }
 
 /** `POST` of a snapshot of `resource`, with its documentation. */
-export function PostSnapshot(resource: MirroredResource): MethodDecorator {
+export function PostSnapshot(resource: Definition): MethodDecorator {
   return applyDecorators(
     Post(resource.name),
     Wants('submit'),

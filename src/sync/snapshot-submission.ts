@@ -8,7 +8,7 @@ import { SnapshotIntake } from './intake/snapshot-intake.js';
 import { UploadSlots } from './intake/upload-slots.js';
 import { JobAnswers } from './jobs/job-answers.js';
 import type { JobView } from './jobs/job-view.js';
-import type { MirroredResource } from './mirrored-resource.js';
+import type { Definition } from '../definitions/definition.js';
 import type { SubmitSnapshot } from './post-snapshot.js';
 
 /** A snapshot's upload over HTTP, the same for every resource. */
@@ -22,12 +22,7 @@ export class SnapshotSubmission {
   ) {}
 
   /** @throws Refusal 400, 408, 413, 415, 422 or 429 */
-  async submit(
-    request: Request,
-    response: Response,
-    resource: MirroredResource,
-    query: SubmitSnapshot,
-  ): Promise<JobView> {
+  async submit(request: Request, response: Response, resource: Definition, query: SubmitSnapshot): Promise<JobView> {
     const source = callerSource(request);
     const { mode, deletes } = query;
     const options = { mode, deletes, dryRun: query.dryRun === 'true', pace: uploadPace(this.config) };

@@ -1,6 +1,7 @@
 import { BullModule } from '@nestjs/bullmq';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
+import { Definitions } from '../definitions/definitions.js';
 import type { Config } from '../platform/config.js';
 import { answersCallers, worksOnJobs } from '../platform/process-role.js';
 import { withTask } from '../platform/periodic-task.js';
@@ -33,9 +34,10 @@ import { Reverts } from './jobs/reverts.js';
 import { RunningJobs } from './jobs/running-jobs.js';
 import { SyncJobs } from './jobs/sync-jobs.js';
 import { ShortSyncProcessor, SyncProcessor } from './jobs/sync.processor.js';
+import { MirrorLists } from './lists/mirror-lists.js';
 import { LogHorizons } from './log-horizons.js';
-import { type MirroredResource, MirroredResources } from './mirrored-resource.js';
 import { Stager } from './read/stager.js';
+import { MirrorTables } from './reconcile/mirror-table.js';
 import { MirrorLocks } from './reconcile/mirror-locks.js';
 import { Reconciler } from './reconcile/reconciler.js';
 import { SnapshotSubmission } from './snapshot-submission.js';
@@ -43,7 +45,7 @@ import { Sources } from './sources.js';
 import { WithinSource } from './within-source.interceptor.js';
 
 /** What both sides need. */
-const SHARED: Provider[] = [SnapshotStore, Sources, JobQueue];
+const SHARED: Provider[] = [MirrorTables, SnapshotStore, Sources, JobQueue];
 
 /** What answers callers. */
 const API: Provider[] = [
@@ -53,6 +55,7 @@ const API: Provider[] = [
   Reverts,
   SnapshotSubmission,
   SyncJobs,
+  MirrorLists,
   JobAnswers,
   JobWatcher,
   RecordErrorLog,
@@ -87,10 +90,10 @@ const CONTROLLERS = [
 /** The engine. It names no resource: it is given their definitions. */
 @Module({})
 export class SyncModule {
-  static forRole(role: Config['ROLE'], definitions: readonly MirroredResource[]): DynamicModule {
-    const resources = { provide: MirroredResources, useValue: new MirroredResources(definitions) };
+  static forRole(role: Config['ROLE'], definitions: Definitions): DynamicModule {
+    const all = { provide: Definitions, useValue: definitions };
     const api = answersCallers(role) ? [...API, ...CHANGES] : [];
-    const providers = [resources, ...SHARED, ...api, ...(worksOnJobs(role) ? WORKER : [])];
+    const providers = [all, ...SHARED, ...api, ...(worksOnJobs(role) ? WORKER : [])];
     return {
       module: SyncModule,
       global: true,

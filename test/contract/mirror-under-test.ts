@@ -1,9 +1,9 @@
-import { MikroORM } from '@mikro-orm/postgresql';
-import { resources } from '../../src/resources.js';
+import type { Definition } from '../../src/definitions/definition.js';
+import { Definitions } from '../../src/definitions/definitions.js';
 import type { FeedItem, HistoryItem, JobChangeView } from '../../src/sync/changes/change.dto.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import type { RecordErrorView } from '../../src/sync/jobs/record-error-log.js';
-import type { MirroredResource } from '../../src/sync/mirrored-resource.js';
+import { MirrorTables } from '../../src/sync/reconcile/mirror-table.js';
 import type { TestServer } from '../setup/test-server.js';
 import { type SampleRecord, Samples } from './samples.js';
 import { Sender } from './sender.js';
@@ -29,20 +29,21 @@ export class MirrorUnderTest {
 
   private constructor(
     private readonly server: TestServer,
-    readonly definition: MirroredResource,
+    readonly definition: Definition,
   ) {
     this.samples = new Samples(definition);
     this.sender = new Sender(server);
-    const meta = server.app.get(MikroORM).getMetadata().get(definition.entity);
-    this.table = meta.tableName;
-    this.columns = Object.keys(this.samples.parsed(this.samples.record(0))).map((field) => {
-      const property = meta.props.find(({ name }) => name === (definition.properties?.[field] ?? field));
-      return { field, column: property?.fieldNames[0] ?? '', type: property?.columnTypes[0] ?? '' };
-    });
+    const mirror = server.app.get(MirrorTables).of(definition.name);
+    this.table = mirror.table;
+    const externalId = { field: 'externalId', column: 'external_id', type: 'text' };
+    this.columns = [
+      externalId,
+      ...mirror.columns.map(({ field, column, type }) => ({ field, column, type: type.sql })),
+    ];
   }
 
   /** A new source, in which the parents of the examples are mirrored. */
-  static async create(server: TestServer, definition: MirroredResource): Promise<MirrorUnderTest> {
+  static async create(server: TestServer, definition: Definition): Promise<MirrorUnderTest> {
     const mirror = new MirrorUnderTest(server, definition);
     await mirror.mirrorParents(definition);
     return mirror;
@@ -129,11 +130,11 @@ export class MirrorUnderTest {
 
   /** Every row, by external id. */
   async rows(): Promise<StoredRow[]> {
-    const fields = this.columns.map(({ field, column }) => `'${field}', t."${column}"::text`).join(', ');
+    const fields = this.columns.map(({ field, column }) => `'${field}', t.${column}::text`).join(', ');
     return this.server.query<StoredRow>(
       `select t.external_id as "externalId", t.id::int as id, json_build_object(${fields}) as fields,
               t.created, t.updated, t.deleted_at as "deletedAt", t.xmin::text as "writtenBy"
-         from "${this.table}" t join source on source.id = t.source_id
+         from ${this.table} t join source on source.id = t.source_id
         where source.name = $1 order by t.external_id`,
       [this.source],
     );
@@ -191,11 +192,21 @@ export class MirrorUnderTest {
     return this.server.query(sql, values);
   }
 
-  private async mirrorParents({ parent, example }: MirroredResource): Promise<void> {
-    if (!parent) return;
-    const definition = resources.map((resource) => resource.definition).find(({ entity }) => entity === parent.entity);
-    if (!definition) throw new Error(`no resource holds the parents of ${this.definition.name}`);
-    await this.mirrorParents(definition);
-    await this.sender.mirror(definition.name, [{ ...definition.example, externalId: example[parent.field] }]);
+  private async mirrorParents({ parents }: Definition): Promise<void> {
+    const { all } = this.server.app.get(Definitions);
+    for (const { resource, by } of parents) {
+      const named = this.samples.record(0)[by];
+      const definition = all.find(({ name }) => name === resource);
+      if (!definition) throw new Error(`no resource holds the parents of ${this.definition.name}`);
+      if (typeof named !== 'string' || definition === this.definition) continue;
+      await this.mirrorParents(definition);
+      await this.sender.mirror(resource, [{ ...definition.example, ...keyFields(definition, named) }]);
+    }
   }
+}
+
+/** The fields of a record's key, of an external id without characters that are escaped. */
+function keyFields({ key }: Definition, externalId: string): SampleRecord {
+  const values = key.length === 1 ? [externalId] : externalId.split('|');
+  return Object.fromEntries(key.map((field, place) => [field, values[place]]));
 }

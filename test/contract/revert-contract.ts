@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { NO_COUNTS } from '../../src/sync/jobs/sync-job.entity.js';
-import type { MirroredResource } from '../../src/sync/mirrored-resource.js';
+import type { Definition } from '../../src/definitions/definition.js';
 import type { TestServer } from '../setup/test-server.js';
 import { MirrorUnderTest } from './mirror-under-test.js';
 
 /** The behaviour of reverts, for every mirrored resource: to be called with nothing but its definition. */
-export function revertContract(definition: MirroredResource, serverNow: () => TestServer): void {
+export function revertContract(definition: Definition, serverNow: () => TestServer): void {
   describe(`the revert of a job over ${definition.name}`, () => {
     let mirror: MirrorUnderTest;
 
@@ -33,7 +33,7 @@ export function revertContract(definition: MirroredResource, serverNow: () => Te
       expect(revert).toMatchObject({ status: 'completed', revertOf: job.id, mode: 'partial', snapshot: null });
       expect(revert.counts).toEqual({ ...NO_COUNTS, received: 2, created: 1, updated: 1, deleted: 2 });
       expect(await mirror.values()).toEqual(await mirror.valuesOf(records(0, 3)));
-      expect(await mirror.listed()).toEqual(records(0, 3).map(({ externalId }) => externalId));
+      expect(await mirror.listed()).toEqual(records(0, 3).map((each) => mirror.samples.externalIdOf(each)));
       expect(await mirror.row(0)).toEqual(unchanged);
       const row = await mirror.row(1);
       expect(row).toMatchObject({ id: changed.id, created: changed.created });

@@ -163,7 +163,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     RATE_LIMIT_PER_MINUTE: 0,
     // In a database of its own a queue needs no name of its own.
     QUEUE_PREFIX: isMigrated && backend === 'postgresql' ? TEMPLATE.queuePrefix : `t${randomBytes(4).toString('hex')}`,
-    MIGRATIONS: isMigrated ? 'skip' : 'run',
+    // Declared resources have tables that the template does not.
+    MIGRATIONS: isMigrated && options.RESOURCES_DIR === undefined ? 'skip' : 'run',
     // Small snapshots go the way of large ones on one of the backends, so that what is tested on both is tested on both ways.
     ...(queueOn(backend) === 'long' && { SHORT_JOB_BYTES: 0 }),
     ...settings,

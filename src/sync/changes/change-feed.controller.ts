@@ -8,7 +8,7 @@ import { linkNextPage, type Page } from '../../platform/paging.js';
 import { preferredWaitSeconds } from '../../platform/prefer.js';
 import { Refusal } from '../../platform/refusal.js';
 import { Wants } from '../../platform/wants.js';
-import { MirroredResources } from '../mirrored-resource.js';
+import { Definitions } from '../../definitions/definitions.js';
 import { ApiPage } from './api-page.js';
 import { FeedItem } from './change.dto.js';
 import { ChangeFeed } from './change-feed.js';
@@ -22,7 +22,7 @@ import { ListChanges } from './list-changes.dto.js';
 export class ChangeFeedController {
   constructor(
     private readonly feed: ChangeFeed,
-    private readonly resources: MirroredResources,
+    private readonly definitions: Definitions,
     private readonly cursors: Cursors,
   ) {}
 
@@ -45,7 +45,7 @@ export class ChangeFeedController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<Page<FeedItem>> {
     const { resource, limit } = query;
-    if (resource !== undefined && !this.resources.all.some(({ name }) => name === resource)) {
+    if (resource !== undefined && !this.definitions.has(resource)) {
       throw Refusal.parameter('resource', 'There is no such resource.');
     }
     const waitSeconds = preferredWaitSeconds(request.headers.prefer);

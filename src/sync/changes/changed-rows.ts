@@ -1,6 +1,6 @@
-import { formatMoney } from '../../platform/money.js';
 import { literal } from '../../platform/database.js';
-import type { MirrorTable } from '../reconcile/mirror-table.js';
+import { parseExact } from '../../platform/exact-json.js';
+import { jsonImage, type MirrorTable } from '../reconcile/mirror-table.js';
 
 /** A row's fields at some time, by the names that records have; null while the row was not there. */
 export type Image = Record<string, unknown> | null;
@@ -20,10 +20,11 @@ export interface ChangedRow {
  * the range of their ids.
  */
 export class ChangedRows {
-  constructor(
-    readonly resource: string,
-    private readonly mirror: MirrorTable,
-  ) {}
+  constructor(private readonly mirror: MirrorTable) {}
+
+  get resource(): string {
+    return this.mirror.resource;
+  }
 
   /**
    * A lateral subquery of the changes that a `job` (source_id, resource, at, created_after_id, created_up_to_id,
@@ -38,7 +39,7 @@ export class ChangedRows {
                 where ${isMine} and source_id = job.source_id and resource = ${literal(this.resource)}
                   and at = job.at and row_id > job.after_row
                 order by row_id limit ${limit}) c
-         join ${this.mirror.table} t on t.id = c.row_id ${this.nextChange('c.at')})
+         join ${this.mirror.table} t on t.source_id = job.source_id and t.id = c.row_id ${this.nextChange('c.at')})
       union all
       (select t.id, t.external_id, 'created', ${this.images(`'created'`, 'null::jsonb')}
          from (select * from ${this.mirror.table}
@@ -60,7 +61,7 @@ export class ChangedRows {
                 where change.source_id = wanted.source_id and resource = ${resource}
                   and change.external_id = wanted.external_id and at < wanted.before
                 order by at desc limit ${limit}) c
-         join ${this.mirror.table} t on t.id = c.row_id ${this.nextChange('c.at')})
+         join ${this.mirror.table} t on t.source_id = c.source_id and t.id = c.row_id ${this.nextChange('c.at')})
       union all
       (select t.id, t.external_id, 'created', ${this.images(`'created'`, 'null::jsonb')}, t.created,
               (select id from sync_job
@@ -76,22 +77,22 @@ export class ChangedRows {
     return `select 1 from ${this.mirror.table} where source_id = ? and external_id = ?`;
   }
 
-  /** JSON text with the fields in the order of the record, and decimals as money leaves the system. */
+  /** JSON text with the fields in the order of the record, each value as it leaves the system. */
   toImage(text: string | null): Image {
     if (text === null) return null;
-    const image = JSON.parse(text) as Record<string, string | null | undefined>;
-    const fields = this.mirror.columns.map(({ field, type }) => {
-      const value = image[field] ?? null;
-      return [field, isDecimal(type) && value !== null ? formatMoney(value) : value];
+    const image = parseExact(text) as Record<string, unknown>;
+    const fields = this.mirror.columns.map(({ field, type }): [string, unknown] => {
+      const stored = Object.hasOwn(image, field) ? image[field] : null;
+      return [field, stored === null ? null : type.show(stored)];
     });
-    return Object.fromEntries(fields) as Image;
+    return Object.fromEntries(fields);
   }
 
   /** `before` and `after` of a change to the row `t`, whose next change is `next`. */
   private images(operation: string, logged = 'c.before'): string {
     return `
-      case when ${operation} <> 'restored' then ${this.asText(logged)} end as before,
-      case when ${operation} <> 'deleted' then coalesce(${this.asText('next.before')}, ${this.currentImage()}) end as after`;
+      case when ${operation} <> 'restored' then (${logged})::text end as before,
+      case when ${operation} <> 'deleted' then coalesce(next.before, ${this.currentImage()})::text end as after`;
   }
 
   /** The change of row `t` that came next after the time `at`. It is looked for only if the row has changed since. */
@@ -104,21 +105,7 @@ export class ChangedRows {
        order by n.at limit 1) next on true`;
   }
 
-  /** A logged image as text. Decimals become strings there: as numbers they would be rounded when they are read. */
-  private asText(image: string): string {
-    const decimals = this.mirror.columns.filter(({ type }) => isDecimal(type));
-    const exact = decimals.map(({ field }) => `${literal(field)}, ${image}->>${literal(field)}`).join(', ');
-    return decimals.length === 0 ? `${image}::text` : `(${image} || jsonb_build_object(${exact}))::text`;
-  }
-
   private currentImage(): string {
-    const fields = this.mirror.columns.map(({ field, column, type }) => {
-      return `${literal(field)}, t.${column}${isDecimal(type) ? '::text' : ''}`;
-    });
-    return `jsonb_build_object(${fields.join(', ')})::text`;
+    return jsonImage(this.mirror.columns, ({ column }) => `t.${column}`);
   }
-}
-
-function isDecimal(columnType: string): boolean {
-  return columnType.startsWith('numeric');
 }

@@ -2,12 +2,12 @@ import { applyDecorators, Get } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import { Wants } from '../../platform/wants.js';
 import { Audited, subjectOf } from '../../platform/audited.js';
-import type { MirroredResource } from '../mirrored-resource.js';
+import type { Definition } from '../../definitions/definition.js';
 import { ApiPage } from './api-page.js';
 import { HistoryItem } from './change.dto.js';
 
 /** `GET` of the history of a row of `resource`, with its documentation. The external id is `:externalId`. */
-export function GetHistory(resource: MirroredResource): MethodDecorator {
+export function GetHistory(resource: Definition): MethodDecorator {
   return applyDecorators(
     Get(`${resource.name}/:externalId/history`),
     Wants('read'),

@@ -1,7 +1,5 @@
-import { MikroORM } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { MirroredResources } from '../mirrored-resource.js';
-import { mirrorTable } from '../reconcile/mirror-table.js';
+import { MirrorTables } from '../reconcile/mirror-table.js';
 import { ChangedRows } from './changed-rows.js';
 
 /** The changed rows of every resource. */
@@ -9,10 +7,8 @@ import { ChangedRows } from './changed-rows.js';
 export class MirrorChanges {
   readonly all: readonly ChangedRows[];
 
-  constructor(resources: MirroredResources, orm: MikroORM) {
-    this.all = resources.all.map((resource) => {
-      return new ChangedRows(resource.name, mirrorTable(resource, resources, orm));
-    });
+  constructor(tables: MirrorTables) {
+    this.all = tables.all.map((mirror) => new ChangedRows(mirror));
   }
 
   /** @throws if there is no such resource: names come from our own routes and tables */

@@ -3,8 +3,8 @@ import { Injectable } from '@nestjs/common';
 import { Cursors } from '../../platform/cursors.js';
 import type { Page, PageQuery } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
-import type { MirroredResource } from '../mirrored-resource.js';
-import { isStorable } from '../record-fields.js';
+import type { Definition } from '../../definitions/definition.js';
+import { isStorable } from '../../platform/text.js';
 import { Sources } from '../sources.js';
 import type { HistoryItem } from './change.dto.js';
 import type { ChangedRow } from './changed-rows.js';
@@ -31,7 +31,7 @@ export class RowHistory {
 
   /** Newest first. @throws Refusal 404 if the source never had such a row */
   async page(
-    { name }: MirroredResource,
+    { name }: Definition,
     source: string,
     externalId: string,
     { limit, cursor }: PageQuery,

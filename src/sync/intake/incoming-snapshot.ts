@@ -5,7 +5,7 @@ import { announcedDigest } from '../../platform/content-digest.js';
 import { idempotencyKeyOf } from '../../platform/idempotency-key.js';
 import { Refusal } from '../../platform/refusal.js';
 import type { DeletePolicy, Mode } from '../jobs/job-options.js';
-import type { MirroredResource } from '../mirrored-resource.js';
+import type { Definition } from '../../definitions/definition.js';
 import type { SnapshotFormat } from '../read/snapshot-format.js';
 
 /** A map, as an object also has what all objects have: `Content-Type: constructor` would be a format. */
@@ -28,7 +28,7 @@ export interface SnapshotOptions {
 
 /** A snapshot at the door: what its headers say, and its bytes, which nobody has looked at yet. */
 export interface IncomingSnapshot extends SnapshotOptions {
-  resource: MirroredResource;
+  resource: Definition;
   source: string;
   format: SnapshotFormat;
   contentType: string;
@@ -50,7 +50,7 @@ export function uploadPace(config: Config): Pace {
 /** @throws Refusal 400 or 415 for headers that cannot be taken */
 export function incomingSnapshot(
   request: IncomingMessage,
-  resource: MirroredResource,
+  resource: Definition,
   source: string,
   { pace, ...options }: SnapshotOptions & { pace: Pace },
 ): IncomingSnapshot {

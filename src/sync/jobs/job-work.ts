@@ -1,8 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
+import type { RecordRules } from '../../definitions/definition.js';
 import { atStep } from '../../platform/steps.js';
 import { Snapshot } from '../intake/snapshot.entity.js';
-import type { RecordRules } from '../mirrored-resource.js';
 import { Stager } from '../read/stager.js';
 import { LEAST_PATIENCE_MS, MirrorLocks } from '../reconcile/mirror-locks.js';
 import { Reconciler } from '../reconcile/reconciler.js';

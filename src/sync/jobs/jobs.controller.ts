@@ -6,7 +6,7 @@ import { linkNextPage, type Page } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { NO_SOURCE, withinSource } from '../../platform/source-isolation.js';
 import { Wants } from '../../platform/wants.js';
-import { MirroredResources } from '../mirrored-resource.js';
+import { Definitions } from '../../definitions/definitions.js';
 import { Sources } from '../sources.js';
 import { JobAnswers } from './job-answers.js';
 import { streamJobEvents } from './job-events.js';
@@ -27,7 +27,7 @@ export class JobsController {
     private readonly answers: JobAnswers,
     private readonly watcher: JobWatcher,
     private readonly sources: Sources,
-    private readonly resources: MirroredResources,
+    private readonly definitions: Definitions,
   ) {}
 
   @Get()
@@ -38,7 +38,7 @@ export class JobsController {
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<Page<JobView>> {
-    if (query.resource && !this.resources.all.some(({ name }) => name === query.resource)) {
+    if (query.resource && !this.definitions.has(query.resource)) {
       throw Refusal.parameter('resource', 'There is no such resource.');
     }
     const source = query.source ?? caller;

@@ -1,10 +1,9 @@
-import { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { isTooSlow } from '../../platform/outage.js';
 import { Refusal } from '../../platform/refusal.js';
 import { rowsChangedBy } from '../changes/number-commit.js';
-import { MirroredResources } from '../mirrored-resource.js';
-import { type MirrorTable, mirrorTable } from '../reconcile/mirror-table.js';
+import { type MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
 import { refuseIfGone, refuseIfTouched } from '../reconcile/reverted-state.js';
 import { countTouchedSince } from '../reconcile/revert-difference.js';
 import { acceptJob } from './accept-job.js';
@@ -29,8 +28,7 @@ export interface RevertOptions {
 export class Reverts {
   constructor(
     private readonly em: EntityManager,
-    private readonly orm: MikroORM,
-    private readonly resources: MirroredResources,
+    private readonly tables: MirrorTables,
     private readonly queue: JobQueue,
   ) {}
 
@@ -43,7 +41,7 @@ export class Reverts {
     if (rows === 0 || original.appliedAt === null) {
       throw new Refusal(409, 'nothing_to_revert', 'The job has changed nothing, so there is nothing to put back.');
     }
-    const mirror = mirrorTable(this.resources.get(original.resource), this.resources, this.orm);
+    const mirror = this.tables.of(original.resource);
     refuseIfTouched(await this.countTouched(original, mirror));
     await refuseIfGone(this.em.fork(), original);
     const { sourceId, resource, id: revertOf } = original;

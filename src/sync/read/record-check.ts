@@ -1,8 +1,11 @@
-import type { MirroredResource, RecordRules, RecordSchema } from '../mirrored-resource.js';
-import { isStorable } from '../record-fields.js';
+import { Fault } from '../../definitions/column-types.js';
+import { type Definition, EXTERNAL_ID, type Field, type RecordRules } from '../../definitions/definition.js';
+import { externalIdOf } from '../../definitions/external-id.js';
+import { spellingsOf } from '../../definitions/reserved-names.js';
 import { rawNumber } from '../../platform/exact-json.js';
+import { isStorable } from '../../platform/text.js';
 
-/** A record that can be mirrored: the text of each of its columns, in the order of the check's `fields`. */
+/** A record that can be mirrored: the text of each of its columns, in the order of the definition's fields. */
 export interface ValidRecord {
   valid: true;
   externalId: string;
@@ -22,26 +25,42 @@ export interface RejectedRecord {
 const MAX_NAMED_FIELDS = 20;
 const MAX_FIELD_NAME = 60;
 
-/** Checks the records of one snapshot against a resource's definition. */
+/** Where a spelling of a field's name leads. */
+interface Place {
+  index: number;
+  /** Whether it is the field's own name, which wins over the other spelling. */
+  isOwn: boolean;
+}
+
+/** Checks the records of one snapshot against a resource's definition. A loop over the fields: no schema per record. */
 export class RecordCheck {
   /** How many records had a field that we do not know, by its name. */
   readonly unknownFields = new Map<string, number>();
-  private readonly schema: RecordSchema;
-  private readonly fields: string[];
-  private readonly aliases: Map<string, string>;
-  private readonly blank: Record<string, undefined>;
-
-  constructor(resource: MirroredResource, rules: RecordRules) {
-    this.schema = resource.record(rules);
-    const known = Object.keys(this.schema.shape);
-    this.blank = Object.fromEntries(known.map((name) => [name, undefined]));
-    this.fields = known.filter((name) => name !== 'externalId');
-    this.aliases = new Map(known.flatMap((name) => [[name, name] as const, [snakeCase(name), name] as const]));
-  }
-
   /** Columns besides the external id. */
-  get columnCount(): number {
-    return this.fields.length;
+  readonly columnCount: number;
+  private readonly fields: readonly Field[];
+  private readonly places = new Map<string, Place>();
+  /** Of the fields that are the key, in the key's order. */
+  private readonly keyPlaces: number[];
+  /** Where the external id is among the fields if it is no column of its own, else -1. */
+  private readonly externalIdPlace: number;
+  private readonly countsCopies: boolean;
+
+  /** @param cells whether values are the cells of a CSV table */
+  constructor(
+    definition: Definition,
+    private readonly rules: RecordRules,
+    private readonly cells = false,
+  ) {
+    this.fields = definition.fields;
+    for (const [index, { name }] of this.fields.entries()) {
+      for (const spelling of spellingsOf(name)) this.places.set(spelling, { index, isOwn: spelling === name });
+    }
+    const placeOf = (name: string) => this.fields.findIndex((field) => field.name === name);
+    this.keyPlaces = definition.key.map(placeOf);
+    this.externalIdPlace = placeOf(EXTERNAL_ID);
+    this.countsCopies = definition.countsDuplicates;
+    this.columnCount = this.fields.length - (this.externalIdPlace === -1 ? 0 : 1) + (this.countsCopies ? 1 : 0);
   }
 
   check(record: unknown): ValidRecord | RejectedRecord {
@@ -53,31 +72,54 @@ export class RecordCheck {
         errors: { record: ['A record must be an object'] },
       };
     }
-    const known = this.knownFields(record as Record<string, unknown>);
-    const result = this.schema.safeParse(known);
-    if (result.success) {
-      const value = result.data as Record<string, string | null>;
-      return {
-        valid: true,
-        externalId: value['externalId'] ?? '',
-        values: this.fields.map((name) => value[name] ?? null),
-      };
+    const sent = this.sentValues(record as Record<string, unknown>);
+    const read: (string | null)[] = [];
+    let errors: Record<string, string[]> | null = null;
+    for (let index = 0; index < this.fields.length; index++) {
+      const field = this.fields[index] as Field;
+      const value = this.read(field, sent[index]);
+      if (value instanceof Fault) {
+        errors ??= {};
+        errors[field.name] = [`${field.label} ${value.detail}`];
+        read.push(null);
+      } else {
+        read.push(value);
+      }
     }
-    const errors: Record<string, string[]> = {};
-    for (const issue of result.error.issues) (errors[String(issue.path[0])] ??= []).push(issue.message);
-    return { valid: false, externalId: this.keyOf(known), code: 'invalid_record', errors };
+    const externalId = externalIdOf(this.keyPlaces.map((place) => read[place] ?? null));
+    if (errors === null && externalId instanceof Fault)
+      errors = { [EXTERNAL_ID]: [`External id ${externalId.detail}`] };
+    if (errors !== null || externalId instanceof Fault) {
+      // Its stored row must not count as missing.
+      const known = externalId instanceof Fault ? null : externalId;
+      return { valid: false, externalId: known, code: 'invalid_record', errors: errors ?? {} };
+    }
+    if (this.externalIdPlace !== -1) read.splice(this.externalIdPlace, 1);
+    if (this.countsCopies) read.push('1');
+    return { valid: true, externalId, values: read };
   }
 
-  /** The fields that we know, by their camelCase names, which win over snake_case ones. Other fields are counted. */
-  private knownFields(record: Record<string, unknown>): Record<string, unknown> {
-    // With every field, as zod tells an absent one from an undefined one.
-    const known: Record<string, unknown> = { ...this.blank };
+  private read(field: Field, sent: unknown): string | null | Fault {
+    if (sent === undefined || sent === null) return field.isOptional ? null : REQUIRED;
+    const { type } = field;
+    const value = this.cells && type.readCell ? type.readCell(sent as string) : type.read(sent);
+    if (value instanceof Fault || field.check === null) return value;
+    const detail = field.check(value, this.rules);
+    return detail === null ? value : new Fault(detail);
+  }
+
+  /** The values of the fields that we know, by their places. Other fields are counted. */
+  private sentValues(record: Record<string, unknown>): unknown[] {
+    const sent = new Array<unknown>(this.fields.length).fill(undefined);
     for (const key of Object.keys(record)) {
-      const name = this.aliases.get(key);
-      if (name === undefined || (name !== key && Object.hasOwn(record, name))) this.countUnknown(key);
-      else known[name] = record[key];
+      const place = this.places.get(key);
+      if (place === undefined || (!place.isOwn && Object.hasOwn(record, this.fields[place.index]?.name ?? ''))) {
+        this.countUnknown(key);
+      } else {
+        sent[place.index] = record[key];
+      }
     }
-    return known;
+    return sent;
   }
 
   private countUnknown(key: string): void {
@@ -85,14 +127,6 @@ export class RecordCheck {
     const shown = this.unknownFields.has(name) || this.unknownFields.size < MAX_NAMED_FIELDS ? name : '(others)';
     this.unknownFields.set(shown, (this.unknownFields.get(shown) ?? 0) + 1);
   }
-
-  /** The external id of a record that is otherwise wrong: its stored row must not count as missing. */
-  private keyOf(known: Record<string, unknown>): string | null {
-    const result = this.schema.shape.externalId.safeParse(known['externalId']);
-    return result.success ? (result.data ?? null) : null;
-  }
 }
 
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
+const REQUIRED = new Fault('is required');

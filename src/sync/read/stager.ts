@@ -1,5 +1,7 @@
-import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
+import type { Definition, RecordRules } from '../../definitions/definition.js';
+import { Definitions } from '../../definitions/definitions.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { copyField, copyInto } from '../../platform/database.js';
 import { atStep } from '../../platform/steps.js';
@@ -7,8 +9,7 @@ import { SnapshotStore } from '../intake/snapshot-store.js';
 import { type Snapshot } from '../intake/snapshot.entity.js';
 import { type Lease, JobLeases } from '../jobs/job-leases.js';
 import { type JobWarning, type SyncJob } from '../jobs/sync-job.entity.js';
-import { type MirroredResource, MirroredResources, type RecordRules } from '../mirrored-resource.js';
-import { mirrorTable } from '../reconcile/mirror-table.js';
+import { MirrorTables } from '../reconcile/mirror-table.js';
 import { createStagingTable, stagingTable } from '../reconcile/staging-table.js';
 import { clearEarlierAttempt } from './clear-attempt.js';
 import { copyErrors, type RecordError } from './record-errors.js';
@@ -34,10 +35,10 @@ type RunUnit = <T>(work: (em: EntityManager, job: SyncJob) => Promise<T>) => Pro
 @Injectable()
 export class Stager {
   constructor(
-    private readonly orm: MikroORM,
     private readonly leases: JobLeases,
     private readonly store: SnapshotStore,
-    private readonly resources: MirroredResources,
+    private readonly definitions: Definitions,
+    private readonly tables: MirrorTables,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -56,9 +57,9 @@ export class Stager {
 
   /** @param unit runs a unit of work */
   private async stageIn(unit: RunUnit, snapshot: Snapshot, rules: RecordRules): Promise<void> {
-    const resource = await unit((em, job) => this.begin(em, job));
+    const definition = await unit((em, job) => this.begin(em, job));
     atStep('staging begun');
-    const check = new RecordCheck(resource, rules);
+    const check = new RecordCheck(definition, rules, snapshot.format === 'csv');
     const source = readRecords(snapshot.format as SnapshotFormat, this.store.read(snapshot), recordLimits(this.config));
     const batches = source[Symbol.asyncIterator]();
     try {
@@ -93,12 +94,11 @@ export class Stager {
   }
 
   /** Clears what an earlier attempt has left. */
-  private async begin(em: EntityManager, job: SyncJob): Promise<MirroredResource> {
-    const resource = this.resources.get(job.resource);
+  private async begin(em: EntityManager, job: SyncJob): Promise<Definition> {
     await clearEarlierAttempt(em, job);
-    await createStagingTable(em, job, mirrorTable(resource, this.resources, this.orm));
+    await createStagingTable(em, job, this.tables.of(job.resource));
     Object.assign(job, { phase: 'staging', processed: 0, staged: 0, rejected: 0, percent: 0, warnings: [] });
-    return resource;
+    return this.definitions.get(job.resource);
   }
 }
 

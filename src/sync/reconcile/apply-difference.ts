@@ -1,9 +1,11 @@
-import type { EntityManager, QueryResult } from '@mikro-orm/postgresql';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { enterPhase } from '../jobs/job-phases.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import { type DifferenceCounts, rowsIn } from './difference.js';
-import type { LinkColumns, MirrorTable } from './mirror-table.js';
+import { jsonImage, type MirrorTable } from './mirror-table.js';
+import { moveTotals } from './move-totals.js';
 import type { TouchedRows } from './refresh-statistics.js';
+import { relinkChildren } from './relink-children.js';
 
 /**
  * Makes the live rows what the `difference` says, and with them the change log, the links between parents and children,
@@ -25,22 +27,18 @@ export async function applyDifference(
   enterPhase('change log');
   if (rows > counts.insert) await logChanges(em, job, mirror, instant);
   enterPhase('delete');
-  if (counts.delete > 0) await tombstone(em, mirror, instant);
+  if (counts.delete > 0) await tombstone(em, job, mirror, instant);
   enterPhase('update');
-  if (counts.update + counts.restore > 0) await update(em, mirror, instant);
+  if (counts.update + counts.restore > 0) await update(em, job, mirror, instant);
   enterPhase('insert');
   if (counts.insert > 0) await insert(em, job, mirror, instant);
-  const touched = [{ table: mirror.table, rows }];
-  if (mirror.link) {
-    enterPhase('totals');
-    touched.push({ table: mirror.link.parentTable, rows: await addToTotals(em, mirror.link, instant) });
-  }
+  enterPhase('totals');
+  if (mirror.totals.length > 0 && mirror.hasTotalsTable) await keepTotals(em, job, mirror, counts);
+  const touched = [{ table: mirror.table, rows }, ...(await moveTotals(em, job, mirror, instant))];
   enterPhase('links');
   const arrivedOrGone = rows - counts.update;
-  if (mirror.childLinks.length > 0 && arrivedOrGone > FEW_PARENTS) await indexDifference(em);
-  for (const link of mirror.childLinks) {
-    touched.push({ table: link.childTable, rows: await relinkChildren(em, job, link, counts) });
-  }
+  if (mirror.children.length > 0 && arrivedOrGone > FEW_PARENTS) await indexDifference(em);
+  touched.push(...(await relinkChildren(em, job, mirror, instant, counts)));
   return touched;
 }
 
@@ -56,53 +54,72 @@ async function indexDifference(em: EntityManager): Promise<void> {
   await em.execute('create index on difference (external_id); create index on difference (id)');
 }
 
-/** @returns how many rows a statement has written */
-async function write(em: EntityManager, sql: string, values: unknown[] = []): Promise<number> {
-  return (await em.execute<QueryResult>(sql, values, 'run')).affectedRows;
-}
-
 /** What a row was before it was updated, deleted or restored. What was created needs no image. */
 async function logChanges(em: EntityManager, job: SyncJob, mirror: MirrorTable, at: string): Promise<void> {
-  const image = mirror.columns.map(({ field, oldColumn }) => `'${field}', ${oldColumn}`).join(', ');
+  const image = jsonImage(mirror.columns, ({ oldColumn }) => oldColumn);
   await em.execute(
     `insert into change (source_id, resource, at, job_id, row_id, external_id, operation, before)
      select ?, ?, ?, ?, id, external_id,
-            case operation when 'U' then 'updated' when 'D' then 'deleted' else 'restored' end,
-            jsonb_build_object(${image})
-       from difference where operation <> 'I'`,
+            case "$operation" when 'U' then 'updated' when 'D' then 'deleted' else 'restored' end,
+            ${image}
+       from difference where "$operation" <> 'I'`,
     [job.sourceId, job.resource, at, job.id],
   );
 }
 
-async function tombstone(em: EntityManager, mirror: MirrorTable, at: string): Promise<void> {
-  const noTotals = mirror.childLinks
-    .flatMap(({ totals }) => (totals ? [`, ${totals.sumColumn} = 0, ${totals.countColumn} = 0`] : []))
-    .join('');
+/** Rows that are gone have no children, so their totals are zero, and stay so: see {@link moveTotals}. */
+async function tombstone(em: EntityManager, job: SyncJob, mirror: MirrorTable, at: string): Promise<void> {
+  const noTotals = mirror.hasTotalsTable ? '' : mirror.totals.map(({ column }) => `, ${column} = 0`).join('');
   await em.execute(
     `update ${mirror.table} t set deleted_at = ?${noTotals}
-       from difference d where d.operation = 'D' and t.id = d.id`,
-    [at],
+       from difference d where d."$operation" = 'D' and t.source_id = ? and t.id = d.id`,
+    [at, job.sourceId],
   );
 }
 
-async function update(em: EntityManager, mirror: MirrorTable, at: string): Promise<void> {
+async function update(em: EntityManager, job: SyncJob, mirror: MirrorTable, at: string): Promise<void> {
   const values = mirror.columns.map(({ column }) => `${column} = d.${column}, `).join('');
-  const link = mirror.link ? `${mirror.link.linkColumn} = d.new_link, ` : '';
+  const links = mirror.links.map(({ linkColumn, newLink }) => `${linkColumn} = d.${newLink}, `).join('');
   await em.execute(
-    `update ${mirror.table} t set ${values}${link}updated = ?, deleted_at = null
-       from difference d where d.operation in ('U', 'R') and t.id = d.id`,
-    [at],
+    `update ${mirror.table} t set ${values}${links}updated = ?, deleted_at = null
+       from difference d where d."$operation" in ('U', 'R') and t.source_id = ? and t.id = d.id`,
+    [at, job.sourceId],
   );
+}
+
+/** Live rows have totals, which begin at zero; those that are gone have none. */
+async function keepTotals(
+  em: EntityManager,
+  job: SyncJob,
+  mirror: MirrorTable,
+  counts: DifferenceCounts,
+): Promise<void> {
+  if (counts.delete > 0) {
+    await em.execute(
+      `delete from ${mirror.totalsTable} t using difference d
+        where d."$operation" = 'D' and t.source_id = ? and t.id = d.id`,
+      [job.sourceId],
+    );
+  }
+  if (counts.insert + counts.restore > 0) {
+    await em.execute(
+      `insert into ${mirror.totalsTable} (source_id, id)
+       select t.source_id, t.id from difference d join ${mirror.table} t on t.source_id = ? and t.external_id = d.external_id
+        where d."$operation" in ('I', 'R')`,
+      [job.sourceId],
+    );
+  }
 }
 
 /** In the order of the ids, which keeps the unique index's pages together: 15 % faster than as they come. */
 async function insert(em: EntityManager, job: SyncJob, mirror: MirrorTable, at: string): Promise<void> {
   const columns = mirror.columns.map(({ column }) => `${column}, `).join('');
-  const link = mirror.link ? [`${mirror.link.linkColumn}, `, 'new_link, '] : ['', ''];
+  const links = mirror.links.map(({ linkColumn }) => `${linkColumn}, `).join('');
+  const newLinks = mirror.links.map(({ newLink }) => `${newLink}, `).join('');
   job.createdAfterId = await lastId(em, mirror);
   await em.execute(
-    `insert into ${mirror.table} (source_id, external_id, ${columns}${link[0]}created, updated)
-     select ?, external_id, ${columns}${link[1]}?, ? from difference where operation = 'I' order by external_id`,
+    `insert into ${mirror.table} (source_id, external_id, ${columns}${links}created, updated)
+     select ?, external_id, ${columns}${newLinks}?, ? from difference where "$operation" = 'I' order by external_id`,
     [job.sourceId, at, at],
   );
   job.createdUpToId = await lastId(em, mirror);
@@ -115,78 +132,4 @@ async function lastId(em: EntityManager, mirror: MirrorTable): Promise<number> {
     [mirror.table],
   );
   return Number(row?.id ?? 0);
-}
-
-/**
- * The parents of touched children get the difference, not a new sum: exact, and independent of their size. What the sum
- * was before is logged, so that pages in its order stay right while it moves.
- */
-async function addToTotals(em: EntityManager, link: LinkColumns, at: string): Promise<number> {
-  if (!link.totals) return 0;
-  const { ofColumn, oldOfColumn, sumColumn, countColumn } = link.totals;
-  return write(
-    em,
-    `with touched as (
-       select old_link as parent_id, -${oldOfColumn} as amount, -1 as items from difference
-        where operation in ('U', 'D') and old_link is not null
-       union all
-       select new_link, ${ofColumn}, 1 from difference
-        where operation in ('I', 'U', 'R') and new_link is not null
-     ), moved as (
-       select parent_id, sum(amount) as amount, sum(items) as items from touched
-        group by parent_id having sum(amount) <> 0 or sum(items) <> 0
-     ), logged as (
-       insert into total_change (source_id, resource, at, row_id, before)
-       select p.source_id, ?, ?, p.id, p.${sumColumn} from moved join ${link.parentTable} p on p.id = moved.parent_id
-        where moved.amount <> 0
-     )
-     update ${link.parentTable} p
-        set ${sumColumn} = p.${sumColumn} + moved.amount, ${countColumn} = p.${countColumn} + moved.items
-       from moved where p.id = moved.parent_id`,
-    [link.parentResource, at],
-  );
-}
-
-/**
- * Children of parents that are gone become unresolved; those that waited for parents that have arrived are resolved.
- * @returns how many children that are
- */
-async function relinkChildren(
-  em: EntityManager,
-  job: SyncJob,
-  link: LinkColumns,
-  counts: DifferenceCounts,
-): Promise<number> {
-  const unlinked = counts.delete > 0 ? await unlinkChildren(em, job, link) : 0;
-  const resolved = counts.insert + counts.restore > 0 ? await resolveChildren(em, job, link) : 0;
-  return unlinked + resolved;
-}
-
-function unlinkChildren(em: EntityManager, job: SyncJob, { childTable, linkColumn }: LinkColumns): Promise<number> {
-  return write(
-    em,
-    `update ${childTable} c set ${linkColumn} = null
-       from difference d where d.operation = 'D' and c.source_id = ? and c.${linkColumn} = d.id`,
-    [job.sourceId],
-  );
-}
-
-async function resolveChildren(em: EntityManager, job: SyncJob, link: LinkColumns): Promise<number> {
-  const { childTable, linkColumn, keyColumn, parentTable, totals } = link;
-  const resolve = `
-    update ${childTable} c set ${linkColumn} = p.id
-      from difference d join ${parentTable} p on p.source_id = ${job.sourceId} and p.external_id = d.external_id
-     where d.operation in ('I', 'R') and c.source_id = ${job.sourceId}
-       and c.${linkColumn} is null and c.deleted_at is null and c.${keyColumn} = d.external_id`;
-  if (!totals) return write(em, resolve);
-  const { ofColumn, sumColumn, countColumn } = totals;
-  const [row] = await em.execute<{ resolved: number }[]>(`
-    with resolved as (${resolve} returning c.${linkColumn} as parent_id, c.${ofColumn} as amount),
-    summed as (
-      update ${parentTable} p set ${sumColumn} = children.amount, ${countColumn} = children.items
-        from (select parent_id, sum(amount) as amount, count(*) as items from resolved group by parent_id) children
-       where p.id = children.parent_id
-    )
-    select count(*)::int as resolved from resolved`);
-  return row?.resolved ?? 0;
 }

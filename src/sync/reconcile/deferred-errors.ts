@@ -1,61 +1,80 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
-import type { MirroredResource } from '../mirrored-resource.js';
+import type { Definition, Parent } from '../../definitions/definition.js';
+import { labelOf, snakeCase } from '../../definitions/field-names.js';
 import { copyErrors, type RecordError } from '../read/record-errors.js';
 import type { RecordBatch } from '../read/record-batch.js';
-import type { MirrorTable } from './mirror-table.js';
+import { asKey, type MirrorTable } from './mirror-table.js';
 import { stagingTable } from './staging-table.js';
 
 /** Positions that are held in memory at once; the records themselves pass through one by one. */
 const WINDOW = 5_000;
 
-const DUPLICATE = { externalId: ['A later record of this snapshot has the same external id and takes its place'] };
+const DUPLICATE = {
+  code: 'duplicate_external_id',
+  errors: { externalId: ['A later record of this snapshot has the same external id and takes its place'] },
+};
+
+/** What is told of a record that waits for these parents. */
+export function unresolvedError(parents: readonly Parent[]): Pick<RecordError, 'code' | 'errors'> {
+  const [first] = parents;
+  const errors: Record<string, string[]> = {};
+  for (const { by, name } of parents) {
+    errors[by] = [`There is no live ${labelOf(name).toLowerCase()} with this external id yet`];
+  }
+  return { code: `unresolved_${snakeCase(first?.name ?? 'parent')}`, errors };
+}
 
 /**
  * Deferred errors are those that no record shows by itself: they are noted by position until their records are read again.
- * To be called before one is noted.
+ * `missing` is the places, from 1, of the parents that a record waits for; null says that it is a duplicate. To be called
+ * before one is noted.
  */
 export async function createDeferredErrors(em: EntityManager): Promise<void> {
   await em.execute(
-    'create temporary table if not exists deferred_error (ordinal int primary key, external_id text, code text not null) on commit drop',
+    'create temporary table if not exists deferred_error (ordinal int primary key, external_id text, missing int[]) on commit drop',
   );
 }
 
 /**
- * Notes the staged records whose parent is not live. Asked of the rows first, where an index knows: for most snapshots
+ * Notes the staged records that wait for a parent. Asked of the rows first, where an index knows: for most snapshots
  * that is the end of it.
  * @returns how many there are
  */
-export async function noteUnresolved(
-  em: EntityManager,
-  job: SyncJob,
-  mirror: MirrorTable,
-  resource: MirroredResource,
-): Promise<number> {
-  const { link } = mirror;
-  if (!link || !resource.parent) return 0;
+export async function noteUnresolved(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
+  if (mirror.links.length === 0) return 0;
   if (!job.dryRun && !(await hasUnresolved(em, job.sourceId, mirror))) return 0;
   await createDeferredErrors(em);
+  const waits = mirror.links.map(({ by }, index) => `(s.${by.column} is not null and p${index}.id is null)`);
+  const joins = mirror.links.map(
+    ({ parentTable, by }, index) => `
+      left join ${parentTable} p${index} on p${index}.source_id = ${job.sourceId} and p${index}.deleted_at is null
+            and p${index}.external_id = s.${by.column}${asKey(by)}`,
+  );
   const [row] = await em.execute<{ rows: number }[]>(
     `with noted as (
        insert into deferred_error
-       select s.ordinal, s.external_id, ?
-         from ${stagingTable(job)} s
-         left join ${link.parentTable} p
-           on p.source_id = ? and p.deleted_at is null and p.external_id = s.${link.keyColumn}
-        where not s.rejected and p.id is null
+       select s."$ordinal", s.external_id, ${missingOf(waits)}
+         from ${stagingTable(job)} s ${joins.join('')}
+        where not s."$rejected" and (${waits.join(' or ')})
        returning 1)
      select count(*)::int as rows from noted`,
-    [resource.parent.unresolved.code, job.sourceId],
   );
   return row?.rows ?? 0;
 }
 
-/** Whether any live row of the source is unresolved. */
+/** SQL: the places of the conditions that hold, as an array. */
+function missingOf(conditions: string[]): string {
+  const places = conditions.map((condition, index) => `case when ${condition} then ${index + 1} end`);
+  return `array_remove(array[${places.join(', ')}]::int[], null)`;
+}
+
+/** Whether any live row of the source waits for a parent. */
 export async function hasUnresolved(em: EntityManager, sourceId: number, mirror: MirrorTable): Promise<boolean> {
-  if (!mirror.link) return false;
+  if (mirror.links.length === 0) return false;
+  const waiting = `not ${mirror.isRowResolved('t')}`;
   const rows = await em.execute(
-    `select 1 from ${mirror.table} where source_id = ? and deleted_at is null and ${mirror.link.linkColumn} is null limit 1`,
+    `select 1 from ${mirror.table} t where t.source_id = ? and t.deleted_at is null and ${waiting} limit 1`,
     [sourceId],
   );
   return rows.length > 0;
@@ -68,19 +87,15 @@ export async function hasUnresolved(em: EntityManager, sourceId: number, mirror:
 export async function reportDeferredErrors(
   em: EntityManager,
   job: SyncJob,
-  resource: MirroredResource,
+  { parents }: Definition,
   read: () => AsyncGenerator<RecordBatch>,
 ): Promise<void> {
-  const messages: Record<string, Record<string, string[]>> = { duplicate_external_id: DUPLICATE };
-  if (resource.parent) {
-    messages[resource.parent.unresolved.code] = { [resource.parent.field]: [resource.parent.unresolved.message] };
-  }
   let window = await nextWindow(em, -1);
   if (window.length === 0) return;
   const records = new RecordsByIndex(read());
   try {
     while (window.length > 0) {
-      await copyErrors(em, job, records.errorsAt(window, messages));
+      await copyErrors(em, job, records.errorsAt(window, parents));
       window = await nextWindow(em, window.at(-1)?.ordinal ?? 0);
     }
   } finally {
@@ -91,12 +106,12 @@ export async function reportDeferredErrors(
 interface DeferredError {
   ordinal: number;
   external_id: string;
-  code: string;
+  missing: number[] | null;
 }
 
 async function nextWindow(em: EntityManager, after: number): Promise<DeferredError[]> {
   return em.execute<DeferredError[]>(
-    'select ordinal, external_id, code from deferred_error where ordinal > ? order by ordinal limit ?',
+    'select ordinal, external_id, missing from deferred_error where ordinal > ? order by ordinal limit ?',
     [after, WINDOW],
   );
 }
@@ -107,11 +122,8 @@ class RecordsByIndex {
 
   constructor(private readonly batches: AsyncGenerator<RecordBatch>) {}
 
-  async *errorsAt(
-    places: DeferredError[],
-    messages: Record<string, Record<string, string[]>>,
-  ): AsyncGenerator<RecordError> {
-    for (const { ordinal: index, external_id: externalId, code } of places) {
+  async *errorsAt(places: DeferredError[], parents: readonly Parent[]): AsyncGenerator<RecordError> {
+    for (const { ordinal: index, external_id: externalId, missing } of places) {
       while (index >= this.batch.firstIndex + this.batch.records.length) {
         const next = await this.batches.next();
         if (next.done) throw new Error('the kept bytes end before a record that was staged from them');
@@ -120,8 +132,7 @@ class RecordsByIndex {
       yield {
         index,
         externalId,
-        code,
-        errors: messages[code] ?? {},
+        ...(missing === null ? DUPLICATE : unresolvedError(parents.filter((_, place) => missing.includes(place + 1)))),
         data: this.batch.records[index - this.batch.firstIndex],
       };
     }

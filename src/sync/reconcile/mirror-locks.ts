@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { JobLeases, type Lease } from '../jobs/job-leases.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
-import { MirroredResources } from '../mirrored-resource.js';
+import { Definitions } from '../../definitions/definitions.js';
 
 /** How long a job waits for the locks at least: longer than most reconciliations take. */
 export const LEAST_PATIENCE_MS = 250;
@@ -26,7 +26,7 @@ export class MirrorBusy extends Error {
 export class MirrorLocks {
   constructor(
     private readonly leases: JobLeases,
-    private readonly resources: MirroredResources,
+    private readonly definitions: Definitions,
   ) {}
 
   /**
@@ -55,7 +55,7 @@ export class MirrorLocks {
   private async tryLock(em: EntityManager, job: SyncJob): Promise<boolean> {
     // In an order that is the same for all: of two jobs that try at the same time one succeeds. The nested cases take one
     // after the other, as the arguments of an `and` need not be evaluated in their order.
-    const names = this.resources.linkedTo(this.resources.get(job.resource));
+    const names = this.definitions.linkedTo(this.definitions.get(job.resource));
     const locked = names.reduceRight(
       (rest) => `case when pg_try_advisory_xact_lock(hashtextextended(?, 0)) then ${rest} else false end`,
       'true',

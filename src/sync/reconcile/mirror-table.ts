@@ -1,86 +1,232 @@
-import { type EntityMetadata } from '@mikro-orm/core';
-import type { MikroORM } from '@mikro-orm/postgresql';
-import { identifier } from '../../platform/database.js';
-import type { MirroredResource, MirroredResources } from '../mirrored-resource.js';
+import { Injectable } from '@nestjs/common';
+import { type ColumnType, INTEGER } from '../../definitions/column-types.js';
+import { COPIES, type Definition, type Field, type Parent, storedFields } from '../../definitions/definition.js';
+import { Definitions } from '../../definitions/definitions.js';
+import { snakeCase } from '../../definitions/field-names.js';
+import { identifier, literal } from '../../platform/database.js';
 
-/** A record's field and the column that keeps it. All names of columns and tables are quoted already. */
+/**
+ * A field and the column that keeps it. All names of columns and tables are quoted already. Those of the engine's own
+ * columns in staging tables and differences begin with `$`, which no field's name can.
+ */
 export interface MirrorColumn {
   field: string;
   column: string;
   /** The column of the old value in the table of differences. */
   oldColumn: string;
-  type: string;
+  type: ColumnType;
 }
 
-/** How child rows hang on parent rows, in terms of columns. */
-export interface LinkColumns {
-  parentResource: string;
+/** What every mirrored table has. The column of a field with such a name has a `$` behind it, which no other can have. */
+export const ENGINE_COLUMNS = ['id', 'source_id', 'external_id', 'created', 'updated', 'deleted_at'];
+
+/** How the rows of a resource hang on those of a parent. */
+export interface Link {
+  parent: Parent;
+  /** The table of the parents. */
   parentTable: string;
-  childTable: string;
-  /** The child's column with the parent's external id. */
-  keyColumn: string;
-  /** The child's column with the parent's row id. */
+  /** The column with the parent's external id, and the one with its row id: null while that parent is not live. */
+  by: MirrorColumn;
   linkColumn: string;
-  totals: { ofColumn: string; oldOfColumn: string; sumColumn: string; countColumn: string } | null;
+  /** The row id before and after, in the table of differences. */
+  oldLink: string;
+  newLink: string;
 }
 
-/** Where a resource lives in the database, derived from its definition and the entity's metadata. */
-export interface MirrorTable {
+/** The sums and counts that the parents of one resource have of the rows of another one. */
+export interface ParentTotals {
+  /** The parents' resource, and the table with their totals by row id. */
+  resource: string;
   table: string;
-  /** For the creation of staging tables and comparisons: every field of the record but the external id. */
-  columns: MirrorColumn[];
-  /** Set where this resource's rows have a parent. */
-  link: LinkColumns | null;
-  /** The links of rows of other resources to rows of this one. */
-  childLinks: LinkColumns[];
+  /** Whether that table is theirs alone: then those that are gone have no row in it. */
+  hasOwnTable: boolean;
+  totals: TotalColumn[];
+  /** The column whose earlier values are logged, as lists are sorted by it. */
+  logged: string | null;
 }
 
-type Rules = { futureBirthDates: 'reject'; today: string };
-/** Any rules will do to learn the names of a record's fields. */
-const ANY_RULES: Rules = { futureBirthDates: 'reject', today: '2000-01-01' };
-
-/** @throws if a definition names a property that its entity does not have: found at start, not at the first job */
-export function mirrorTable(resource: MirroredResource, resources: MirroredResources, orm: MikroORM): MirrorTable {
-  const meta = orm.getMetadata().get(resource.entity);
-  const fields = Object.keys(resource.record(ANY_RULES).shape).filter((name) => name !== 'externalId');
-  return {
-    table: identifier(meta.tableName),
-    columns: fields.map((name) => ({ field: name, ...columnOf(meta, resource.properties?.[name] ?? name) })),
-    link: linkColumns(resource, resources, orm),
-    childLinks: resources
-      .childrenOf(resource)
-      .map((child) => linkColumns(child, resources, orm))
-      .filter((link) => link !== null),
-  };
+/** A total as the rows of a parent have it: of the children that name it by this link. */
+export interface OwnTotal {
+  name: string;
+  column: string;
+  child: MirrorTable;
+  link: Link;
+  sumOf: MirrorColumn | null;
 }
 
-function linkColumns(child: MirroredResource, resources: MirroredResources, orm: MikroORM): LinkColumns | null {
-  if (!child.parent) return null;
-  const meta = orm.getMetadata().get(child.entity);
-  const parent = orm.getMetadata().get(child.parent.entity);
-  const totals = child.parent.totals;
-  return {
-    parentResource: resources.parentOf(child)?.name ?? '',
-    parentTable: identifier(parent.tableName),
-    childTable: identifier(meta.tableName),
-    keyColumn: columnOf(meta, child.properties?.[child.parent.field] ?? child.parent.field).column,
-    linkColumn: columnOf(meta, child.parent.reference).column,
-    totals: totals
-      ? {
-          ofColumn: columnOf(meta, totals.of).column,
-          oldOfColumn: columnOf(meta, totals.of).oldColumn,
-          sumColumn: columnOf(parent, totals.sum).column,
-          countColumn: columnOf(parent, totals.count).column,
-        }
-      : null,
-  };
+export interface TotalColumn {
+  name: string;
+  column: string;
+  link: Link;
+  /** The child's column that is summed; null for the number of children. */
+  sumOf: MirrorColumn | null;
 }
 
-function columnOf(meta: EntityMetadata, property: string): Omit<MirrorColumn, 'field'> {
-  const found = (meta.properties as Record<string, { fieldNames: string[]; columnTypes: string[] } | undefined>)[
-    property
-  ];
-  const [column, type] = [found?.fieldNames[0], found?.columnTypes[0]];
-  if (column === undefined || type === undefined) throw new Error(`${meta.className} has no property ${property}`);
-  return { column: identifier(column), oldColumn: identifier(`old_${column}`), type };
+/** Where a resource lives in the database: all of it follows from the definition. */
+export class MirrorTable {
+  readonly tableName: string;
+  readonly table: string;
+  /** The rows of the current source, for queries by conditions that row-level security keeps from indexes. */
+  readonly view: string;
+  /** The totals of the live rows by row id; the table itself where an earlier version has put them there. */
+  readonly totalsTable: string;
+  /** Of every field of the record but the external id; last the number of copies, if duplicates are counted. */
+  readonly columns: MirrorColumn[];
+  /** To this resource's parents. */
+  links: Link[] = [];
+  /** By the resources of its parents that have totals of it. */
+  parentTotals: ParentTotals[] = [];
+  /** Those whose rows hang on rows of this one, each with the link by which they do; one may do so by several. */
+  children: { mirror: MirrorTable; link: Link }[] = [];
+  /** What the rows tell of their children. */
+  totals: OwnTotal[] = [];
+
+  constructor(readonly definition: Definition) {
+    this.tableName = definition.own.table ?? `mirrored_${definition.name}`;
+    this.table = identifier(this.tableName);
+    this.view = identifier(`${this.tableName}_of_source`);
+    this.totalsTable = identifier(definition.own.table ?? `${this.tableName}_totals`);
+    this.columns = storedFields(definition).map((field, index) => this.columnOf(field, index));
+    if (definition.countsDuplicates) this.columns.push(copiesColumn(this.columns.length));
+  }
+
+  get resource(): string {
+    return this.definition.name;
+  }
+
+  get hasTotalsTable(): boolean {
+    return this.totalsTable !== this.table;
+  }
+
+  /** @throws if there is none: the reading of definitions has checked all names */
+  column(field: string): MirrorColumn {
+    const found = this.columns.find((column) => column.field === field);
+    if (!found) throw new Error(`${this.resource} has no field ${field}`);
+    return found;
+  }
+
+  /**
+   * SQL: whether a row waits for no parent, which is so if each that it names is live. Rows without parents never wait.
+   * @param by the column with the external id, and `link` the one with the row id, of each link as they are called there
+   */
+  isResolved(by: (link: Link) => string, link: (link: Link) => string): string {
+    const conditions = this.links.map((each) => {
+      const isLive = `${link(each)} is not null`;
+      return this.mayNameNone(each) ? `(${by(each)} is null or ${isLive})` : isLive;
+    });
+    return conditions.length === 0 ? 'true' : `(${conditions.join(' and ')})`;
+  }
+
+  /** The same of the row `alias` of the mirrored table. */
+  isRowResolved(alias: string): string {
+    return this.isResolved(
+      ({ by }) => `${alias}.${by.column}`,
+      ({ linkColumn }) => `${alias}.${linkColumn}`,
+    );
+  }
+
+  private mayNameNone({ by }: Link): boolean {
+    return this.definition.fields.some(({ name, isOptional }) => name === by.field && isOptional);
+  }
+
+  private columnOf({ name, type }: Field, index: number): MirrorColumn {
+    const { table, columns } = this.definition.own;
+    const own = ENGINE_COLUMNS.includes(name) ? `${name}$` : name;
+    const column = table === undefined ? own : (columns?.[name] ?? snakeCase(name));
+    return { field: name, column: identifier(column), oldColumn: identifier(`$old${index + 1}`), type };
+  }
+}
+
+/** How many identical records a row stands for, as a column like those of fields. */
+function copiesColumn(index: number): MirrorColumn {
+  return { field: COPIES, column: identifier(COPIES), oldColumn: identifier(`$old${index + 1}`), type: INTEGER };
+}
+
+/** The tables of all resources. */
+@Injectable()
+export class MirrorTables {
+  private readonly byName: Map<string, MirrorTable>;
+
+  constructor(definitions: Definitions) {
+    this.byName = new Map(definitions.all.map((definition) => [definition.name, new MirrorTable(definition)]));
+    for (const mirror of this.all) this.link(mirror);
+    for (const mirror of this.all) {
+      mirror.parentTotals = parentTotals(mirror, (name) => this.of(name));
+      for (const link of mirror.links) this.of(link.parent.resource).children.push({ mirror, link });
+    }
+    for (const child of this.all) {
+      for (const { resource, totals } of child.parentTotals) {
+        this.of(resource).totals.push(...totals.map((total) => ({ ...total, child })));
+      }
+    }
+  }
+
+  get all(): MirrorTable[] {
+    return [...this.byName.values()];
+  }
+
+  /** @throws if there is none of that name: names come from our own routes and tables */
+  of(resource: string): MirrorTable {
+    const found = this.byName.get(resource);
+    if (!found) throw new Error(`no such resource: ${resource}`);
+    return found;
+  }
+
+  private link(mirror: MirrorTable): void {
+    const { own, parents } = mirror.definition;
+    mirror.links = parents.map((parent, index) => ({
+      parent,
+      parentTable: this.of(parent.resource).table,
+      by: mirror.column(parent.by),
+      linkColumn: identifier(own.table === undefined ? `$${parent.name}` : `${snakeCase(parent.name)}_id`),
+      oldLink: identifier(`$old_link${index + 1}`),
+      newLink: identifier(`$new_link${index + 1}`),
+    }));
+  }
+}
+
+function parentTotals(child: MirrorTable, tableOf: (resource: string) => MirrorTable): ParentTotals[] {
+  const resources = new Set(
+    child.links.filter(({ parent }) => parent.totals.length > 0).map((link) => link.parent.resource),
+  );
+  return [...resources].map((resource) => {
+    const parent = tableOf(resource);
+    const { own } = parent.definition;
+    const columnOf = (name: string) => identifier(own.table === undefined ? name : snakeCase(name));
+    const totals = child.links
+      .filter((link) => link.parent.resource === resource)
+      .flatMap((link) =>
+        link.parent.totals.map(({ name, sumOf }) => ({
+          name,
+          column: columnOf(name),
+          link,
+          sumOf: sumOf === null ? null : child.column(sumOf),
+        })),
+      );
+    const logged = own.loggedTotal === undefined ? null : columnOf(own.loggedTotal);
+    return { resource, table: parent.totalsTable, hasOwnTable: parent.hasTotalsTable, totals, logged };
+  });
+}
+
+/** SQL: whether two values of a column differ. With a collation of its own, as tables of an earlier version have another. */
+export function isDistinct({ type }: MirrorColumn, one: string, other: string): string {
+  return `${one} is distinct from ${other}${type.sql.endsWith('collate "C"') ? ' collate "C"' : ''}`;
+}
+
+/** SQL behind a column that names a parent: it is compared with external ids, which are text. */
+export function asKey({ type }: MirrorColumn): string {
+  return type.name.startsWith('text') ? '' : '::text';
+}
+
+/** PostgreSQL takes a hundred arguments: names and values. */
+const MAX_PAIRS = 50;
+
+/** SQL: a JSON object with the values by field. @param value the value of a column, in SQL */
+export function jsonImage(columns: MirrorColumn[], value: (column: MirrorColumn) => string): string {
+  const pairs = columns.map((column) => `${literal(column.field)}, ${value(column)}`);
+  const parts: string[] = [];
+  for (let from = 0; from < Math.max(pairs.length, 1); from += MAX_PAIRS) {
+    parts.push(`jsonb_build_object(${pairs.slice(from, from + MAX_PAIRS).join(', ')})`);
+  }
+  return `(${parts.join(' || ')})`;
 }

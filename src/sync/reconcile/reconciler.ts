@@ -1,6 +1,8 @@
 import { LockMode } from '@mikro-orm/core';
-import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
+import type { RecordRules } from '../../definitions/definition.js';
+import { Definitions } from '../../definitions/definitions.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { atStep } from '../../platform/steps.js';
 import { numberCommit } from '../changes/number-commit.js';
@@ -10,7 +12,6 @@ import { type Lease, databaseNow, JobLeases, NOW_MS } from '../jobs/job-leases.j
 import { enterPhase } from '../jobs/job-phases.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
-import { MirroredResources, type RecordRules } from '../mirrored-resource.js';
 import { clearEarlierAttempt } from '../read/clear-attempt.js';
 import { copyErrorsOf } from '../read/record-errors.js';
 import { applyDifference } from './apply-difference.js';
@@ -18,7 +19,7 @@ import { contentDigest } from './content-digest.js';
 import { digestDifference } from './difference.js';
 import type { DesiredState } from './desired-state.js';
 import { hasUnresolved } from './deferred-errors.js';
-import { type MirrorTable, mirrorTable } from './mirror-table.js';
+import { MirrorTables } from './mirror-table.js';
 import { LEAST_PATIENCE_MS, MirrorLocks } from './mirror-locks.js';
 import { analyzeIfLarge, refreshStatistics } from './refresh-statistics.js';
 import { RevertedState } from './reverted-state.js';
@@ -29,11 +30,11 @@ import { dropStagingTable, stagingTable } from './staging-table.js';
 @Injectable()
 export class Reconciler {
   constructor(
-    private readonly orm: MikroORM,
     private readonly leases: JobLeases,
     private readonly locks: MirrorLocks,
     private readonly store: SnapshotStore,
-    private readonly resources: MirroredResources,
+    private readonly definitions: Definitions,
+    private readonly tables: MirrorTables,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -79,14 +80,15 @@ export class Reconciler {
     if (job.mode !== 'full' || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return null;
     const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
     if (state.appliedSeq >= job.seq) return null;
-    const [withoutRejected, withRejected] = [false, true].map((has) => contentDigest(snapshot, rules, has));
+    const definition = this.definitions.get(job.resource);
+    const [withoutRejected, withRejected] = [false, true].map((has) => contentDigest(snapshot, definition, rules, has));
     if (state.content !== withoutRejected && state.content !== withRejected) return null;
     const last = state.appliedJob ? await em.findOne(SyncJob, state.appliedJob) : null;
     if (!last || last.counts.unresolved > 0) return null;
     // Without a valid record it is for the deletion guard to decide.
     if (last.counts.received === last.counts.rejected) return null;
     if (state.content !== (last.counts.rejected > 0 ? withRejected : withoutRejected)) return null;
-    return (await hasUnresolved(em, job.sourceId, this.mirrorOf(job))) ? null : { state, last };
+    return (await hasUnresolved(em, job.sourceId, this.tables.of(job.resource))) ? null : { state, last };
   }
 
   /**
@@ -113,14 +115,12 @@ export class Reconciler {
     rules: RecordRules,
   ): Promise<SnapshotState> {
     await analyzeIfLarge(em, stagingTable(job), job.staged);
-    return new SnapshotState(this.resources.get(job.resource), snapshot, rules, this.store, this.config);
+    return new SnapshotState(this.definitions.get(job.resource), snapshot, rules, this.store, this.config);
   }
 
   /** Puts back what another job changed: to `completed` or `awaiting_approval`. @throws Refusal 409, MirrorBusy */
   async revert(lease: Lease): Promise<void> {
-    await this.reconcileTo(lease, LEAST_PATIENCE_MS, async (_em, job) => {
-      return new RevertedState(this.resources.get(job.resource), this.config);
-    });
+    await this.reconcileTo(lease, LEAST_PATIENCE_MS, async () => new RevertedState(this.config));
   }
 
   private async reconcileTo(
@@ -151,7 +151,7 @@ export class Reconciler {
   }
 
   private async apply(em: EntityManager, job: SyncJob, state: MirrorState, desired: DesiredState): Promise<void> {
-    const mirror = this.mirrorOf(job);
+    const mirror = this.tables.of(job.resource);
     const { difference, counts, plan } = await desired.compare(em, job, mirror);
     job.counts = counts;
     if (plan.held || job.dryRun || job.approvedPlan !== null) job.plan = plan;
@@ -218,17 +218,13 @@ export class Reconciler {
    * what has changed since a time is what came after a state that somebody saw.
    */
   private async applicationTime(em: EntityManager, job: SyncJob): Promise<Date> {
-    const linked = this.resources.linkedTo(this.resources.get(job.resource));
+    const linked = this.definitions.linkedTo(this.definitions.get(job.resource));
     const [row] = await em.execute<{ now: string; last: string | null }[]>(
       `select ${NOW_MS} as now, (extract(epoch from max(applied_at)) * 1000)::bigint::text as last
          from mirror_state where source_id = ? and resource = any(string_to_array(?, ','))`,
       [job.sourceId, linked.join(',')],
     );
     return new Date(Math.max(Number(row?.now), Number(row?.last ?? 0) + 1));
-  }
-
-  private mirrorOf(job: SyncJob): MirrorTable {
-    return mirrorTable(this.resources.get(job.resource), this.resources, this.orm);
   }
 }
 

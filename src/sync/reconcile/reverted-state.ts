@@ -1,22 +1,20 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Config } from '../../platform/config.js';
+import { literal } from '../../platform/database.js';
 import { Refusal } from '../../platform/refusal.js';
 import { enterPhase } from '../jobs/job-phases.js';
 import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import { isLogGone } from '../log-horizons.js';
-import type { MirroredResource } from '../mirrored-resource.js';
 import { reasonToHold } from './deletion-guard.js';
+import { unresolvedError } from './deferred-errors.js';
 import { countLive, sampleDeletions } from './difference.js';
 import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
-import type { MirrorTable } from './mirror-table.js';
+import { jsonImage, type MirrorTable } from './mirror-table.js';
 import { countTouchedSince, findRevertDifference } from './revert-difference.js';
 
 /** The mirror as it was before another job, as far as that job changed it. */
 export class RevertedState implements DesiredState {
-  constructor(
-    private readonly resource: MirroredResource,
-    private readonly config: Config,
-  ) {}
+  constructor(private readonly config: Config) {}
 
   /** @throws Refusal 409 if later jobs have touched the same rows meanwhile, 410 if the earlier values have been dropped */
   async compare(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<PlannedChanges> {
@@ -50,22 +48,24 @@ export class RevertedState implements DesiredState {
 
   /** There are no bytes from which it could be reported later, so that is done here, from what is put back. */
   async noteUnresolved(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
-    const { parent } = this.resource;
-    if (!mirror.link || !parent) return 0;
-    const fields = mirror.columns.map(({ field, column }) => `'${field}', ${column}`).join(', ');
+    if (mirror.links.length === 0) return 0;
+    const image = jsonImage(mirror.columns, ({ column }) => column);
+    const waits = mirror.links.map(({ by, newLink }) => `(${by.column} is not null and ${newLink} is null)`);
+    const told = mirror.links.map(({ parent }) => unresolvedError([parent]));
+    const code = told.map((error, index) => `when ${waits[index]} then ${literal(error.code)}`).join(' ');
+    const errors = told.map((error, index) => {
+      const [field, messages] = Object.entries(error.errors)[0] ?? [];
+      return `${literal(field ?? '')}, case when ${waits[index]} then ${literal(JSON.stringify(messages))}::json end`;
+    });
     const [row] = await em.execute<{ rows: number }[]>(
       `with reported as (
          insert into sync_error (job_id, at, index, external_id, code, errors, data)
-         select ?, ?, ordinal, external_id, ?, ?::json, json_build_object('externalId', external_id, ${fields})
-           from difference where operation <> 'D' and new_link is null
+         select ?, ?, "$ordinal", external_id, case ${code} end, json_strip_nulls(json_build_object(${errors.join(', ')})),
+                (jsonb_build_object('externalId', external_id) || ${image})::json
+           from difference where "$operation" <> 'D' and (${waits.join(' or ')})
          returning 1)
        select count(*)::int as rows from reported`,
-      [
-        job.id,
-        job.submittedAt,
-        parent.unresolved.code,
-        JSON.stringify({ [parent.field]: [parent.unresolved.message] }),
-      ],
+      [job.id, job.submittedAt],
     );
     return row?.rows ?? 0;
   }

@@ -1,10 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Definition, RecordRules } from '../../definitions/definition.js';
 import type { Config } from '../../platform/config.js';
 import type { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
 import { enterPhase } from '../jobs/job-phases.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
-import type { MirroredResource, RecordRules } from '../mirrored-resource.js';
 import { recordLimits } from '../read/read-limits.js';
 import { readRecords, type SnapshotFormat } from '../read/read-records.js';
 import { contentDigest } from './content-digest.js';
@@ -29,7 +29,7 @@ export class SnapshotState implements DesiredState {
   private deferredErrors = 0;
 
   constructor(
-    private readonly resource: MirroredResource,
+    private readonly definition: Definition,
     private readonly snapshot: Snapshot,
     private readonly rules: RecordRules,
     private readonly store: SnapshotStore,
@@ -47,7 +47,7 @@ export class SnapshotState implements DesiredState {
     enterPhase('duplicates');
     let duplicates = 0;
     if (await hasDuplicates(em, job, valid, live, found)) {
-      duplicates = await rejectDuplicates(em, job);
+      duplicates = await rejectDuplicates(em, job, mirror);
       this.deferredErrors += duplicates;
       valid -= duplicates;
       found = await findDifference(em, job, mirror);
@@ -59,6 +59,7 @@ export class SnapshotState implements DesiredState {
       found = await countDifference(em);
     }
     const created = found.insert + found.restore;
+    // With them the copies of records, which are no rows of their own.
     const unchanged = valid - created - found.update;
     const guarded = { deletes: job.deletes, valid, unidentified, live, deleted: found.delete };
     const reason = job.mode === 'full' ? reasonToHold(guarded, this.config) : null;
@@ -88,21 +89,23 @@ export class SnapshotState implements DesiredState {
   }
 
   async noteUnresolved(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
-    const unresolved = await noteUnresolved(em, job, mirror, this.resource);
+    const unresolved = await noteUnresolved(em, job, mirror);
     this.deferredErrors += unresolved;
     return unresolved;
   }
 
   async reportErrors(em: EntityManager, job: SyncJob): Promise<void> {
     if (this.deferredErrors === 0) return;
-    await reportDeferredErrors(em, job, this.resource, () => {
+    await reportDeferredErrors(em, job, this.definition, () => {
       const bytes = this.store.read(this.snapshot);
       return readRecords(this.snapshot.format as SnapshotFormat, bytes, recordLimits(this.config));
     });
   }
 
   contentDigest(job: SyncJob): string | null {
-    return job.mode === 'full' ? contentDigest(this.snapshot, this.rules, job.counts.rejected > 0) : null;
+    return job.mode === 'full'
+      ? contentDigest(this.snapshot, this.definition, this.rules, job.counts.rejected > 0)
+      : null;
   }
 }
 
@@ -113,7 +116,7 @@ export class SnapshotState implements DesiredState {
  */
 async function validRows(em: EntityManager, job: SyncJob): Promise<number> {
   const [row] = await em.execute<{ staged: string; valid: string }[]>(
-    `select count(*) as staged, count(*) filter (where not rejected) as valid from ${stagingTable(job)}`,
+    `select count(*) as staged, count(*) filter (where not "$rejected") as valid from ${stagingTable(job)}`,
   );
   if (Number(row?.staged) !== job.staged) throw new Error('the staging table does not hold what was staged');
   return Number(row?.valid);

@@ -13,16 +13,15 @@ export function stagingTable(job: SyncJob): string {
 }
 
 export async function createStagingTable(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<void> {
-  const columns = mirror.columns.map(({ column, type }) => `${column} ${type}`).join(', ');
+  const columns = mirror.columns.map(({ column, type }) => `, ${column} ${type.sql}`).join('');
   const [kind, options] = job.isAtOnce()
     ? ['temporary', 'on commit drop']
     : ['unlogged', 'with (autovacuum_enabled = false)'];
   await em.execute(
     `create ${kind} table ${stagingTable(job)} (
-       ordinal int not null,
-       rejected boolean not null,
-       external_id text collate "C" not null,
-       ${columns}
+       "$ordinal" int not null,
+       "$rejected" boolean not null,
+       external_id text collate "C" not null${columns}
      ) ${options}`,
   );
 }

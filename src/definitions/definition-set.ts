@@ -1,0 +1,64 @@
+import type { Definition } from './definition.js';
+import type { ShapeFault } from './read-shape.js';
+
+/** Tables, indexes and statements have room for so many. */
+const MAX_RESOURCES = 200;
+
+/** A fault that shows only beside other definitions. */
+export interface SetFault extends ShapeFault {
+  definition: Definition;
+}
+
+/** What is wrong with definitions that are each well-formed: with their names, and with what they refer to. */
+export function faultsOfSet(definitions: readonly Definition[]): SetFault[] {
+  const byName = new Map<string, Definition>();
+  const faults: SetFault[] = [];
+  for (const definition of definitions) {
+    if (byName.has(definition.name)) faults.push(fault(definition, ['name'], 'is the name of another resource'));
+    else byName.set(definition.name, definition);
+  }
+  if (definitions.length > MAX_RESOURCES) {
+    for (const definition of definitions.slice(MAX_RESOURCES)) {
+      faults.push(fault(definition, ['name'], `is one resource more than the ${MAX_RESOURCES} that are possible`));
+    }
+  }
+  return [
+    ...faults,
+    ...definitions.flatMap((definition) => faultsOfParents(definition, byName)),
+    ...faultsOfTotals(definitions, byName),
+  ];
+}
+
+function faultsOfParents(definition: Definition, byName: Map<string, Definition>): SetFault[] {
+  return definition.parents
+    .filter(({ resource }) => !byName.has(resource))
+    .map(({ name, resource }) =>
+      fault(definition, ['parents', name, 'resource'], `names ${resource}, which is no resource`),
+    );
+}
+
+/** Totals are shown beside the parent's fields, and are kept in a table of theirs. */
+function faultsOfTotals(definitions: readonly Definition[], byName: Map<string, Definition>): SetFault[] {
+  const taken = new Set<string>();
+  return definitions.flatMap((definition) =>
+    definition.parents.flatMap(({ name: parent, resource, totals }) =>
+      totals.flatMap(({ name }) => {
+        const owner = byName.get(resource);
+        const path = ['parents', parent, 'totals', name];
+        if (definition.own.table === undefined && owner?.own.table !== undefined) {
+          return [fault(definition, path, `is not possible: the rows of ${resource} have no place for it`)];
+        }
+        const isField = ITEM.includes(name) || owner?.fields.some((field) => field.name === name);
+        const isTaken = isField === true || taken.has(`${resource}.${name}`);
+        taken.add(`${resource}.${name}`);
+        return isTaken ? [fault(definition, path, `is a name that ${resource} have already`)] : [];
+      }),
+    ),
+  );
+}
+
+const ITEM = ['id', 'source_id', 'externalId', 'created', 'updated', 'copies'];
+
+function fault(definition: Definition, path: string[], detail: string): SetFault {
+  return { definition, path, detail };
+}

@@ -1,0 +1,91 @@
+import type { Config } from '../platform/config.js';
+import type { ColumnType } from './column-types.js';
+import type { ResourceShape } from './resource-shape.js';
+
+/** What the checks of a record may depend on besides the record. */
+export interface RecordRules {
+  futureBirthDates: Config['FUTURE_BIRTH_DATES'];
+  /** The day of the check in UTC, `YYYY-MM-DD`. */
+  today: string;
+}
+
+/** A check of a value beyond its type. @returns what is wrong, as the end of a sentence that begins with the field */
+export type OwnCheck = (value: string, rules: RecordRules) => string | null;
+
+/** A field of a resource's records. */
+export interface Field {
+  readonly name: string;
+  /** As messages call it: `dateOfBirth` is "Date of birth". */
+  readonly label: string;
+  readonly type: ColumnType;
+  /** Whether it may be null or absent. */
+  readonly isOptional: boolean;
+  readonly check: OwnCheck | null;
+}
+
+/** A resource that this one's records hang on: a record is live while each parent that it names is. */
+export interface Parent {
+  readonly name: string;
+  readonly resource: string;
+  /** The field with the parent's external id. */
+  readonly by: string;
+  readonly totals: readonly Total[];
+}
+
+/** What a parent's row tells of the live children that name it. */
+export interface Total {
+  readonly name: string;
+  /** The child's field that is summed; null for their number. */
+  readonly sumOf: string | null;
+}
+
+/** An order in which rows are listed. */
+export interface Sort {
+  readonly field: string;
+  readonly descending: boolean;
+}
+
+/** What only definitions in TypeScript may add. */
+export interface OwnCode {
+  /** The table, where it is not named after the resource, and the columns of fields that are not in snake_case there. */
+  table?: string;
+  columns?: Record<string, string>;
+  checks?: Record<string, OwnCheck>;
+  /** The total by which lists are sorted: its earlier values are logged for their later pages. */
+  loggedTotal?: string;
+  /** A valid record, for the documentation and the contract tests. */
+  example?: Record<string, unknown>;
+}
+
+/** One kind of record that is mirrored: all that the engine knows of it. Everything else follows. */
+export interface Definition {
+  readonly name: string;
+  /** The fields whose values together are the external id. */
+  readonly key: readonly string[];
+  readonly fields: readonly Field[];
+  readonly parents: readonly Parent[];
+  /** The field by whose ranges a snapshot may be complete. */
+  readonly window: string | null;
+  readonly list: {
+    readonly filter: readonly string[];
+    readonly range: readonly string[];
+    readonly search: readonly string[];
+    readonly sort: readonly Sort[];
+  };
+  /** Whether records that are identical in everything are one row with `copies`, instead of the last one of a key. */
+  readonly countsDuplicates: boolean;
+  readonly example: Record<string, unknown>;
+  readonly own: OwnCode;
+  readonly shape: ResourceShape;
+}
+
+/** The key of a resource that names none: a field of its own, which is kept as the row's external id alone. */
+export const EXTERNAL_ID = 'externalId';
+
+/** How many identical records a row stands for, where duplicates are counted. */
+export const COPIES = 'copies';
+
+/** The fields that have columns of their own. */
+export function storedFields(definition: Definition): readonly Field[] {
+  return definition.fields.filter(({ name }) => name !== EXTERNAL_ID);
+}

@@ -1,0 +1,46 @@
+import type { Definition, Parent, Total } from './definition.js';
+
+/** A parent's child: the resource, and how it names the parent. */
+export interface Child {
+  readonly definition: Definition;
+  readonly parent: Parent;
+}
+
+/** The resources that this server mirrors. */
+export class Definitions {
+  private readonly byName: ReadonlyMap<string, Definition>;
+
+  constructor(readonly all: readonly Definition[]) {
+    this.byName = new Map(all.map((definition) => [definition.name, definition]));
+  }
+
+  has(name: string): boolean {
+    return this.byName.has(name);
+  }
+
+  /** @throws if there is none of that name: names come from our own routes and tables */
+  get(name: string): Definition {
+    const found = this.byName.get(name);
+    if (!found) throw new Error(`no such resource: ${name}`);
+    return found;
+  }
+
+  childrenOf({ name }: Definition): Child[] {
+    return this.all.flatMap((definition) =>
+      definition.parents.filter(({ resource }) => resource === name).map((parent) => ({ definition, parent })),
+    );
+  }
+
+  /** What the rows of a resource tell of their children. */
+  totalsOf(definition: Definition): Total[] {
+    return this.childrenOf(definition).flatMap(({ parent }) => parent.totals);
+  }
+
+  /** The resource and those whose rows its jobs may touch too, in an order that is the same for all of them. */
+  linkedTo(definition: Definition): string[] {
+    const children = this.childrenOf(definition).map((child) => child.definition);
+    // A child that begins or ceases to wait for this resource moves the totals of its other parents.
+    const parents = [definition, ...children].flatMap((each) => each.parents.map(({ resource }) => resource));
+    return [...new Set([definition.name, ...parents, ...children.map(({ name }) => name)])].toSorted();
+  }
+}

@@ -1,0 +1,253 @@
+import { type ColumnType, columnType, Fault, identifying, type Use } from './column-types.js';
+import {
+  type Definition,
+  EXTERNAL_ID,
+  type Field,
+  type OwnCode,
+  type Parent,
+  type Sort,
+  type Total,
+} from './definition.js';
+import { faultsOfNames } from './reserved-names.js';
+import { labelOf } from './field-names.js';
+import type { ResourceShape } from './resource-shape.js';
+
+/** What is wrong at one place of a definition, as the end of a sentence that begins with the place. */
+export interface ShapeFault {
+  path: string[];
+  detail: string;
+}
+
+/** A definition that was read; null if it has faults. */
+export interface ReadShape {
+  definition: Definition | null;
+  faults: ShapeFault[];
+}
+
+const RESOURCE_NAME = /^[a-z][a-z0-9-]{0,39}$/;
+const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
+/** Shorter than a field's, as PostgreSQL cuts names off after 63 bytes, and columns for parents have a prefix. */
+const PARENT_NAME = /^[A-Za-z][A-Za-z0-9_]{0,39}$/;
+const MAX_FIELDS = 100;
+const MAX_KEY_FIELDS = 10;
+const MAX_PARENTS = 10;
+const MAX_TOTALS = 20;
+const MAX_LIST_ENTRIES = 16;
+
+/** Characters of an external id, where its field has no lower limit of its own. */
+const KEY_CHARACTERS = 1_000;
+
+/** It has no column of its own. */
+const USES_OF_EXTERNAL_ID: ReadonlySet<Use> = new Set(['key', 'filter', 'search', 'sort']);
+
+const PARTS = ['name', 'key', 'fields', 'parents', 'window', 'list', 'duplicates'];
+const LISTS = ['filter', 'range', 'search', 'sort'];
+
+/** Reads a definition as somebody wrote it, and finds every fault in it. What it refers to is not looked at. */
+export function readShape(shape: unknown, own: OwnCode = {}): ReadShape {
+  const reader = new ShapeReader(own);
+  const definition = reader.read(shape);
+  return { definition: reader.faults.length === 0 ? definition : null, faults: reader.faults };
+}
+
+class ShapeReader {
+  readonly faults: ShapeFault[] = [];
+  private readonly fields = new Map<string, Field>();
+  /** Names of fields with a fault of their own: that other parts name them is no fault beside it. */
+  private readonly faulty = new Set<string>();
+
+  constructor(private readonly own: OwnCode) {}
+
+  read(shape: unknown): Definition | null {
+    const parts = this.object([], shape, PARTS);
+    if (!parts) return null;
+    const name = this.name(
+      ['name'],
+      parts['name'],
+      RESOURCE_NAME,
+      'lower-case letters, digits and hyphens, at most 40',
+    );
+    const key = this.keyOf(parts['key']);
+    const by = byFields(parts['parents']);
+    this.readFields(parts['fields'], key, by);
+    for (const field of key) this.use(['key'], field, 'key');
+    const definition: Definition = {
+      name,
+      key,
+      fields: [...this.fields.values()],
+      parents: this.parents(parts['parents']),
+      window: this.window(parts['window']),
+      list: this.list(parts['list']),
+      countsDuplicates: this.duplicates(parts['duplicates']),
+      example: this.own.example ?? this.example(by),
+      own: this.own,
+      shape: shape as ResourceShape,
+    };
+    for (const fault of faultsOfNames(definition)) this.faults.push(fault);
+    return definition;
+  }
+
+  /** Parents that need not be named are not. */
+  private example(by: Set<string>): Record<string, unknown> {
+    const values = [...this.fields.values()].map(({ name, type, isOptional }): [string, unknown] => {
+      return [name, isOptional && by.has(name) ? null : type.example];
+    });
+    return Object.fromEntries(values);
+  }
+
+  private keyOf(written: unknown): string[] {
+    if (written === undefined) return [EXTERNAL_ID];
+    if (typeof written === 'string') return [written];
+    if (Array.isArray(written) && written.length === 0) this.fault(['key'], 'must name a field, or a list of fields');
+    return this.names(['key'], written, MAX_KEY_FIELDS);
+  }
+
+  private readFields(written: unknown, key: string[], by: Set<string>): void {
+    const fields = this.object(['fields'], written) ?? {};
+    const names = Object.keys(fields);
+    if (names.length > MAX_FIELDS) this.fault(['fields'], `has more than ${MAX_FIELDS} fields`);
+    for (const name of names.slice(MAX_FIELDS)) this.faulty.add(name);
+    if (key.length === 1 && key[0] === EXTERNAL_ID && !names.includes(EXTERNAL_ID)) {
+      this.addField(EXTERNAL_ID, 'text', true);
+    }
+    for (const name of names.slice(0, MAX_FIELDS)) {
+      this.name(['fields', name], name, FIELD_NAME, 'a letter, then letters, digits and underscores, at most 63');
+      this.addField(name, fields[name], key.includes(name) || by.has(name));
+    }
+  }
+
+  private addField(name: string, written: unknown, identifies: boolean): void {
+    const isOptional = typeof written === 'string' && written.endsWith('?');
+    const type = typeOf(isOptional ? written.slice(0, -1).trim() : written);
+    if (type instanceof Fault) {
+      this.faulty.add(name);
+      return this.fault(['fields', name], type.detail);
+    }
+    const check = Object.hasOwn(this.own.checks ?? {}, name) ? (this.own.checks?.[name] ?? null) : null;
+    this.fields.set(name, {
+      name,
+      label: labelOf(name),
+      type: identifies ? identifying(type, KEY_CHARACTERS) : type,
+      isOptional,
+      check,
+    });
+  }
+
+  private parents(written: unknown): Parent[] {
+    if (written === undefined) return [];
+    const parents = this.object(['parents'], written);
+    if (!parents) return [];
+    if (Object.keys(parents).length > MAX_PARENTS) this.fault(['parents'], `has more than ${MAX_PARENTS} parents`);
+    return Object.entries(parents).map(([name, parent]) => this.parent(name, parent));
+  }
+
+  private parent(name: string, written: unknown): Parent {
+    const path = ['parents', name];
+    this.name(path, name, PARENT_NAME, 'a letter, then letters, digits and underscores, at most 40');
+    const parts = this.object(path, written, ['resource', 'by', 'totals']) ?? {};
+    const resource = this.name([...path, 'resource'], parts['resource'], RESOURCE_NAME, 'the name of a resource');
+    const by = this.use([...path, 'by'], parts['by'], 'parent');
+    return { name, resource, by, totals: this.totals([...path, 'totals'], parts['totals']) };
+  }
+
+  private totals(path: string[], written: unknown): Total[] {
+    if (written === undefined) return [];
+    const totals = this.object(path, written) ?? {};
+    if (Object.keys(totals).length > MAX_TOTALS) this.fault(path, `has more than ${MAX_TOTALS} totals`);
+    return Object.entries(totals).map(([name, formula]) => {
+      this.name([...path, name], name, FIELD_NAME, 'a letter, then letters, digits and underscores, at most 63');
+      if (formula === 'count') return { name, sumOf: null };
+      const summed =
+        typeof formula === 'string' ? /^sum\( ?([A-Za-z0-9_]{1,63}) ?\)$/.exec(formula.slice(0, 80)) : null;
+      if (!summed) this.fault([...path, name], 'is count, or the sum of a field, as sum(amount)');
+      return { name, sumOf: summed ? this.use([...path, name], summed[1], 'sum') : null };
+    });
+  }
+
+  private window(written: unknown): string | null {
+    return written === undefined ? null : this.use(['window'], written, 'window');
+  }
+
+  private list(written: unknown): Definition['list'] {
+    const lists = written === undefined ? {} : (this.object(['list'], written, LISTS) ?? {});
+    const namesOf = (list: string): string[] =>
+      lists[list] === undefined ? [] : this.names(['list', list], lists[list], MAX_LIST_ENTRIES);
+    const fieldsOf = (list: 'filter' | 'range' | 'search'): string[] =>
+      namesOf(list).map((name) => this.use(['list', list], name, list));
+    const sort = namesOf('sort').map((name): Sort => {
+      const descending = name.startsWith('-');
+      return { field: this.use(['list', 'sort'], descending ? name.slice(1) : name, 'sort'), descending };
+    });
+    return { filter: fieldsOf('filter'), range: fieldsOf('range'), search: fieldsOf('search'), sort };
+  }
+
+  private duplicates(written: unknown): boolean {
+    if (written !== undefined && written !== 'count') this.fault(['duplicates'], 'can only be count');
+    return written === 'count';
+  }
+
+  /** The name of a field that may serve for that. */
+  private use(path: string[], written: unknown, use: Use): string {
+    if (typeof written === 'string' && this.faulty.has(written)) return '';
+    const field = typeof written === 'string' ? this.fields.get(written) : undefined;
+    if (!field) {
+      this.fault(
+        path,
+        typeof written === 'string' ? `names ${shown(written)}, which is no field` : 'must name a field',
+      );
+    } else if (!field.type.uses.has(use)) {
+      this.fault(path, `names ${field.name}, which is ${field.type.name}: not good for that`);
+    } else if (field.name === EXTERNAL_ID && !USES_OF_EXTERNAL_ID.has(use)) {
+      this.fault(path, `names ${field.name}, which is kept as a text: not good for that`);
+    } else if (use === 'key' && field.isOptional) {
+      this.fault(path, `names ${field.name}, which may be absent`);
+    }
+    return field?.name ?? '';
+  }
+
+  private name(path: string[], written: unknown, pattern: RegExp, wanted: string): string {
+    const isGood = typeof written === 'string' && written.length <= 63 && pattern.test(written);
+    if (!isGood) this.fault(path, `must be ${wanted}`);
+    return isGood ? written : '';
+  }
+
+  private names(path: string[], written: unknown, most: number): string[] {
+    const isList = Array.isArray(written) && written.every((name) => typeof name === 'string');
+    if (!isList) this.fault(path, 'must be a list of names');
+    const names = isList ? (written as string[]) : [];
+    if (names.length > most) this.fault(path, `has more than ${most} entries`);
+    if (new Set(names).size < names.length) this.fault(path, 'has the same entry twice');
+    return names.slice(0, most);
+  }
+
+  private object(path: string[], written: unknown, known?: string[]): Record<string, unknown> | null {
+    if (typeof written !== 'object' || written === null || Array.isArray(written)) {
+      this.fault(path, 'must be a mapping');
+      return null;
+    }
+    for (const name of Object.keys(written)) {
+      if (known && !known.includes(name)) this.fault([...path, name], `is not known: ${known.join(', ')} are`);
+    }
+    return written as Record<string, unknown>;
+  }
+
+  private fault(path: string[], detail: string): void {
+    this.faults.push({ path, detail });
+  }
+}
+
+function typeOf(written: unknown): ColumnType | Fault {
+  return typeof written === 'string' ? columnType(written) : new Fault('must have a type, such as text');
+}
+
+/** Fields that parents name, whatever else is wrong with these. */
+function byFields(parents: unknown): Set<string> {
+  const written = typeof parents === 'object' && parents !== null ? Object.values(parents) : [];
+  return new Set(
+    written.flatMap((parent: { by?: unknown } | null) => (typeof parent?.by === 'string' ? [parent.by] : [])),
+  );
+}
+
+function shown(name: string): string {
+  return JSON.stringify(name.slice(0, 63));
+}

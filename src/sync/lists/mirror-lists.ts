@@ -1,0 +1,89 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { EXTERNAL_ID } from '../../definitions/definition.js';
+import { Cursors } from '../../platform/cursors.js';
+import { parseExact } from '../../platform/exact-json.js';
+import { formatMoney } from '../../platform/money.js';
+import type { Page } from '../../platform/paging.js';
+import { Refusal } from '../../platform/refusal.js';
+import { isStorable } from '../../platform/text.js';
+import { LogHorizons } from '../log-horizons.js';
+import { type MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
+import type { ListQuery } from './list-query.js';
+import { liveRows, type PageEnd, type PageRow, rowColumns, RowPage } from './row-page.js';
+
+/** A row as callers see it: its ids, its fields, its totals, its times. */
+export type RowView = Record<string, unknown> & { id: number; externalId: string };
+
+/** Reads the live rows of any resource. Rows that wait for a parent are hidden until it arrives. */
+@Injectable()
+export class MirrorLists {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly tables: MirrorTables,
+    private readonly horizons: LogHorizons,
+    private readonly cursors: Cursors,
+  ) {}
+
+  /** @throws Refusal 404 if there is no live row with that external id */
+  async get(resource: string, sourceId: number, externalId: string): Promise<RowView> {
+    const mirror = this.tables.of(resource);
+    // PostgreSQL refuses a parameter with a NUL or an unpaired surrogate.
+    const rows = isStorable(externalId)
+      ? await this.em
+          .fork()
+          .execute<PageRow[]>(`select ${rowColumns(mirror)} from ${liveRows(mirror, '?')} and t.external_id = ?`, [
+            sourceId,
+            externalId,
+          ])
+      : [];
+    const [row] = rows;
+    if (!row) throw Refusal.notFound('row');
+    return toView(mirror, row);
+  }
+
+  /** @throws Refusal 400, or 410 if the keys of the time of the first page are no longer kept */
+  async list(resource: string, sourceId: number, query: ListQuery): Promise<Page<RowView>> {
+    const mirror = this.tables.of(resource);
+    const { sort } = query;
+    const scope = `${resource} ${sort === null ? EXTERNAL_ID : `${sort.descending ? '-' : ''}${sort.field}`}`;
+    const end = pageEndOf(this.cursors.read(query.cursor, scope, 3));
+    const { sql, values } = new RowPage(mirror, sourceId, query, end).statement();
+    const rows = await this.em.fork().execute<PageRow[]>(sql, values);
+    if (end && sort !== null && (await this.horizons.isGone('change', new Date(Number(end.asOf))))) {
+      throw new Refusal(410, 'cursor_gone', 'This cursor is too old. Begin with the first page again.');
+    }
+    const keyOf = (row: PageRow) => {
+      return [end?.asOf ?? row.as_of, row.sort_key === null ? '' : `=${row.sort_key}`, row.external_id];
+    };
+    const page = this.cursors.toPage(rows, query.limit, scope, keyOf);
+    return { ...page, items: page.items.map((row) => toView(mirror, row)) };
+  }
+}
+
+/** A key that is there has a `=` before it. */
+function pageEndOf(cursor: string[] | null): PageEnd | null {
+  if (cursor === null) return null;
+  const [asOf = '', key = '', externalId = ''] = cursor;
+  return { asOf, key: key === '' ? null : key.slice(1), externalId };
+}
+
+function toView(mirror: MirrorTable, row: PageRow): RowView {
+  const stored = parseExact(row.fields) as Record<string, unknown>;
+  const fields = mirror.columns.map(({ field, type }): [string, unknown] => {
+    const value = stored[field] ?? null;
+    return [field, value === null ? null : type.show(value)];
+  });
+  const counted = JSON.parse(row.totals) as Record<string, string | null>;
+  const totals = mirror.totals.map(({ name, sumOf }): [string, unknown] => {
+    return [name, sumOf === null ? Number(counted[name] ?? 0) : formatMoney(counted[name] ?? '0')];
+  });
+  return {
+    id: Number(row.id),
+    externalId: row.external_id,
+    ...Object.fromEntries(fields),
+    ...Object.fromEntries(totals),
+    created: new Date(row.created),
+    updated: new Date(row.updated),
+  };
+}

@@ -1,0 +1,153 @@
+import { EXTERNAL_ID } from '../../definitions/definition.js';
+import { identifier, literal } from '../../platform/database.js';
+import { jsonImage, type MirrorTable } from '../reconcile/mirror-table.js';
+import type { ListQuery } from './list-query.js';
+
+/** Where a page ended: the state that the first page showed, and the key and external id that its last row had then. */
+export interface PageEnd {
+  /** Milliseconds. */
+  asOf: string;
+  key: string | null;
+  externalId: string;
+}
+
+/** A row of a page: its fields as JSON text, times in milliseconds, the key that it is sorted by as text. */
+export interface PageRow {
+  id: string;
+  external_id: string;
+  fields: string;
+  totals: string;
+  created: number;
+  updated: number;
+  sort_key: string | null;
+  as_of: string;
+}
+
+/**
+ * The earliest date of the state that a first page shows, however long ago the last job was: otherwise the cursors of a
+ * source without new jobs would be as old as its last job. No transaction that changes rows takes this long.
+ */
+const OLDEST_STATE = `now() - interval '1 day'`;
+
+/** The columns of {@link PageRow} but the last two, of a row `t` of the resource's view. */
+export function rowColumns(mirror: MirrorTable): string {
+  const totals = mirror.totals.flatMap(({ name, column }) => [literal(name), `${totalsAlias(mirror)}.${column}::text`]);
+  return `t.id, t.external_id,
+    ${jsonImage(mirror.columns, ({ column }) => `t.${column}`)}::text as fields,
+    jsonb_build_object(${totals.join(', ')})::text as totals,
+    (extract(epoch from t.created) * 1000)::float8 as created, (extract(epoch from t.updated) * 1000)::float8 as updated`;
+}
+
+/** What follows `from`: the live rows that wait for no parent, with their totals. A `where` with conditions may go on with `and`. */
+export function liveRows(mirror: MirrorTable, sourceId: string, join = ''): string {
+  const hasTotals = mirror.totals.length > 0 && mirror.hasTotalsTable;
+  const totals = hasTotals
+    ? `left join ${mirror.totalsTable} totals on totals.source_id = t.source_id and totals.id = t.id`
+    : '';
+  return `${mirror.view} t ${join} ${totals}
+    where t.source_id = ${sourceId} and t.deleted_at is null and ${mirror.isRowResolved('t')}`;
+}
+
+function totalsAlias(mirror: MirrorTable): string {
+  return mirror.hasTotalsTable ? 'totals' : 't';
+}
+
+/**
+ * Builds the statement of one page. The key that rows are sorted by may change while a caller goes from page to page; so the
+ * pages after the first one sort by the keys that the rows had when the first one was read: no row that stays is skipped or
+ * repeated.
+ */
+export class RowPage {
+  private readonly values: unknown[] = [];
+  /** The sort key in SQL, of a row `t`. */
+  private readonly key: string;
+
+  constructor(
+    private readonly mirror: MirrorTable,
+    private readonly sourceId: number,
+    private readonly query: ListQuery,
+    private readonly end: PageEnd | null,
+  ) {
+    this.key = `t.${query.sort === null ? 'external_id' : this.columnOf(query.sort.field)}`;
+  }
+
+  statement(): { sql: string; values: unknown[] } {
+    const sql =
+      this.end !== null && this.query.sort !== null ? this.laterPage(this.end, this.query.sort.field) : this.page();
+    return { sql, values: this.values };
+  }
+
+  /** Rows whose key is unchanged are found by the index, the others by the key that they had. */
+  private laterPage(end: PageEnd, field: string): string {
+    const { type } = this.mirror.column(field);
+    const source = this.bind(this.sourceId);
+    const moved = `select distinct on (row_id) row_id, image.${identifier(field)} as before
+                     from change cross join lateral jsonb_to_record(change.before) as image(${identifier(field)} ${type.sql})
+                    where source_id = ${source} and resource = ${literal(this.mirror.resource)} and operation = 'updated'
+                      and at > to_timestamp(${this.bind(end.asOf)}::bigint / 1000.0) order by row_id, at`;
+    // PostgreSQL cannot tell how many rows `moved` has. With `not exists` and few expected it looked through all of them for
+    // each row; with `not in` and many expected it would too. Of an array it expects ten elements, and hashes them.
+    const unmoved = this.page('and t.id not in (select unnest(array_agg(row_id)) from moved)');
+    const movedRows = this.page('', 'moved.before', 'join moved on moved.row_id = t.id');
+    return `with moved as materialized (${moved})
+            select * from ((${unmoved}) union all (${movedRows})) either ${this.orderBy('either.raw_key', 'either.')}`;
+  }
+
+  private page(condition = '', key = this.key, join = ''): string {
+    const select = `select ${rowColumns(this.mirror)}, (${key})::text as sort_key, ${key} as raw_key, (${this.asOf()}) as as_of`;
+    const from = liveRows(this.mirror, this.bind(this.sourceId), join);
+    const conditions = [this.conditions(), this.search(), condition, this.after(key)];
+    return `${select} from ${from} ${conditions.join(' ')} ${this.orderBy(key, 't.')}`;
+  }
+
+  /** Ties are broken by the external id, ascending in every order. Rows without a value come last, or first in a descending order. */
+  private orderBy(key: string, alias: string): string {
+    const limit = this.query.limit + 1;
+    if (this.query.sort === null) return `order by ${alias}external_id limit ${limit}`;
+    return `order by ${key} ${this.query.sort.descending ? 'desc' : 'asc'}, ${alias}external_id limit ${limit}`;
+  }
+
+  /** The state that this statement sees, as the time of its last change. */
+  private asOf(): string {
+    return `select (extract(epoch from greatest(max(applied_at), ${OLDEST_STATE})) * 1000)::bigint::text from mirror_state
+             where source_id = ${this.bind(this.sourceId)}`;
+  }
+
+  private conditions(): string {
+    return this.query.conditions
+      .map(({ field, operator, value }) => `and t.${this.columnOf(field)} ${operator} ${this.bind(value)}`)
+      .join(' ');
+  }
+
+  private search(): string {
+    const { search } = this.query;
+    if (search === null) return '';
+    const pattern = `${search.replace(/[\\%_]/g, String.raw`\$&`)}%`;
+    const matches = this.mirror.definition.list.search.map(
+      (field) => `lower(t.${this.columnOf(field)}) collate "C" like lower(${this.bind(pattern)})`,
+    );
+    return `and (${matches.join(' or ')})`;
+  }
+
+  private after(key: string): string {
+    if (this.end === null) return '';
+    const { key: last, externalId } = this.end;
+    const isNext = () => `t.external_id > ${this.bind(externalId)}`;
+    if (this.query.sort === null) return `and ${isNext()}`;
+    const { descending } = this.query.sort;
+    if (last === null) return `and (${key} is null and ${isNext()}${descending ? ` or ${key} is not null` : ''})`;
+    const beyond = descending ? '<' : '>';
+    // The first condition follows from the second, but the index can start at it.
+    const next = `${key} ${beyond}= ${this.bind(last)} and (${key} ${beyond} ${this.bind(last)} or ${isNext()})`;
+    return descending ? `and ${next}` : `and ((${next}) or ${key} is null)`;
+  }
+
+  private columnOf(field: string): string {
+    return field === EXTERNAL_ID ? 'external_id' : this.mirror.column(field).column;
+  }
+
+  private bind(value: unknown): string {
+    this.values.push(value);
+    return '?';
+  }
+}

@@ -1,0 +1,29 @@
+import { type Definition, EXTERNAL_ID } from '../../definitions/definition.js';
+import type { Definitions } from '../../definitions/definitions.js';
+
+/** The schema of a resource's rows in OpenAPI, as they leave. */
+export function rowSchema(
+  definition: Definition,
+  definitions: Definitions,
+): Record<string, unknown> & { type: 'object' } {
+  const fields = definition.fields
+    .filter(({ name }) => name !== EXTERNAL_ID)
+    .map(({ name, type, isOptional }): [string, unknown] => [
+      name,
+      isOptional ? { oneOf: [type.schema, { type: 'null' }] } : type.schema,
+    ]);
+  const totals = definitions
+    .totalsOf(definition)
+    .map(({ name, sumOf }): [string, unknown] => [name, { type: sumOf === null ? 'integer' : 'string' }]);
+  const time = { type: 'string', format: 'date-time' };
+  const properties = Object.fromEntries([
+    ['id', { type: 'integer' }],
+    [EXTERNAL_ID, { type: 'string' }],
+    ...fields,
+    ...(definition.countsDuplicates ? [['copies', { type: 'integer' }] as [string, unknown]] : []),
+    ...totals,
+    ['created', time],
+    ['updated', time],
+  ]) as Record<string, object>;
+  return { type: 'object', required: Object.keys(properties), properties, additionalProperties: false };
+}

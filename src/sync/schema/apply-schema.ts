@@ -1,0 +1,88 @@
+import type { Client } from 'pg';
+import { setTimeout as delay } from 'node:timers/promises';
+import { literal } from '../../platform/database.js';
+import { sqlState } from '../../platform/outage.js';
+import type { MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
+import { schemaChanges, storeAway, storeShape } from './schema-changes.js';
+import type { SchemaChange, StoredShape } from './table-plan.js';
+
+/** Changes of a table wait so long for its readers and writers, who wait behind them meanwhile; then they try again. */
+const LOCK_TIMEOUT_MS = 1_000;
+const MAX_TRIES = 60;
+const PAUSE_MS = 1_000;
+
+/** PostgreSQL's `lock_not_available`. */
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** Applying the definitions would lose something, which nobody has allowed. */
+export class WouldLose extends Error {
+  constructor(readonly changes: SchemaChange[]) {
+    const lines = changes.map(({ resource, what }) => `  - ${resource}: ${what}`);
+    super(
+      `The definitions of resources would lose what is stored:\n${lines.join('\n')}\n` +
+        'Nothing was changed. If that is meant: npm run cli -- resources apply --allow-loss',
+    );
+  }
+}
+
+/** What is different between the declared resources and the database. Only reads. */
+export async function plannedChanges(client: Client, tables: MirrorTables): Promise<SchemaChange[]> {
+  return schemaChanges(client, declared(tables), await storedShapes(client));
+}
+
+/**
+ * Brings the tables of the declared resources to their definitions. To be called under the migrations' lock. What takes a
+ * lock on a table waits for it a second at a time; indexes are made while jobs go on writing.
+ * @throws WouldLose before anything is changed
+ */
+export async function applySchema(client: Client, tables: MirrorTables, allowLoss: boolean): Promise<SchemaChange[]> {
+  const changes = await plannedChanges(client, tables);
+  const losing = changes.filter(({ loses }) => loses);
+  if (losing.length > 0 && !allowLoss) throw new WouldLose(losing);
+  const atOnce = changes.filter(({ step }) => step !== 'indexes');
+  const mirrors = declared(tables);
+  await inTransaction(client, [
+    ...atOnce.flatMap(({ sql }) => sql),
+    ...[...new Set(losing.map(({ resource }) => resource))].map(forgetContent),
+    ...mirrors.map(storeShape),
+    storeAway(mirrors),
+  ]);
+  // Columns that were dropped have taken indexes with them.
+  const indexes = (await plannedChanges(client, tables)).filter(({ step }) => step === 'indexes');
+  // oxlint-disable-next-line no-await-in-loop -- over indexes
+  for (const statement of indexes.flatMap(({ sql }) => sql)) await client.query(statement);
+  return changes;
+}
+
+/** The same bytes are to be read again: what they brought is lost. */
+function forgetContent(resource: string): string {
+  return `update mirror_state set content = null where resource = ${literal(resource)} and content is not null`;
+}
+
+function declared(tables: MirrorTables): MirrorTable[] {
+  return tables.all.filter(({ definition }) => definition.own.table === undefined);
+}
+
+async function inTransaction(client: Client, statements: string[]): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await client.query('begin');
+      await client.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
+      for (const statement of statements) await client.query(statement);
+      await client.query('commit');
+      return;
+    } catch (error) {
+      await client.query('rollback');
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE || tries === MAX_TRIES) throw error;
+      await delay(PAUSE_MS);
+    }
+  }
+}
+
+/** The definitions that were applied last, by name, those without a file too. */
+export async function storedShapes(client: Client): Promise<Map<string, StoredShape>> {
+  const { rows } = await client.query<StoredShape & { name: string }>(
+    'select name, version, shape from resource_definition',
+  );
+  return new Map(rows.map((row) => [row.name, row]));
+}

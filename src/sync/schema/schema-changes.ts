@@ -1,0 +1,170 @@
+import type { Client } from 'pg';
+import { literal } from '../../platform/database.js';
+import type { Link, MirrorColumn, MirrorTable } from '../reconcile/mirror-table.js';
+import { findTable } from './found-table.js';
+import {
+  columnClause,
+  createIndex,
+  createTable,
+  createView,
+  fillLink,
+  linkClause,
+  wantedIndexes,
+} from './resource-ddl.js';
+import { type SchemaChange, type Step, STEPS, type StoredShape, type TablePlan } from './table-plan.js';
+import { totalsChanges } from './totals-changes.js';
+
+/** The engine's own columns of every mirrored table. */
+const OWN_COLUMNS = ['"id"', '"source_id"', '"external_id"', '"created"', '"updated"', '"deleted_at"'];
+
+/**
+ * What differs between the database and the definitions, in the order in which it is to be applied. The database itself is
+ * asked, so a process that died on the way is no matter.
+ * @param stored the definitions that were applied last, by name
+ */
+export async function schemaChanges(
+  client: Client,
+  mirrors: MirrorTable[],
+  stored: ReadonlyMap<string, StoredShape>,
+): Promise<SchemaChange[]> {
+  const plans: TablePlan[] = [];
+  for (const mirror of mirrors) {
+    // oxlint-disable-next-line no-await-in-loop -- over resources, in one session
+    plans.push({ mirror, found: await findTable(client, mirror), stored: stored.get(mirror.resource) ?? null });
+  }
+  const changes = plans.flatMap((plan) => [...tableChanges(plan), ...columnChanges(plan)]);
+  const emptied = new Set(plans.filter(isEmptied).map(({ mirror }) => mirror.resource));
+  changes.push(...plans.flatMap((plan) => linkChanges(plan, emptied)));
+  // Their rows count differently from now on.
+  const moved = new Set(changes.filter(({ loses, step }) => loses || step === 'links').map(({ resource }) => resource));
+  changes.push(...plans.flatMap((plan) => totalsChanges(plan, stored, moved, emptied)));
+  changes.push(...plans.flatMap(indexChanges));
+  return changes.toSorted((one, other) => STEPS.indexOf(one.step) - STEPS.indexOf(other.step));
+}
+
+function isNew({ found }: TablePlan): boolean {
+  return found.columns.size === 0;
+}
+
+/** Whether the rows that are there are none of this definition's: they are named by another key. */
+function isEmptied({ mirror: { definition }, stored }: TablePlan): boolean {
+  if (stored === null) return false;
+  const keyOf = (key: unknown) => JSON.stringify([key ?? 'externalId'].flat());
+  const { key, duplicates } = stored.shape;
+  return keyOf(definition.shape.key) !== keyOf(key) || definition.countsDuplicates !== (duplicates === 'count');
+}
+
+function tableChanges(plan: TablePlan): SchemaChange[] {
+  const { mirror } = plan;
+  const change = changeOf(mirror, 'tables');
+  if (isNew(plan)) {
+    const indexes = wantedIndexes(mirror).map((index) => createIndex(index));
+    return [change('makes the table', [...createTable(mirror), ...indexes])];
+  }
+  // Ids go on where they were: the change log knows rows by them.
+  return isEmptied(plan)
+    ? [change('has another key or other duplicates: drops all rows', [`truncate ${mirror.table}`], true)]
+    : [];
+}
+
+function columnChanges(plan: TablePlan): SchemaChange[] {
+  const { mirror, found } = plan;
+  const { table, definition, columns, links } = mirror;
+  if (isNew(plan)) return [];
+  const change = changeOf(mirror, 'columns');
+  const changes = columns.flatMap((column) => columnChange(plan, column));
+  for (const link of links) {
+    if (found.columns.has(link.linkColumn)) continue;
+    changes.push(
+      change(`adds the parent ${link.parent.name}`, [`alter table ${table} add column ${linkClause(link)}`]),
+    );
+  }
+  const kept = [...OWN_COLUMNS, ...columns.map(({ column }) => column), ...links.map(({ linkColumn }) => linkColumn)];
+  for (const column of found.columns.keys()) {
+    if (kept.includes(column)) continue;
+    const what = column.startsWith('"$')
+      ? `drops the parent ${column.slice(2, -1)}`
+      : `drops the field ${column.slice(1, -1)}`;
+    changes.push(change(what, [`alter table ${table} drop column ${column} cascade`], true));
+  }
+  // What the view shows follows from its table at the time when it is made.
+  changes.at(-1)?.sql.push(...createView(mirror));
+  for (const { name, isOptional } of definition.fields) {
+    if (isOptional || plan.stored?.shape.fields?.[name]?.endsWith('?') !== true || isEmptied(plan)) continue;
+    changes.push(change(`requires the field ${name}, which stored rows may lack`, [], true));
+  }
+  return changes;
+}
+
+function columnChange(plan: TablePlan, column: MirrorColumn): SchemaChange[] {
+  const { table, definition } = plan.mirror;
+  const change = changeOf(plan.mirror, 'columns');
+  const type = plan.found.columns.get(column.column);
+  const add = `alter table ${table} add column ${columnClause(column)}`;
+  if (type === undefined) {
+    const isOptional = definition.fields.some(({ name, isOptional }) => name === column.field && isOptional);
+    const lacks = !isOptional && !isEmptied(plan);
+    return [
+      change(`adds the field ${column.field}${lacks ? ', which no stored row has but each must' : ''}`, [add], lacks),
+    ];
+  }
+  if (type === column.type.sql) return [];
+  const what = `changes the type of ${column.field} to ${column.type.name}: drops its values`;
+  return [change(what, [`alter table ${table} drop column ${column.column} cascade`, add], true)];
+}
+
+/** @param emptied resources of which all rows are dropped */
+function linkChanges(plan: TablePlan, emptied: ReadonlySet<string>): SchemaChange[] {
+  const { mirror, found, stored } = plan;
+  if (isNew(plan)) return [];
+  const change = changeOf(mirror, 'links');
+  const isStale = ({ parent, by }: Link) =>
+    stored?.shape.away === true || emptied.has(parent.resource) || found.columns.get(by.column) !== by.type.sql;
+  return mirror.links.flatMap((link) => {
+    const { name, resource, by } = link.parent;
+    const before = stored?.shape.parents?.[name];
+    const isOther = !found.columns.has(link.linkColumn) || before?.resource !== resource || before.by !== by;
+    if (!isOther && !isStale(link)) return [];
+    return [change(`links the rows to their parent ${name}`, [fillLink(mirror, link)], isOther)];
+  });
+}
+
+/** An index of which the making was interrupted is there, but not valid. */
+function indexChanges(plan: TablePlan): SchemaChange[] {
+  const { mirror, found } = plan;
+  if (isNew(plan)) return [];
+  const wanted = wantedIndexes(mirror);
+  const change = changeOf(mirror, 'indexes');
+  const made = wanted
+    .filter(({ name }) => found.indexes.get(name) !== true)
+    .map((index) => {
+      const remains = found.indexes.has(index.name) ? [`drop index concurrently if exists ${index.name}`] : [];
+      return change(`makes an index ${index.on}`, [...remains, createIndex(index, 'concurrently')]);
+    });
+  const dropped = [...found.indexes.keys()]
+    .filter((name) => !wanted.some((index) => index.name === name))
+    .map((name) => change(`drops the index ${name}`, [`drop index concurrently if exists ${name}`]));
+  return [...made, ...dropped];
+}
+
+function changeOf({ resource }: MirrorTable, step: Step) {
+  return (what: string, sql: string[], loses = false): SchemaChange => ({ resource, step, what, sql, loses });
+}
+
+/** The definition as it is kept, with a version that rises with each change of it. */
+export function storeShape({ definition: { name, shape } }: MirrorTable): string {
+  return `insert into resource_definition (name, version, shape, applied)
+     values (${literal(name)}, 1, ${literal(JSON.stringify(shape))}, now())
+     on conflict (name) do update
+        set version = resource_definition.version
+              + case when resource_definition.shape - 'away' = excluded.shape then 0 else 1 end,
+            shape = excluded.shape, applied = excluded.applied
+      where resource_definition.shape <> excluded.shape`;
+}
+
+/** Notes that the other resources have no file. */
+export function storeAway(mirrors: MirrorTable[]): string {
+  const names = mirrors.map(({ resource }) => literal(resource)).join(', ');
+  return `update resource_definition set shape = shape || '{"away": true}'
+     where name <> all(array[${names}]::text[]) and not (shape ? 'away')`;
+}
