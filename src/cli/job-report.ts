@@ -72,11 +72,7 @@ function markOf(terminal: Terminal, job: Job): string {
 
 function remarks({ dryRun, mode, submittedAt, finishedAt }: Job): string {
   const seconds = finishedAt === null ? null : (Date.parse(finishedAt) - Date.parse(submittedAt)) / 1000;
-  const all = [
-    dryRun ? 'dry run' : '',
-    mode === 'partial' ? 'partial' : '',
-    seconds === null ? '' : `${seconds.toFixed(2)} s`,
-  ];
+  const all = [dryRun ? 'dry run' : '', mode === 'full' ? '' : mode, seconds === null ? '' : `${seconds.toFixed(2)} s`];
   const said = all.filter(Boolean).join(', ');
   return said ? `(${said})  ` : '';
 }

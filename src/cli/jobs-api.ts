@@ -13,6 +13,8 @@ export type Job = Omit<JobView, 'submittedAt' | 'startedAt' | 'finishedAt'> & {
 /** How a snapshot is to be applied. */
 export interface SubmitOptions {
   mode?: string;
+  from?: string;
+  to?: string;
   deletes?: string;
   dryRun?: boolean;
 }
@@ -49,6 +51,8 @@ export function submitSnapshot(
 ): Promise<Job> {
   const query = new URLSearchParams({
     ...(options.mode === undefined ? {} : { mode: options.mode }),
+    ...(options.from === undefined ? {} : { from: options.from }),
+    ...(options.to === undefined ? {} : { to: options.to }),
     ...(options.deletes === undefined ? {} : { deletes: options.deletes }),
     ...(options.dryRun ? { dryRun: 'true' } : {}),
   });

@@ -27,6 +27,8 @@ export function loadCommand(app: Application): Command {
     .requiredOption('--model-name <name>', 'what the records are: patient, payment, …')
     .requiredOption('--input-file <file>', '.json, .ndjson, .jsonl or .csv, also with .gz, .br or .zst')
     .addOption(new Option('--mode <mode>', 'full: what is missing was deleted at the source').choices([...MODES]))
+    .option('--from <value>', 'with --mode window: the least value of the window')
+    .option('--to <value>', 'with --mode window: the first value beyond it')
     .addOption(new Option('--deletes <policy>', 'when deletions wait for approval').choices([...DELETE_POLICIES]))
     .option('--dry-run', 'do everything except writing')
     .addOption(

@@ -4,6 +4,7 @@ import { loadConfig } from '../platform/config.js';
 import type { Application, SchemaChangeView } from './application.js';
 import { withDatabase, withExistingDatabase } from './database.js';
 import { EXIT } from './exit-codes.js';
+import { Failure } from './failure.js';
 import { runCommand } from './run-command.js';
 import type { Terminal } from './terminal.js';
 
@@ -28,7 +29,11 @@ export function resourcesCommand(app: Application): Command {
 
 async function checkFiles(app: Application, terminal: Terminal, options: { json?: boolean }): Promise<number> {
   const config = loadConfig();
-  const check = await app.checkResources(config);
+  const check = await app.checkResources(config).catch((error: unknown) => {
+    if (options.json && error instanceof Error && 'faults' in error)
+      terminal.json({ faults: error.faults, changes: [] });
+    return toFailure(error);
+  });
   const changes = await withExistingDatabase(config, async (url) => {
     const client = new pg.Client(url);
     await client.connect();
@@ -38,7 +43,7 @@ async function checkFiles(app: Application, terminal: Terminal, options: { json?
       await client.end();
     }
   });
-  if (options.json) terminal.json({ changes: changes.map(toJson) });
+  if (options.json) terminal.json({ faults: [], changes: changes.map(toJson) });
   else report(terminal, changes, 'would change', 'The files are good, and the database is as they say.');
   return changes.some(({ loses }) => loses) ? EXIT_LOSES : EXIT.ok;
 }
@@ -49,15 +54,23 @@ async function applyFiles(
   options: { json?: boolean; allowLoss?: boolean },
 ): Promise<number> {
   const config = loadConfig();
-  const apply = await app.applyResources(config, options.allowLoss === true);
+  const apply = await app.applyResources(config, options.allowLoss === true).catch(toFailure);
   const { migrate } = await import('../platform/migrate.js');
   const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
   const changes = await withDatabase(config, async (url) => {
-    return migrate(await app.migrationOptions(url), url, queue, apply);
+    return migrate(await app.migrationOptions(url), url, queue, (client) => apply(client).catch(toFailure));
   });
   if (options.json) terminal.json({ changes: changes.map(toJson) });
   else report(terminal, changes, 'was changed', 'The database was as the files say already.');
   return EXIT.ok;
+}
+
+/** Files that are wrong and changes that would lose something are for the user to resolve. By shape: the classes are the server's. */
+function toFailure(error: unknown): never {
+  if (error instanceof Error && ('faults' in error || 'changes' in error)) {
+    throw new Failure(error.message, { cause: error });
+  }
+  throw error;
 }
 
 function toJson({ resource, what, loses }: SchemaChangeView): SchemaChangeView {

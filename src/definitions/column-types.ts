@@ -214,8 +214,7 @@ const textList: ColumnType = {
     const items: string[] = [];
     for (const item of value as unknown[]) {
       const read = typeof item === 'string' ? readText(item, TEXT_CHARACTERS) : new Fault('must be strings');
-      if (read instanceof Fault)
-        return new Fault(`is a list whose items ${read.detail.replace(/^contains/, 'contain')}`);
+      if (read instanceof Fault) return new Fault(`is a list whose items ${read.detail.replace(/^contains/, 'contain')}`);
       items.push(`"${read.replace(/["\\]/g, String.raw`\$&`)}"`);
     }
     return `{${items.join(',')}}`;

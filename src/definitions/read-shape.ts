@@ -1,13 +1,5 @@
 import { type ColumnType, columnType, Fault, identifying, type Use } from './column-types.js';
-import {
-  type Definition,
-  EXTERNAL_ID,
-  type Field,
-  type OwnCode,
-  type Parent,
-  type Sort,
-  type Total,
-} from './definition.js';
+import { type Definition, EXTERNAL_ID, type Field, type OwnCode, type Parent, type Sort, type Total } from './definition.js';
 import { faultsOfNames } from './reserved-names.js';
 import { labelOf } from './field-names.js';
 import type { ResourceShape } from './resource-shape.js';
@@ -61,12 +53,7 @@ class ShapeReader {
   read(shape: unknown): Definition | null {
     const parts = this.object([], shape, PARTS);
     if (!parts) return null;
-    const name = this.name(
-      ['name'],
-      parts['name'],
-      RESOURCE_NAME,
-      'lower-case letters, digits and hyphens, at most 40',
-    );
+    const name = this.name(['name'], parts['name'], RESOURCE_NAME, 'lower-case letters, digits and hyphens, at most 40');
     const key = this.keyOf(parts['key']);
     const by = byFields(parts['parents']);
     this.readFields(parts['fields'], key, by);
@@ -157,8 +144,7 @@ class ShapeReader {
     return Object.entries(totals).map(([name, formula]) => {
       this.name([...path, name], name, FIELD_NAME, 'a letter, then letters, digits and underscores, at most 63');
       if (formula === 'count') return { name, sumOf: null };
-      const summed =
-        typeof formula === 'string' ? /^sum\( ?([A-Za-z0-9_]{1,63}) ?\)$/.exec(formula.slice(0, 80)) : null;
+      const summed = typeof formula === 'string' ? /^sum\( ?([A-Za-z0-9_]{1,63}) ?\)$/.exec(formula.slice(0, 80)) : null;
       if (!summed) this.fault([...path, name], 'is count, or the sum of a field, as sum(amount)');
       return { name, sumOf: summed ? this.use([...path, name], summed[1], 'sum') : null };
     });
@@ -191,10 +177,7 @@ class ShapeReader {
     if (typeof written === 'string' && this.faulty.has(written)) return '';
     const field = typeof written === 'string' ? this.fields.get(written) : undefined;
     if (!field) {
-      this.fault(
-        path,
-        typeof written === 'string' ? `names ${shown(written)}, which is no field` : 'must name a field',
-      );
+      this.fault(path, typeof written === 'string' ? `names ${shown(written)}, which is no field` : 'must name a field');
     } else if (!field.type.uses.has(use)) {
       this.fault(path, `names ${field.name}, which is ${field.type.name}: not good for that`);
     } else if (field.name === EXTERNAL_ID && !USES_OF_EXTERNAL_ID.has(use)) {
@@ -243,9 +226,7 @@ function typeOf(written: unknown): ColumnType | Fault {
 /** Fields that parents name, whatever else is wrong with these. */
 function byFields(parents: unknown): Set<string> {
   const written = typeof parents === 'object' && parents !== null ? Object.values(parents) : [];
-  return new Set(
-    written.flatMap((parent: { by?: unknown } | null) => (typeof parent?.by === 'string' ? [parent.by] : [])),
-  );
+  return new Set(written.flatMap((parent: { by?: unknown } | null) => (typeof parent?.by === 'string' ? [parent.by] : [])));
 }
 
 function shown(name: string): string {

@@ -43,9 +43,7 @@ function faultsOfFields({ fields, key }: Definition): ShapeFault[] {
   const isKey = key.length === 1 && key[0] === EXTERNAL_ID;
   for (const spelling of isKey ? [] : spellingsOf(EXTERNAL_ID)) spellings.set(spelling, EXTERNAL_ID);
   return fields.flatMap(({ name }) => {
-    const taken = spellingsOf(name)
-      .map((spelling) => spellings.get(spelling))
-      .find((other) => other !== undefined);
+    const taken = spellingsOf(name).map((spelling) => spellings.get(spelling)).find((other) => other !== undefined);
     for (const spelling of spellingsOf(name)) spellings.set(spelling, name);
     if (taken === undefined) return [];
     const detail = taken === name ? 'is a name that we use ourselves' : `is another spelling of ${taken}`;

@@ -15,6 +15,7 @@ import { Migration20261130Partitions } from './migration-20261130-partitions.js'
 import { Migration20261130PostingTimes } from './migration-20261130-posting-times.js';
 import { Migration20261130CursorSecret } from './migration-20261130-cursor-secret.js';
 import { Migration20261130Statistics } from './migration-20261130-statistics.js';
+import { Migration20261201Windows } from './migration-20261201-windows.js';
 import { Migration20261201Resources } from './migration-20261201-resources.js';
 
 /** All migrations, oldest first. Listed here, they need no file paths at run time. */
@@ -37,4 +38,5 @@ export const migrations = [
   { name: 'Migration20261130JobRetention', class: Migration20261130JobRetention },
   { name: 'Migration20261130CursorSecret', class: Migration20261130CursorSecret },
   { name: 'Migration20261201Resources', class: Migration20261201Resources },
+  { name: 'Migration20261201Windows', class: Migration20261201Windows },
 ];

@@ -1,6 +1,6 @@
 import { applyDecorators, HttpCode, Post } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiPropertyOptional, ApiResponse } from '@nestjs/swagger';
-import { IsIn, IsOptional } from 'class-validator';
+import { IsIn, IsOptional, IsString } from 'class-validator';
 import { Wants } from '../platform/wants.js';
 import { Audited, newSubject } from '../platform/audited.js';
 import { ApplyQuery } from './apply-query.dto.js';
@@ -10,10 +10,27 @@ import type { Definition } from '../definitions/definition.js';
 
 /** The query parameters of every upload. */
 export class SubmitSnapshot extends ApplyQuery {
-  @ApiPropertyOptional({ enum: MODES, default: 'full', description: 'full: what is missing was deleted at the source' })
+  @ApiPropertyOptional({
+    enum: MODES,
+    default: 'full',
+    description: 'full: what is missing was deleted at the source; window: what is missing of a range',
+  })
   @IsOptional()
   @IsIn(MODES)
   mode: Mode = 'full';
+
+  @ApiPropertyOptional({
+    description: "with mode=window: the least value of the resource's window field",
+    example: '2026-01-01',
+  })
+  @IsOptional()
+  @IsString()
+  from?: string;
+
+  @ApiPropertyOptional({ description: 'with mode=window: the first value beyond it', example: '2026-02-01' })
+  @IsOptional()
+  @IsString()
+  to?: string;
 }
 
 /** `POST` of a snapshot of `resource`, with its documentation. */

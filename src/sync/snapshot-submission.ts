@@ -9,7 +9,17 @@ import { UploadSlots } from './intake/upload-slots.js';
 import { JobAnswers } from './jobs/job-answers.js';
 import type { JobView } from './jobs/job-view.js';
 import type { Definition } from '../definitions/definition.js';
+import { readWindow, type Window } from '../definitions/window.js';
+import { Refusal } from '../platform/refusal.js';
 import type { SubmitSnapshot } from './post-snapshot.js';
+
+/** @throws Refusal 400 for bounds without a window, and a window without good bounds */
+function windowOf(resource: Definition, { mode, from, to }: SubmitSnapshot): Window | null {
+  if (mode === 'window') return readWindow(resource, from, to);
+  const [bound] = Object.entries({ from, to }).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (bound === undefined) return null;
+  throw Refusal.parameter(bound, `${bound} belongs to mode=window, and the mode is ${mode}.`);
+}
 
 /** A snapshot's upload over HTTP, the same for every resource. */
 @Injectable()
@@ -25,7 +35,8 @@ export class SnapshotSubmission {
   async submit(request: Request, response: Response, resource: Definition, query: SubmitSnapshot): Promise<JobView> {
     const source = callerSource(request);
     const { mode, deletes } = query;
-    const options = { mode, deletes, dryRun: query.dryRun === 'true', pace: uploadPace(this.config) };
+    const window = windowOf(resource, query);
+    const options = { mode, window, deletes, dryRun: query.dryRun === 'true', pace: uploadPace(this.config) };
     const incoming = incomingSnapshot(request, resource, source, options);
     const job = await this.slots.hold(source, (sourceId) => this.intake.accept(incoming, sourceId));
     return withinSource(job.sourceId, () => this.answers.accepted(request, response, job, source));

@@ -30,7 +30,7 @@ export function revertContract(definition: Definition, serverNow: () => TestServ
 
       const revert = await mirror.revert(job);
 
-      expect(revert).toMatchObject({ status: 'completed', revertOf: job.id, mode: 'partial', snapshot: null });
+      expect(revert).toMatchObject({ status: 'completed', revertOf: job.id, mode: 'revert', snapshot: null });
       expect(revert.counts).toEqual({ ...NO_COUNTS, received: 2, created: 1, updated: 1, deleted: 2 });
       expect(await mirror.values()).toEqual(await mirror.valuesOf(records(0, 3)));
       expect(await mirror.listed()).toEqual(records(0, 3).map((each) => mirror.samples.externalIdOf(each)));

@@ -6,6 +6,7 @@ import { idempotencyKeyOf } from '../../platform/idempotency-key.js';
 import { Refusal } from '../../platform/refusal.js';
 import type { DeletePolicy, Mode } from '../jobs/job-options.js';
 import type { Definition } from '../../definitions/definition.js';
+import type { Window } from '../../definitions/window.js';
 import type { SnapshotFormat } from '../read/snapshot-format.js';
 
 /** A map, as an object also has what all objects have: `Content-Type: constructor` would be a format. */
@@ -22,6 +23,8 @@ const ENCODINGS = ['gzip', 'br', 'zstd'];
 /** What a sender wants done with a snapshot. */
 export interface SnapshotOptions {
   mode: Mode;
+  /** What it is complete for if that is a window. */
+  window: Window | null;
   deletes: DeletePolicy;
   dryRun: boolean;
 }
@@ -61,6 +64,7 @@ export function incomingSnapshot(
     resource,
     source,
     mode: options.mode,
+    window: options.window,
     deletes: options.deletes,
     dryRun: options.dryRun,
     format: formatOf(contentType),

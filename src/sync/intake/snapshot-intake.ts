@@ -3,10 +3,11 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
+import { orderOf, windowField } from '../../definitions/window.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { Refusal } from '../../platform/refusal.js';
 import { atStep } from '../../platform/steps.js';
-import { acceptJob, type AcceptedJob } from '../jobs/accept-job.js';
+import { acceptJob, type AcceptedJob, NO_WINDOW } from '../jobs/accept-job.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { SyncJob } from '../jobs/sync-job.entity.js';
 import { queueFor } from '../jobs/sync-queues.js';
@@ -111,7 +112,7 @@ export class SnapshotIntake {
         const { resource, mode, deletes, dryRun } = incoming;
         const { sourceId, id: snapshotId, inflatedBytes } = snapshot;
         const queue = queueFor(inflatedBytes, this.config.SHORT_JOB_BYTES);
-        const order = { sourceId, resource: resource.name, mode, deletes, dryRun, snapshotId };
+        const order = { sourceId, resource: resource.name, mode, deletes, dryRun, snapshotId, ...boundsOf(incoming) };
         const accepted = await acceptJob(em, { ...order, queue, replayOf: null, revertOf: null });
         if (incoming.idempotencyKey !== null) {
           const key = { sourceId: snapshot.sourceId, key: incoming.idempotencyKey, request, jobId: accepted.job.id };
@@ -149,14 +150,23 @@ export class SnapshotIntake {
   }
 }
 
+function boundsOf({ resource, window }: IncomingSnapshot) {
+  if (window === null) return NO_WINDOW;
+  const { type } = windowField(resource);
+  const [windowLow, windowHigh] = [orderOf(type, window.from), orderOf(type, window.to)];
+  return { windowFrom: window.from, windowTo: window.to, windowLow, windowHigh };
+}
+
 function optionsOf(job: SyncJob) {
   const { sourceId, resource, snapshotId, queue, mode, deletes, dryRun } = job;
-  return { sourceId, resource, snapshotId, queue, mode, deletes, dryRun };
+  const { windowFrom, windowTo, windowLow, windowHigh } = job;
+  return { sourceId, resource, snapshotId, queue, mode, deletes, dryRun, windowFrom, windowTo, windowLow, windowHigh };
 }
 
 /** What makes two requests with one key the same: the resource, the query, and the body with how it is to be read. */
 function requestDigest(incoming: IncomingSnapshot, sha256: string): string {
-  const { resource, mode, deletes, dryRun, format, contentEncoding } = incoming;
-  const parts = [resource.name, mode, deletes, dryRun, format, contentEncoding, sha256];
+  const { resource, mode, window, deletes, dryRun, format, contentEncoding } = incoming;
+  const scope = window === null ? mode : [mode, window.from, window.to];
+  const parts = [resource.name, scope, deletes, dryRun, format, contentEncoding, sha256];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }

@@ -7,8 +7,23 @@ import { SyncJob } from './sync-job.entity.js';
 /** A job that is to be made: its source and resource, and what it is to do. */
 export type NewJob = Pick<
   SyncJob,
-  'sourceId' | 'resource' | 'mode' | 'deletes' | 'dryRun' | 'snapshotId' | 'queue' | 'replayOf' | 'revertOf'
+  | 'sourceId'
+  | 'resource'
+  | 'mode'
+  | 'deletes'
+  | 'dryRun'
+  | 'snapshotId'
+  | 'queue'
+  | 'replayOf'
+  | 'revertOf'
+  | 'windowFrom'
+  | 'windowTo'
+  | 'windowLow'
+  | 'windowHigh'
 >;
+
+/** Of jobs that may touch any row. */
+export const NO_WINDOW = { windowFrom: null, windowTo: null, windowLow: null, windowHigh: null } as const;
 
 /** A new job, and how many older ones it has superseded. */
 export interface AcceptedJob {
@@ -18,14 +33,14 @@ export interface AcceptedJob {
 
 /**
  * Makes a job as the newest of its source and resource, in the current transaction. It supersedes what it makes
- * pointless: a full snapshot does that to the full ones, and the reverts, that still wait.
+ * pointless: a full snapshot does that to the full ones, windows and reverts that still wait, a window to those within it.
  */
 export async function acceptJob(em: EntityManager, order: NewJob): Promise<AcceptedJob> {
   const { seq, now } = await nextPlace(em, order.sourceId, order.resource);
   const job = em.create(SyncJob, { ...order, id: uuidv7(), seq, submittedAt: now });
   em.persist(job);
   await em.flush();
-  const superseded = order.mode === 'full' && !order.dryRun ? await supersedeOlder(em, job, now) : 0;
+  const superseded = job.isComplete() && !order.dryRun ? await supersedeOlder(em, job, now) : 0;
   return { job, superseded };
 }
 
@@ -40,6 +55,12 @@ async function nextPlace(em: EntityManager, sourceId: number, resource: string):
   return { seq: Number(row?.last_seq), now: new Date(Number(row?.now)) };
 }
 
+/** Which of the jobs of the same resource a newer one makes pointless. */
+function supersededBy({ mode, windowLow, windowHigh }: SyncJob) {
+  if (mode === 'full') return [{ mode: { $in: ['full' as const, 'window' as const] } }, { revertOf: { $ne: null } }];
+  return [{ mode: 'window' as const, windowLow: { $gte: windowLow }, windowHigh: { $lte: windowHigh } }];
+}
+
 async function supersedeOlder(em: EntityManager, newer: SyncJob, now: Date): Promise<number> {
   const older = await em.find(
     SyncJob,
@@ -47,7 +68,7 @@ async function supersedeOlder(em: EntityManager, newer: SyncJob, now: Date): Pro
       sourceId: newer.sourceId,
       resource: newer.resource,
       seq: { $lt: newer.seq },
-      $or: [{ mode: 'full' }, { revertOf: { $ne: null } }],
+      $or: supersededBy(newer),
       dryRun: false,
       status: { $in: ['queued', 'awaiting_approval'] },
     },

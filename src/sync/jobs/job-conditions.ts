@@ -1,12 +1,17 @@
 // Conditions in SQL on a row of `sync_job` that is called `job`.
 
+/** Whether both may touch the same rows: all but two windows apart from each other. */
+export const overlaps = (one: string, other: string) => `
+  (${one}.window_low is null or ${other}.window_low is null
+   or (${one}.window_low < ${other}.window_high and ${other}.window_low < ${one}.window_high))`;
+
 /**
  * Whether it has to wait for the job `older`. Jobs of one source and resource take effect in the order of their acceptance:
- * nothing starts while an older one is under way. A held job keeps back those that would change the mirror, but not dry
+ * nothing starts while an older one is under way that may touch the same rows. A held job keeps back those that would change the mirror, but not dry
  * runs, which help to decide on it.
  */
 export const WAITS_FOR_OLDER = `
-  older.source_id = job.source_id and older.resource = job.resource and older.seq < job.seq
+  older.source_id = job.source_id and older.resource = job.resource and older.seq < job.seq and ${overlaps('older', 'job')}
   and (older.status in ('queued', 'staging', 'reconciling')
        or (older.status = 'awaiting_approval' and not job.dry_run))`;
 

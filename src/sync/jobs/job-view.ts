@@ -1,7 +1,15 @@
 import { ApiProperty } from '@nestjs/swagger';
+import type { Window } from '../../definitions/window.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
 import type { Counts, JobError, JobWarning, Plan, SyncJob } from './sync-job.entity.js';
-import { DELETE_POLICIES, type DeletePolicy, JOB_STATUSES, type JobStatus, type Mode, MODES } from './job-options.js';
+import {
+  DELETE_POLICIES,
+  type DeletePolicy,
+  JOB_MODES,
+  JOB_STATUSES,
+  type JobMode,
+  type JobStatus,
+} from './job-options.js';
 import type { Waiting } from './waiting-jobs.js';
 
 const COUNTS_EXAMPLE: Counts = {
@@ -52,8 +60,17 @@ export class JobView {
   @ApiProperty({ example: 'patients' })
   resource!: string;
 
-  @ApiProperty({ enum: MODES })
-  mode!: Mode;
+  @ApiProperty({ enum: JOB_MODES })
+  mode!: JobMode;
+
+  @ApiProperty({
+    type: 'object',
+    nullable: true,
+    additionalProperties: { type: 'string' },
+    description: 'The range of values that the snapshot is complete for, `to` excluded; null in other modes.',
+    example: null,
+  })
+  window!: Window | null;
 
   @ApiProperty({ enum: DELETE_POLICIES })
   deletes!: DeletePolicy;
@@ -145,6 +162,7 @@ export function jobView(job: SyncJob, { source, snapshot, waiting }: Surrounding
     source,
     resource,
     mode,
+    window: job.window(),
     deletes,
     dryRun,
     status,

@@ -19,7 +19,7 @@ export class MirrorState {
   @Property({ type: new BigIntType('number') })
   lastSeq: number = 0;
 
-  /** The job that took effect last; nothing older may follow it. */
+  /** The newest job that took effect; nothing older that may touch the same rows may follow it. */
   @Property({ type: new BigIntType('number') })
   appliedSeq: number = 0;
 

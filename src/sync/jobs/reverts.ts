@@ -6,7 +6,7 @@ import { rowsChangedBy } from '../changes/number-commit.js';
 import { type MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
 import { refuseIfGone, refuseIfTouched } from '../reconcile/reverted-state.js';
 import { countTouchedSince } from '../reconcile/revert-difference.js';
-import { acceptJob } from './accept-job.js';
+import { acceptJob, NO_WINDOW } from './accept-job.js';
 import { JobQueue } from './job-queue.js';
 import type { SyncJob } from './sync-job.entity.js';
 import type { DeletePolicy } from './job-options.js';
@@ -49,13 +49,14 @@ export class Reverts {
       acceptJob(em, {
         sourceId,
         resource,
-        mode: 'partial',
+        mode: 'revert',
         deletes,
         dryRun,
         snapshotId: null,
         queue: rows > LONG_ROWS ? 'long' : 'short',
         replayOf: null,
         revertOf,
+        ...NO_WINDOW,
       }),
     );
     await this.queue.notify(job);

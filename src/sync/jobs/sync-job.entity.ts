@@ -1,7 +1,8 @@
 import { BigIntType, OptionalProps } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import type { Window } from '../../definitions/window.js';
 import { SOURCE_FILTER } from '../../platform/source-isolation.js';
-import { type DeletePolicy, type JobStatus, type Mode } from './job-options.js';
+import { type DeletePolicy, type JobMode, type JobStatus } from './job-options.js';
 import type { SyncQueue } from './sync-queues.js';
 
 /** How many records and rows a job met. `received = created + updated + unchanged + rejected`, always. */
@@ -106,7 +107,21 @@ export class SyncJob {
   seq!: number;
 
   @Property({ columnType: 'text' })
-  mode!: Mode;
+  mode!: JobMode;
+
+  /** The bounds of its window, as the field's type writes them; null in other modes. */
+  @Property({ columnType: 'text', nullable: true })
+  windowFrom: string | null = null;
+
+  @Property({ columnType: 'text', nullable: true })
+  windowTo: string | null = null;
+
+  /** The same as numbers, in which windows are compared. */
+  @Property({ columnType: 'numeric', nullable: true })
+  windowLow: string | null = null;
+
+  @Property({ columnType: 'numeric', nullable: true })
+  windowHigh: string | null = null;
 
   @Property({ columnType: 'text' })
   deletes!: DeletePolicy;
@@ -201,6 +216,10 @@ export class SyncJob {
   @Property({ columnType: 'timestamptz', nullable: true })
   appliedAt: Date | null = null;
 
+  /** Digest of the bytes and rules of which the rows in its scope are the exact result; null if that is no snapshot's. */
+  @Property({ columnType: 'text', nullable: true })
+  content: string | null = null;
+
   @Property({ columnType: 'timestamptz', defaultRaw: 'now()' })
   submittedAt!: Date;
 
@@ -215,8 +234,18 @@ export class SyncJob {
    * soon: not for a snapshot that may delete most of a large mirror, as only an approval or its sender can allow.
    */
   isAtOnce(): boolean {
-    const mayDeleteMost = this.approvedPlan !== null || (this.mode === 'full' && this.deletes === 'apply');
+    const mayDeleteMost = this.approvedPlan !== null || (this.isComplete() && this.deletes === 'apply');
     return this.queue === 'short' && !mayDeleteMost;
+  }
+
+  /** The window that it speaks for, or null. */
+  window(): Window | null {
+    return this.windowFrom === null || this.windowTo === null ? null : { from: this.windowFrom, to: this.windowTo };
+  }
+
+  /** Whether what is missing in its scope was deleted: unlike in a partial snapshot and in a revert. */
+  isComplete(): boolean {
+    return this.mode === 'full' || this.mode === 'window';
   }
 
   /** Whether it will change no more. */

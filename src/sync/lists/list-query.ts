@@ -1,4 +1,5 @@
 import { type ColumnType, Fault } from '../../definitions/column-types.js';
+import { compareValues } from '../../definitions/compare-values.js';
 import { type Definition, EXTERNAL_ID, type Sort } from '../../definitions/definition.js';
 import { Refusal, type ProblemDetail, shownName } from '../../platform/refusal.js';
 import { isLongerThan, isStorable } from '../../platform/text.js';
@@ -99,7 +100,7 @@ export function readListQuery(definition: Definition, sent: SentQuery, maxPageSi
   }
   for (const name of definition.list.range) {
     const [min, max] = [values.get(`${name}_min`), values.get(`${name}_max`)];
-    if (min === undefined || max === undefined || compare(typeOf(definition, name), min, max) <= 0) continue;
+    if (min === undefined || max === undefined || compareValues(typeOf(definition, name), min, max) <= 0) continue;
     errors.push(problemOf(`${name}_min`, 'empty_range', `is greater than ${name}_max`));
   }
   const [first] = errors;
@@ -146,20 +147,4 @@ function typeOf(definition: Definition, name: string): ColumnType {
   const field = definition.fields.find((each) => each.name === name);
   if (!field) throw new Error(`${definition.name} has no field ${name}`);
   return field.type;
-}
-
-/** Compares two values that a type has read. Instants as text, in which a shorter fraction comes first. */
-function compare({ name }: ColumnType, one: string, other: string): number {
-  if (name === 'date' || name === 'instant') {
-    const [a, b] = [one.replace('Z', ''), other.replace('Z', '')];
-    return a < b ? -1 : Number(a > b);
-  }
-  const [a, b] = [scaled(one), scaled(other)];
-  return a < b ? -1 : Number(a > b);
-}
-
-/** A plain decimal of at most 38 digits after the point as a whole number. */
-function scaled(decimal: string): bigint {
-  const [whole = '', fraction = ''] = decimal.split('.');
-  return BigInt(whole.replace('-', '') + fraction.padEnd(38, '0')) * (decimal.startsWith('-') ? -1n : 1n);
 }

@@ -1,6 +1,7 @@
 import { Fault } from '../../definitions/column-types.js';
 import { type Definition, EXTERNAL_ID, type Field, type RecordRules } from '../../definitions/definition.js';
 import { externalIdOf } from '../../definitions/external-id.js';
+import { isInside, type Window } from '../../definitions/window.js';
 import { spellingsOf } from '../../definitions/reserved-names.js';
 import { rawNumber } from '../../platform/exact-json.js';
 import { isStorable } from '../../platform/text.js';
@@ -17,7 +18,7 @@ export interface RejectedRecord {
   valid: false;
   /** Null if not even that can be told. */
   externalId: string | null;
-  code: 'invalid_record' | 'not_an_object';
+  code: 'invalid_record' | 'not_an_object' | 'outside_window';
   errors: Record<string, string[]>;
 }
 
@@ -45,12 +46,17 @@ export class RecordCheck {
   /** Where the external id is among the fields if it is no column of its own, else -1. */
   private readonly externalIdPlace: number;
   private readonly countsCopies: boolean;
+  private readonly windowPlace: number;
 
-  /** @param cells whether values are the cells of a CSV table */
+  /**
+   * @param cells whether values are the cells of a CSV table
+   * @param window the range that the snapshot speaks for: records outside of it are rejected
+   */
   constructor(
     definition: Definition,
     private readonly rules: RecordRules,
     private readonly cells = false,
+    private readonly window: Window | null = null,
   ) {
     this.fields = definition.fields;
     for (const [index, { name }] of this.fields.entries()) {
@@ -59,6 +65,7 @@ export class RecordCheck {
     const placeOf = (name: string) => this.fields.findIndex((field) => field.name === name);
     this.keyPlaces = definition.key.map(placeOf);
     this.externalIdPlace = placeOf(EXTERNAL_ID);
+    this.windowPlace = definition.window === null ? -1 : placeOf(definition.window);
     this.countsCopies = definition.countsDuplicates;
     this.columnCount = this.fields.length - (this.externalIdPlace === -1 ? 0 : 1) + (this.countsCopies ? 1 : 0);
   }
@@ -94,9 +101,21 @@ export class RecordCheck {
       const known = externalId instanceof Fault ? null : externalId;
       return { valid: false, externalId: known, code: 'invalid_record', errors: errors ?? {} };
     }
+    if (this.window !== null && !this.isInside(this.window, read)) return this.outside(externalId);
     if (this.externalIdPlace !== -1) read.splice(this.externalIdPlace, 1);
     if (this.countsCopies) read.push('1');
     return { valid: true, externalId, values: read };
+  }
+
+  private isInside(window: Window, read: (string | null)[]): boolean {
+    const value = read[this.windowPlace] ?? null;
+    return value !== null && isInside((this.fields[this.windowPlace] as Field).type, window, value);
+  }
+
+  private outside(externalId: string): RejectedRecord {
+    const { name, label } = this.fields[this.windowPlace] as Field;
+    const errors = { [name]: [`${label} lies outside of the window of this snapshot`] };
+    return { valid: false, externalId, code: 'outside_window', errors };
   }
 
   private read(field: Field, sent: unknown): string | null | Fault {

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Definition, RecordRules } from '../../definitions/definition.js';
+import type { Window } from '../../definitions/window.js';
 import { Definitions } from '../../definitions/definitions.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { copyField, copyInto } from '../../platform/database.js';
@@ -57,9 +58,9 @@ export class Stager {
 
   /** @param unit runs a unit of work */
   private async stageIn(unit: RunUnit, snapshot: Snapshot, rules: RecordRules): Promise<void> {
-    const definition = await unit((em, job) => this.begin(em, job));
+    const { definition, window } = await unit((em, job) => this.begin(em, job));
     atStep('staging begun');
-    const check = new RecordCheck(definition, rules, snapshot.format === 'csv');
+    const check = new RecordCheck(definition, rules, snapshot.format === 'csv', window);
     const source = readRecords(snapshot.format as SnapshotFormat, this.store.read(snapshot), recordLimits(this.config));
     const batches = source[Symbol.asyncIterator]();
     try {
@@ -94,11 +95,11 @@ export class Stager {
   }
 
   /** Clears what an earlier attempt has left. */
-  private async begin(em: EntityManager, job: SyncJob): Promise<Definition> {
+  private async begin(em: EntityManager, job: SyncJob): Promise<{ definition: Definition; window: Window | null }> {
     await clearEarlierAttempt(em, job);
     await createStagingTable(em, job, this.tables.of(job.resource));
     Object.assign(job, { phase: 'staging', processed: 0, staged: 0, rejected: 0, percent: 0, warnings: [] });
-    return this.definitions.get(job.resource);
+    return { definition: this.definitions.get(job.resource), window: job.window() };
   }
 }
 

@@ -3,6 +3,7 @@ import { COPIES } from '../../definitions/definition.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import { createDeferredErrors } from './deferred-errors.js';
 import { asKey, isDistinct, type MirrorTable } from './mirror-table.js';
+import { isInScope, rowsToCompare } from './scope.js';
 import { analyzeIfLarge } from './refresh-statistics.js';
 import { stagingTable } from './staging-table.js';
 
@@ -31,7 +32,7 @@ export async function findDifference(em: EntityManager, job: SyncJob, mirror: Mi
   const changed = mirror.columns.map(
     (column) => ` or ${isDistinct(column, `t.${column.column}`, `s.${column.column}`)}`,
   );
-  const join = job.mode === 'full' ? 'full join' : 'left join';
+  const join = job.isComplete() ? 'full join' : 'left join';
   await em.execute(`
     create temporary table difference on commit drop as
     select d.*${newLinks(mirror)}
@@ -41,7 +42,7 @@ export async function findDifference(em: EntityManager, job: SyncJob, mirror: Mi
                s."$ordinal", coalesce(s.external_id, t.external_id) as external_id${list('s')},
                t.id${olds}${oldLinks}
           from (select * from ${stagingTable(job)} where not "$rejected") s
-          ${join} (select * from ${mirror.table} where source_id = ${job.sourceId}) t
+          ${join} ${rowsToCompare(job, mirror)} t
             on t.external_id = s.external_id
          where t.id is null
             or (s.external_id is null and t.deleted_at is null)
@@ -80,9 +81,11 @@ export async function countDifference(em: EntityManager): Promise<DifferenceCoun
   return { insert: of('I'), update: of('U'), restore: of('R'), delete: of('D') };
 }
 
+/** Rows that are live now: of a window those in it, else all of the source. */
 export async function countLive(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
   const [row] = await em.execute<{ live: string }[]>(
-    `select count(*) as live from ${mirror.table} where source_id = ? and deleted_at is null`,
+    `select count(*) as live from ${mirror.table} t
+      where t.source_id = ? and t.deleted_at is null and ${job.window() === null ? 'true' : isInScope(job, mirror, 't')}`,
     [job.sourceId],
   );
   return Number(row?.live);

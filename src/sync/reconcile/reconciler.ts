@@ -5,6 +5,7 @@ import type { RecordRules } from '../../definitions/definition.js';
 import { Definitions } from '../../definitions/definitions.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { atStep } from '../../platform/steps.js';
+import { countSuperseding, isOvertaken, isSameScope, lastApplied } from '../jobs/scopes.js';
 import { numberCommit } from '../changes/number-commit.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
@@ -66,7 +67,7 @@ export class Reconciler {
     job.counts = { ...NO_COUNTS, received, rejected, retained, unchanged: received - rejected };
     job.processed = received;
     job.warnings = last.warnings;
-    await this.conclude(em, job, state, state.content);
+    await this.conclude(em, job, state, last.content);
     return true;
   }
 
@@ -77,17 +78,18 @@ export class Reconciler {
     snapshot: Snapshot,
     rules: RecordRules,
   ): Promise<{ state: MirrorState; last: SyncJob } | null> {
-    if (job.mode !== 'full' || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return null;
+    if (!job.isComplete() || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return null;
     const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
-    if (state.appliedSeq >= job.seq) return null;
+    if (await isOvertaken(em, job, state)) return null;
     const definition = this.definitions.get(job.resource);
     const [withoutRejected, withRejected] = [false, true].map((has) => contentDigest(snapshot, definition, rules, has));
-    if (state.content !== withoutRejected && state.content !== withRejected) return null;
-    const last = state.appliedJob ? await em.findOne(SyncJob, state.appliedJob) : null;
-    if (!last || last.counts.unresolved > 0) return null;
+    const last = await lastApplied(em, job);
+    if (!last || !isSameScope(last, job)) return null;
+    if (last.content !== withoutRejected && last.content !== withRejected) return null;
+    if (last.counts.unresolved > 0) return null;
     // Without a valid record it is for the deletion guard to decide.
     if (last.counts.received === last.counts.rejected) return null;
-    if (state.content !== (last.counts.rejected > 0 ? withRejected : withoutRejected)) return null;
+    if (last.content !== (last.counts.rejected > 0 ? withRejected : withoutRejected)) return null;
     return (await hasUnresolved(em, job.sourceId, this.tables.of(job.resource))) ? null : { state, last };
   }
 
@@ -142,7 +144,7 @@ export class Reconciler {
     // Before a plan that has changed is held, with which it may become one that is done at once.
     const isAtOnce = job.isAtOnce();
     const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
-    if (!job.dryRun && state.appliedSeq > job.seq) job.moveTo('superseded', await databaseNow(em));
+    if (!job.dryRun && (await isOvertaken(em, job, state))) job.moveTo('superseded', await databaseNow(em));
     else await this.apply(em, job, state, desired);
     enterPhase('commit');
     if (!isAtOnce) await dropStagingTable(em, job);
@@ -186,9 +188,7 @@ export class Reconciler {
       { sourceId: job.sourceId, resource: job.resource },
       { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
     );
-    const { sourceId, resource, seq } = job;
-    const waiting = { sourceId, resource, seq: { $gt: seq }, mode: 'full', dryRun: false, status: 'queued' } as const;
-    const newer = await em.count(SyncJob, waiting);
+    const newer = await countSuperseding(em, job);
     const now = await databaseNow(em);
     const { received, rejected } = job.counts;
     job.counts = { ...NO_COUNTS, received, rejected, unchanged: received - rejected };
@@ -207,7 +207,15 @@ export class Reconciler {
   ): Promise<void> {
     const now = at ?? (await this.applicationTime(em, job));
     if (!job.dryRun) {
-      Object.assign(state, { appliedSeq: job.seq, appliedAt: now, appliedJob: job.id, content });
+      const appliedSeq = Math.max(state.appliedSeq, job.seq);
+      // Of a window it would be taken for the content of everything, by servers of the version before.
+      Object.assign(state, {
+        appliedSeq,
+        appliedAt: now,
+        appliedJob: job.id,
+        content: job.window() === null ? content : null,
+      });
+      job.content = content;
       job.appliedAt = now;
     }
     job.moveTo('completed', await databaseNow(em));

@@ -62,7 +62,7 @@ export class SnapshotState implements DesiredState {
     // With them the copies of records, which are no rows of their own.
     const unchanged = valid - created - found.update;
     const guarded = { deletes: job.deletes, valid, unidentified, live, deleted: found.delete };
-    const reason = job.mode === 'full' ? reasonToHold(guarded, this.config) : null;
+    const reason = job.isComplete() ? reasonToHold(guarded, this.config) : null;
     return {
       difference: found,
       counts: {
@@ -103,9 +103,7 @@ export class SnapshotState implements DesiredState {
   }
 
   contentDigest(job: SyncJob): string | null {
-    return job.mode === 'full'
-      ? contentDigest(this.snapshot, this.definition, this.rules, job.counts.rejected > 0)
-      : null;
+    return job.isComplete() ? contentDigest(this.snapshot, this.definition, this.rules, job.counts.rejected > 0) : null;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import { literal } from '../../platform/database.js';
-import type { Link, MirrorColumn, MirrorTable } from '../reconcile/mirror-table.js';
+import { identifier, literal } from '../../platform/database.js';
+import { ENGINE_COLUMNS, type Link, type MirrorColumn, type MirrorTable } from '../reconcile/mirror-table.js';
 import { findTable } from './found-table.js';
 import {
   columnClause,
@@ -13,9 +13,6 @@ import {
 } from './resource-ddl.js';
 import { type SchemaChange, type Step, STEPS, type StoredShape, type TablePlan } from './table-plan.js';
 import { totalsChanges } from './totals-changes.js';
-
-/** The engine's own columns of every mirrored table. */
-const OWN_COLUMNS = ['"id"', '"source_id"', '"external_id"', '"created"', '"updated"', '"deleted_at"'];
 
 /**
  * What differs between the database and the definitions, in the order in which it is to be applied. The database itself is
@@ -61,10 +58,10 @@ function tableChanges(plan: TablePlan): SchemaChange[] {
     const indexes = wantedIndexes(mirror).map((index) => createIndex(index));
     return [change('makes the table', [...createTable(mirror), ...indexes])];
   }
-  // Ids go on where they were: the change log knows rows by them.
-  return isEmptied(plan)
-    ? [change('has another key or other duplicates: drops all rows', [`truncate ${mirror.table}`], true)]
-    : [];
+  if (!isEmptied(plan)) return [];
+  // Ids go on where they were, as the change log knows rows by them. The feed cannot tell of rows that are gone.
+  const sql = [`truncate ${mirror.table}`, `delete from mirror_commit where resource = ${literal(mirror.resource)}`];
+  return [change('has another key or other duplicates: drops all rows', sql, true)];
 }
 
 function columnChanges(plan: TablePlan): SchemaChange[] {
@@ -79,13 +76,13 @@ function columnChanges(plan: TablePlan): SchemaChange[] {
       change(`adds the parent ${link.parent.name}`, [`alter table ${table} add column ${linkClause(link)}`]),
     );
   }
-  const kept = [...OWN_COLUMNS, ...columns.map(({ column }) => column), ...links.map(({ linkColumn }) => linkColumn)];
+  const wanted = [...columns.map(({ column }) => column), ...links.map(({ linkColumn }) => linkColumn)];
+  const kept = new Set([...ENGINE_COLUMNS.map(identifier), ...wanted]);
   for (const column of found.columns.keys()) {
-    if (kept.includes(column)) continue;
-    const what = column.startsWith('"$')
-      ? `drops the parent ${column.slice(2, -1)}`
-      : `drops the field ${column.slice(1, -1)}`;
-    changes.push(change(what, [`alter table ${table} drop column ${column} cascade`], true));
+    if (kept.has(column)) continue;
+    const what = column.startsWith('"$') ? 'parent' : 'field';
+    const drop = `alter table ${table} drop column ${column} cascade`;
+    changes.push(change(`drops the ${what} ${column.replace(/["$]/g, '')}`, [drop], true));
   }
   // What the view shows follows from its table at the time when it is made.
   changes.at(-1)?.sql.push(...createView(mirror));
