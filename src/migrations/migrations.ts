@@ -16,6 +16,7 @@ import { Migration20261130PostingTimes } from './migration-20261130-posting-time
 import { Migration20261130CursorSecret } from './migration-20261130-cursor-secret.js';
 import { Migration20261130Statistics } from './migration-20261130-statistics.js';
 import { Migration20261201Windows } from './migration-20261201-windows.js';
+import { Migration20261201Distributable } from './migration-20261201-distributable.js';
 import { Migration20261201Resources } from './migration-20261201-resources.js';
 
 /** All migrations, oldest first. Listed here, they need no file paths at run time. */
@@ -39,4 +40,5 @@ export const migrations = [
   { name: 'Migration20261130CursorSecret', class: Migration20261130CursorSecret },
   { name: 'Migration20261201Resources', class: Migration20261201Resources },
   { name: 'Migration20261201Windows', class: Migration20261201Windows },
+  { name: 'Migration20261201Distributable', class: Migration20261201Distributable },
 ];

@@ -17,6 +17,7 @@ const OF_NO_SOURCE = [
   'audit_chain',
   'rate_limit',
   'upload_slot',
+  'resource_definition',
 ];
 
 /** An expression for the source of a table's rows, where it is not `source_id`. */
@@ -79,6 +80,32 @@ it('every table with rows of sources has row-level security, for its owner too',
     [tables],
   );
   expect(unprotected).toEqual([]);
+});
+
+/** Their rows have no source of their own; a distributed database would want one. */
+const BELONGING = ['job_heartbeat', 'snapshot_chunk'];
+
+it('the tables of mirrored rows could be distributed by source', async () => {
+  const mirrored = ['patient', 'payment'];
+
+  const foreignKeys = await server.query(
+    `select conname from pg_constraint where contype = 'f' and (conrelid = any($1::regclass[]) or confrelid = any($1::regclass[]))`,
+    [mirrored],
+  );
+  const keys = await server.query<{ key: string }>(
+    `select pg_get_constraintdef(oid) as key from pg_constraint where contype in ('p', 'u') and conrelid = any($1::regclass[])`,
+    [mirrored],
+  );
+  const asking = await server.query<{ tablename: string }>(
+    `select distinct tablename from pg_policies where schemaname = 'public' and (qual ~* 'select' or with_check ~* 'select') order by 1`,
+  );
+
+  expect(foreignKeys).toEqual([]);
+  expect(keys.map(({ key }) => key.replace(/^.*\(/, '('))).toEqual(
+    keys.map(() => expect.stringMatching(/^\(source_id, /)),
+  );
+  expect(keys.length).toBe(4);
+  expect(asking.map(({ tablename }) => tablename)).toEqual(BELONGING);
 });
 
 it('sessions have a role that owns nothing and does not bypass row-level security', async () => {
