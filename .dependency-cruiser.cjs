@@ -11,16 +11,22 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/platform/' },
     },
     {
+      name: 'definitions-see-the-ground-alone',
+      severity: 'error',
+      from: { path: '^src/definitions/' },
+      to: { path: '^src/', pathNot: '^src/(definitions|platform)/' },
+    },
+    {
       name: 'the-engine-names-no-resource',
       severity: 'error',
       from: { path: '^src/sync/' },
-      to: { path: '^src/', pathNot: '^src/(sync|platform)/' },
+      to: { path: '^src/', pathNot: '^src/(sync|definitions|platform)/' },
     },
     {
       name: 'a-resource-sees-the-engine-and-other-resources-entities-alone',
       severity: 'error',
       from: { path: '^src/(patients|payments)/' },
-      to: { path: '^src/', pathNot: ['^src/(sync|platform)/', '^src/$1/', '\\.entity\\.ts$'] },
+      to: { path: '^src/', pathNot: ['^src/(sync|definitions|platform)/', '^src/$1/', '\\.entity\\.ts$'] },
     },
     {
       name: 'ops-access-and-cli-name-no-resource',

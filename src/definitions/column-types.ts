@@ -22,11 +22,11 @@ export interface ColumnType {
   /** A value of it, for the documentation. */
   readonly example: unknown;
   /** A value of a record, neither null nor absent, as the text that COPY carries. The same values have the same text. */
-  read(value: unknown): string | Fault;
+  readonly read: (value: unknown) => string | Fault;
   /** The same for a cell of a CSV table, where that is not the value itself. */
-  readCell?(cell: string): string | Fault;
+  readonly readCell?: (cell: string) => string | Fault;
   /** A stored value as it leaves. @param stored what `to_jsonb` makes of the column, as `parseExact` reads it */
-  show(stored: unknown): unknown;
+  readonly show: (stored: unknown) => unknown;
 }
 
 /** What a type may serve for: as a part of a key, a parent's name, a list's filter, range, search or sort, a sum, a window. */
@@ -56,7 +56,8 @@ function text(most: number): ColumnType {
     name: most === TEXT_CHARACTERS ? 'text' : `text(${most})`,
     // In the order of code points, and the same as that of external ids, so that a parent is found by them.
     sql: 'text collate "C"',
-    uses: new Set(['key', 'parent', 'filter', 'search', 'sort']),
+    // A cursor has to hold what rows are sorted by, and an address the cursor.
+    uses: new Set(['key', 'parent', 'filter', 'search', ...(most <= TEXT_CHARACTERS ? (['sort'] as const) : [])]),
     schema: { type: 'string', maxLength: most },
     example: 'A text'.slice(0, most),
     read: (value) => (typeof value === 'string' ? readText(value, most) : new Fault('must be a string')),
@@ -214,7 +215,9 @@ const textList: ColumnType = {
     const items: string[] = [];
     for (const item of value as unknown[]) {
       const read = typeof item === 'string' ? readText(item, TEXT_CHARACTERS) : new Fault('must be strings');
-      if (read instanceof Fault) return new Fault(`is a list whose items ${read.detail.replace(/^contains/, 'contain')}`);
+      if (read instanceof Fault) {
+        return new Fault(`is a list whose items ${read.detail.replace(/^contains/, 'contain')}`);
+      }
       items.push(`"${read.replace(/["\\]/g, String.raw`\$&`)}"`);
     }
     return `{${items.join(',')}}`;

@@ -1,5 +1,5 @@
 import type { Definition } from './definition.js';
-import type { ShapeFault } from './read-shape.js';
+import type { ShapeFault } from './shape-fault.js';
 
 /** Tables, indexes and statements have room for so many. */
 const MAX_RESOURCES = 200;
@@ -22,13 +22,19 @@ export function faultsOfSet(definitions: readonly Definition[]): SetFault[] {
       faults.push(fault(definition, ['name'], `is one resource more than the ${MAX_RESOURCES} that are possible`));
     }
   }
-  return [...faults, ...definitions.flatMap((definition) => faultsOfParents(definition, byName)), ...faultsOfTotals(definitions, byName)];
+  return [
+    ...faults,
+    ...definitions.flatMap((definition) => faultsOfParents(definition, byName)),
+    ...faultsOfTotals(definitions, byName),
+  ];
 }
 
 function faultsOfParents(definition: Definition, byName: Map<string, Definition>): SetFault[] {
   return definition.parents
     .filter(({ resource }) => !byName.has(resource))
-    .map(({ name, resource }) => fault(definition, ['parents', name, 'resource'], `names ${resource}, which is no resource`));
+    .map(({ name, resource }) =>
+      fault(definition, ['parents', name, 'resource'], `names ${resource}, which is no resource`),
+    );
 }
 
 /** Totals are shown beside the parent's fields, and are kept in a table of theirs. */

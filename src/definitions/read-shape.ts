@@ -1,14 +1,17 @@
 import { type ColumnType, columnType, Fault, identifying, type Use } from './column-types.js';
-import { type Definition, EXTERNAL_ID, type Field, type OwnCode, type Parent, type Sort, type Total } from './definition.js';
+import {
+  type Definition,
+  EXTERNAL_ID,
+  type Field,
+  type OwnCode,
+  type Parent,
+  type Sort,
+  type Total,
+} from './definition.js';
 import { faultsOfNames } from './reserved-names.js';
 import { labelOf } from './field-names.js';
 import type { ResourceShape } from './resource-shape.js';
-
-/** What is wrong at one place of a definition, as the end of a sentence that begins with the place. */
-export interface ShapeFault {
-  path: string[];
-  detail: string;
-}
+import type { ShapeFault } from './shape-fault.js';
 
 /** A definition that was read; null if it has faults. */
 export interface ReadShape {
@@ -53,7 +56,12 @@ class ShapeReader {
   read(shape: unknown): Definition | null {
     const parts = this.object([], shape, PARTS);
     if (!parts) return null;
-    const name = this.name(['name'], parts['name'], RESOURCE_NAME, 'lower-case letters, digits and hyphens, at most 40');
+    const name = this.name(
+      ['name'],
+      parts['name'],
+      RESOURCE_NAME,
+      'lower-case letters, digits and hyphens, at most 40',
+    );
     const key = this.keyOf(parts['key']);
     const by = byFields(parts['parents']);
     this.readFields(parts['fields'], key, by);
@@ -144,7 +152,8 @@ class ShapeReader {
     return Object.entries(totals).map(([name, formula]) => {
       this.name([...path, name], name, FIELD_NAME, 'a letter, then letters, digits and underscores, at most 63');
       if (formula === 'count') return { name, sumOf: null };
-      const summed = typeof formula === 'string' ? /^sum\( ?([A-Za-z0-9_]{1,63}) ?\)$/.exec(formula.slice(0, 80)) : null;
+      const summed =
+        typeof formula === 'string' ? /^sum\( ?([A-Za-z0-9_]{1,63}) ?\)$/.exec(formula.slice(0, 80)) : null;
       if (!summed) this.fault([...path, name], 'is count, or the sum of a field, as sum(amount)');
       return { name, sumOf: summed ? this.use([...path, name], summed[1], 'sum') : null };
     });
@@ -177,7 +186,10 @@ class ShapeReader {
     if (typeof written === 'string' && this.faulty.has(written)) return '';
     const field = typeof written === 'string' ? this.fields.get(written) : undefined;
     if (!field) {
-      this.fault(path, typeof written === 'string' ? `names ${shown(written)}, which is no field` : 'must name a field');
+      this.fault(
+        path,
+        typeof written === 'string' ? `names ${shown(written)}, which is no field` : 'must name a field',
+      );
     } else if (!field.type.uses.has(use)) {
       this.fault(path, `names ${field.name}, which is ${field.type.name}: not good for that`);
     } else if (field.name === EXTERNAL_ID && !USES_OF_EXTERNAL_ID.has(use)) {
@@ -197,7 +209,7 @@ class ShapeReader {
   private names(path: string[], written: unknown, most: number): string[] {
     const isList = Array.isArray(written) && written.every((name) => typeof name === 'string');
     if (!isList) this.fault(path, 'must be a list of names');
-    const names = isList ? (written as string[]) : [];
+    const names = isList ? written : [];
     if (names.length > most) this.fault(path, `has more than ${most} entries`);
     if (new Set(names).size < names.length) this.fault(path, 'has the same entry twice');
     return names.slice(0, most);
@@ -226,7 +238,9 @@ function typeOf(written: unknown): ColumnType | Fault {
 /** Fields that parents name, whatever else is wrong with these. */
 function byFields(parents: unknown): Set<string> {
   const written = typeof parents === 'object' && parents !== null ? Object.values(parents) : [];
-  return new Set(written.flatMap((parent: { by?: unknown } | null) => (typeof parent?.by === 'string' ? [parent.by] : [])));
+  return new Set(
+    written.flatMap((parent: { by?: unknown } | null) => (typeof parent?.by === 'string' ? [parent.by] : [])),
+  );
 }
 
 function shown(name: string): string {

@@ -1,6 +1,6 @@
 import { type Definition, EXTERNAL_ID } from './definition.js';
 import { snakeCase } from './field-names.js';
-import type { ShapeFault } from './read-shape.js';
+import type { ShapeFault } from './shape-fault.js';
 
 /** What items of lists, and the parameters of lists, have besides fields. */
 const TAKEN = ['id', 'created', 'updated', 'copies', 'limit', 'cursor', 'sort', 'q'];
@@ -43,7 +43,9 @@ function faultsOfFields({ fields, key }: Definition): ShapeFault[] {
   const isKey = key.length === 1 && key[0] === EXTERNAL_ID;
   for (const spelling of isKey ? [] : spellingsOf(EXTERNAL_ID)) spellings.set(spelling, EXTERNAL_ID);
   return fields.flatMap(({ name }) => {
-    const taken = spellingsOf(name).map((spelling) => spellings.get(spelling)).find((other) => other !== undefined);
+    const taken = spellingsOf(name)
+      .map((spelling) => spellings.get(spelling))
+      .find((other) => other !== undefined);
     for (const spelling of spellingsOf(name)) spellings.set(spelling, name);
     if (taken === undefined) return [];
     const detail = taken === name ? 'is a name that we use ourselves' : `is another spelling of ${taken}`;

@@ -13,8 +13,7 @@ function isDay(year: number, month: number, day: number): boolean {
   return days !== undefined && day >= 1 && day <= days && year >= 1;
 }
 
-const INSTANT =
-  /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,30}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/;
+const INSTANT = /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,30}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/;
 
 /** Twenty for the date and the time, 31 for a fraction, six for an offset. */
 const MAX_INSTANT_CHARACTERS = 60;

@@ -16,6 +16,9 @@ const MAX_BATCHES = 2_000;
 /** Heartbeats deleted by one statement. */
 const BATCH_HEARTBEATS = 5_000;
 
+/** Planned changes deleted by one statement. */
+const BATCH_PLANNED = 10_000;
+
 /** Batches of old jobs that one run looks at; the next run continues. */
 const MAX_JOB_BATCHES = 50;
 
@@ -66,6 +69,7 @@ export class Cleaner implements OnApplicationBootstrap {
     await dropOldPartitions(em, 'change', this.config.CHANGE_RETENTION_DAYS);
     await dropOldPartitions(em, 'total_change', CURSOR_DAYS);
     await this.dropHeartbeats(em);
+    await this.dropPlans(em);
     await this.dropJobs(em);
   }
 
@@ -84,6 +88,23 @@ export class Cleaner implements OnApplicationBootstrap {
             select count(*)::int as deleted from deleted`,
       values: [BATCH_HEARTBEATS],
       fullBatch: BATCH_HEARTBEATS,
+      maxBatches: MAX_BATCHES,
+    });
+  }
+
+  /** A plan is of use until the job is decided, and for a day to look back. */
+  private async dropPlans(em: EntityManager): Promise<void> {
+    await deleteInBatches(em, {
+      sql: `with old as (
+              select p.source_id, p.job_id, p.ordinal from planned_change p
+                left join sync_job j on j.id = p.job_id
+               where j.id is null or j.finished_at < now() - interval '1 day' limit ?),
+            deleted as (
+              delete from planned_change p using old
+               where p.source_id = old.source_id and p.job_id = old.job_id and p.ordinal = old.ordinal returning 1)
+            select count(*)::int as deleted from deleted`,
+      values: [BATCH_PLANNED],
+      fullBatch: BATCH_PLANNED,
       maxBatches: MAX_BATCHES,
     });
   }

@@ -10,6 +10,7 @@ import { ChangeFeedController } from './changes/change-feed.controller.js';
 import { CommitWatcher } from './changes/commit-watcher.js';
 import { FeedPages } from './changes/feed-pages.js';
 import { JobChanges } from './changes/job-changes.js';
+import { KeptPlans } from './changes/kept-plans.js';
 import { JobChangesController } from './changes/job-changes.controller.js';
 import { MirrorChanges } from './changes/mirror-changes.js';
 import { RowHistory } from './changes/row-history.js';
@@ -62,7 +63,16 @@ const API: Provider[] = [
 ];
 
 /** What reports changes to callers. */
-const CHANGES: Provider[] = [LogHorizons, MirrorChanges, JobChanges, RowHistory, FeedPages, CommitWatcher, ChangeFeed];
+const CHANGES: Provider[] = [
+  LogHorizons,
+  MirrorChanges,
+  JobChanges,
+  KeptPlans,
+  RowHistory,
+  FeedPages,
+  CommitWatcher,
+  ChangeFeed,
+];
 
 /** What does the work. */
 const WORKER: Provider[] = [

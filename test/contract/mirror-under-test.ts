@@ -98,6 +98,11 @@ export class MirrorUnderTest {
     return items.toSorted((one, other) => (one.externalId < other.externalId ? -1 : 1));
   }
 
+  /** What a job would change, in the order of the list. */
+  async plan(job: JobView): Promise<JobChangeView[]> {
+    return (await this.sender.get<{ items: JobChangeView[] }>(`/sync/jobs/${job.id}/plan?limit=1000`)).items;
+  }
+
   /** The history of the row with the nth key, newest first; null if there never was one. */
   async history(n: number): Promise<HistoryItem[] | null> {
     const path = `/${this.definition.name}/${encodeURIComponent(this.samples.key(n))}/history`;

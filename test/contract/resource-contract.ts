@@ -374,6 +374,7 @@ export function resourceContract(definition: Definition, serverNow: () => TestSe
           held: true,
           reason: expect.stringMatching(/no valid record/),
           sample: [key(0), key(1), key(2)],
+          listed: 3,
         });
         expect(await mirror.rows()).toEqual(before);
       });
@@ -384,14 +385,18 @@ export function resourceContract(definition: Definition, serverNow: () => TestSe
         expect(job).toMatchObject({ status: 'completed', counts: counts({}) });
       });
 
-      it('applies a held plan once it is approved', async () => {
+      it('applies a held plan once it is approved, row by row as it was shown', async () => {
         await mirror.send(records(0, 3));
         const held = await mirror.send([]);
+        const shown = await mirror.plan(held);
 
         const job = await mirror.decide(held, 'approve');
 
         expect(job).toMatchObject({ id: held.id, status: 'completed', counts: counts({ deleted: 3 }) });
         await expectLive([]);
+        expect(shown.map(({ operation }) => operation)).toEqual(['deleted', 'deleted', 'deleted']);
+        expect(await mirror.changes(job)).toEqual(shown);
+        expect(await mirror.plan(job)).toEqual(shown);
       });
 
       it('drops a held plan once it is rejected', async () => {
@@ -545,7 +550,13 @@ export function resourceContract(definition: Definition, serverNow: () => TestSe
           held: false,
           reason: null,
           sample: [key(3)],
+          listed: 3,
         });
+        expect((await mirror.plan(job)).map(({ externalId, operation }) => [externalId, operation])).toEqual([
+          [key(3), 'deleted'],
+          [key(1), 'updated'],
+          [key(4), 'created'],
+        ]);
         expect(await mirror.rows()).toEqual(before);
         await expectLive(records(0, 4));
       });

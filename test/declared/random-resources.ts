@@ -81,7 +81,7 @@ export function drawResources(random: Random): RandomResource[] {
     const key = random.chance(50) ? ['code'] : ['code', 'part'];
     const names = FIELD_NAMES.filter(() => random.chance(40)).slice(0, 4);
     const fields = names.map((name) => ({ name, kind: random.of(KINDS), isOptional: random.chance(40) }));
-    const summable = fields.filter(({ kind }) => NUMBERS.includes(kind.type));
+    const summed = fields.find(({ kind }) => NUMBERS.includes(kind.type));
     const windows = fields.filter(({ kind }) => WINDOWS.includes(kind.type));
     const name = `things-${n}`;
     const parents = [...resources.map((resource) => resource.name), name]
@@ -93,7 +93,7 @@ export function drawResources(random: Random): RandomResource[] {
         isOptional: resource === name || random.chance(30),
         totals: {
           ...(random.chance(70) ? { [`of${n}Count${place}`]: null } : {}),
-          ...(summable[0] && random.chance(70) ? { [`of${n}Sum${place}`]: summable[0].name } : {}),
+          ...(summed && random.chance(70) ? { [`of${n}Sum${place}`]: summed.name } : {}),
         },
       }));
     const window = windows.length > 0 && random.chance(80) ? random.of(windows).name : null;

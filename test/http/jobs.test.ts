@@ -120,7 +120,7 @@ describe('a job', () => {
       status: 'completed',
       dryRun: true,
       counts: { received: 2, created: 1, unchanged: 1, deleted: 1 },
-      plan: { create: 1, update: 0, delete: 1, unchanged: 1, live: 2, held: false, reason: null, sample: ['2'] },
+      plan: { create: 1, update: 0, delete: 1, unchanged: 1, live: 2, held: false, reason: null, sample: ['2'], listed: 2 },
     });
     expect(await from.patientIds()).toEqual(['1', '2']);
   });
@@ -466,12 +466,14 @@ describe('a held job', () => {
         held: true,
         reason: expect.any(String),
         sample: ['3'],
+        listed: 1,
       },
     });
     expect(Object.keys(job.plan ?? {}).toSorted()).toEqual([
       'create',
       'delete',
       'held',
+      'listed',
       'live',
       'reason',
       'sample',

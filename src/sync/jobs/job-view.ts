@@ -32,6 +32,7 @@ const PLAN_EXAMPLE: Plan = {
   held: true,
   reason: 'It would delete 97 of 100 rows, more than the 50 that pass without approval.',
   sample: ['10', '11'],
+  listed: 97,
 };
 
 const ERROR_EXAMPLE: JobError = {

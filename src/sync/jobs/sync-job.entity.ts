@@ -43,6 +43,8 @@ export interface Plan {
   reason: string | null;
   /** Up to 20 external ids that would go. */
   sample: string[];
+  /** How many of the rows that would change can be looked at; absent in jobs of an earlier version. */
+  listed?: number;
 }
 
 /** Why a job failed. The position is that of the fault in the inflated body. */

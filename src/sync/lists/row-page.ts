@@ -81,10 +81,11 @@ export class RowPage {
   private laterPage(end: PageEnd, field: string): string {
     const { type } = this.mirror.column(field);
     const source = this.bind(this.sourceId);
-    const moved = `select distinct on (row_id) row_id, image.${identifier(field)} as before
-                     from change cross join lateral jsonb_to_record(change.before) as image(${identifier(field)} ${type.sql})
-                    where source_id = ${source} and resource = ${literal(this.mirror.resource)} and operation = 'updated'
-                      and at > to_timestamp(${this.bind(end.asOf)}::bigint / 1000.0) order by row_id, at`;
+    // Each column with its table, as a field may be called like a column of the log.
+    const moved = `select distinct on (c.row_id) c.row_id, image.${identifier(field)} as before
+                     from change c cross join lateral jsonb_to_record(c.before) as image(${identifier(field)} ${type.sql})
+                    where c.source_id = ${source} and c.resource = ${literal(this.mirror.resource)} and c.operation = 'updated'
+                      and c.at > to_timestamp(${this.bind(end.asOf)}::bigint / 1000.0) order by c.row_id, c.at`;
     // PostgreSQL cannot tell how many rows `moved` has. With `not exists` and few expected it looked through all of them for
     // each row; with `not in` and many expected it would too. Of an array it expects ten elements, and hashes them.
     const unmoved = this.page('and t.id not in (select unnest(array_agg(row_id)) from moved)');
@@ -124,7 +125,7 @@ export class RowPage {
     if (search === null) return '';
     const pattern = `${search.replace(/[\\%_]/g, String.raw`\$&`)}%`;
     const matches = this.mirror.definition.list.search.map(
-      (field) => `lower(t.${this.columnOf(field)}) collate "C" like lower(${this.bind(pattern)})`,
+      (field) => `lower(t.${this.columnOf(field)} collate "default") collate "C" like lower(${this.bind(pattern)})`,
     );
     return `and (${matches.join(' or ')})`;
   }

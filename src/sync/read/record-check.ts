@@ -40,6 +40,8 @@ export class RecordCheck {
   /** Columns besides the external id. */
   readonly columnCount: number;
   private readonly fields: readonly Field[];
+  /** The values of a record without any. */
+  private readonly absent: readonly unknown[];
   private readonly places = new Map<string, Place>();
   /** Of the fields that are the key, in the key's order. */
   private readonly keyPlaces: number[];
@@ -59,6 +61,7 @@ export class RecordCheck {
     private readonly window: Window | null = null,
   ) {
     this.fields = definition.fields;
+    this.absent = this.fields.map(() => undefined);
     for (const [index, { name }] of this.fields.entries()) {
       for (const spelling of spellingsOf(name)) this.places.set(spelling, { index, isOwn: spelling === name });
     }
@@ -129,7 +132,7 @@ export class RecordCheck {
 
   /** The values of the fields that we know, by their places. Other fields are counted. */
   private sentValues(record: Record<string, unknown>): unknown[] {
-    const sent = new Array<unknown>(this.fields.length).fill(undefined);
+    const sent = this.absent.slice();
     for (const key of Object.keys(record)) {
       const place = this.places.get(key);
       if (place === undefined || (!place.isOwn && Object.hasOwn(record, this.fields[place.index]?.name ?? ''))) {

@@ -12,7 +12,7 @@ import type { Snapshot } from '../intake/snapshot.entity.js';
 import { type Lease, databaseNow, JobLeases, NOW_MS } from '../jobs/job-leases.js';
 import { enterPhase } from '../jobs/job-phases.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
-import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
+import { NO_COUNTS, type Plan, SyncJob } from '../jobs/sync-job.entity.js';
 import { clearEarlierAttempt } from '../read/clear-attempt.js';
 import { copyErrorsOf } from '../read/record-errors.js';
 import { applyDifference } from './apply-difference.js';
@@ -20,7 +20,8 @@ import { contentDigest } from './content-digest.js';
 import { digestDifference } from './difference.js';
 import type { DesiredState } from './desired-state.js';
 import { hasUnresolved } from './deferred-errors.js';
-import { MirrorTables } from './mirror-table.js';
+import { keepPlan } from './kept-plan.js';
+import { type MirrorTable, MirrorTables } from './mirror-table.js';
 import { LEAST_PATIENCE_MS, MirrorLocks } from './mirror-locks.js';
 import { analyzeIfLarge, refreshStatistics } from './refresh-statistics.js';
 import { RevertedState } from './reverted-state.js';
@@ -156,7 +157,7 @@ export class Reconciler {
     const mirror = this.tables.of(job.resource);
     const { difference, counts, plan } = await desired.compare(em, job, mirror);
     job.counts = counts;
-    if (plan.held || job.dryRun || job.approvedPlan !== null) job.plan = plan;
+    await this.showPlan(em, job, mirror, plan);
     if (!job.dryRun && (plan.held || job.approvedPlan !== null)) {
       const digest = await digestDifference(em);
       if (digest !== job.approvedPlan) {
@@ -175,6 +176,15 @@ export class Reconciler {
     enterPhase('statistics');
     await refreshStatistics(em, touched, counts.created > plan.live);
     await this.conclude(em, job, state, desired.contentDigest(job), at);
+  }
+
+  /** Keeps the plan of a job that is held or only tried; of one that was approved it is kept already. */
+  private async showPlan(em: EntityManager, job: SyncJob, mirror: MirrorTable, plan: Plan): Promise<void> {
+    const isApproved = job.approvedPlan !== null;
+    if (!plan.held && !job.dryRun && !isApproved) return;
+    const isSame = isApproved && (await digestDifference(em)) === job.approvedPlan;
+    const listed = isSame ? (job.plan?.listed ?? 0) : await keepPlan(em, job, mirror);
+    job.plan = { ...plan, listed };
   }
 
   /**

@@ -120,7 +120,7 @@ export function wantedIndexes(mirror: MirrorTable): WantedIndex[] {
       }),
     ...indexed
       .filter(({ field }) => search.includes(field))
-      .map(({ column }) => `(source_id, (lower(${column}) collate "C")) where deleted_at is null`),
+      .map(({ column }) => `(source_id, (lower(${column} collate "default") collate "C")) where deleted_at is null`),
     ...links.map(({ linkColumn }) => `(source_id, ${linkColumn}, external_id)`),
     ...links
       .filter(({ by }) => indexed.includes(by))

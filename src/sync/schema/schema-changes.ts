@@ -80,9 +80,11 @@ function columnChanges(plan: TablePlan): SchemaChange[] {
   const kept = new Set([...ENGINE_COLUMNS.map(identifier), ...wanted]);
   for (const column of found.columns.keys()) {
     if (kept.has(column)) continue;
-    const what = column.startsWith('"$') ? 'parent' : 'field';
     const drop = `alter table ${table} drop column ${column} cascade`;
-    changes.push(change(`drops the ${what} ${column.replace(/["$]/g, '')}`, [drop], true));
+    const isLink = column.startsWith('"$');
+    const name = column.replace(/"|\$(link_)?/g, '');
+    const sql = isLink ? [drop] : [drop, forgetField(mirror, name)];
+    changes.push(change(`drops the ${isLink ? 'parent' : 'field'} ${name}`, sql, true));
   }
   // What the view shows follows from its table at the time when it is made.
   changes.at(-1)?.sql.push(...createView(mirror));
@@ -107,7 +109,14 @@ function columnChange(plan: TablePlan, column: MirrorColumn): SchemaChange[] {
   }
   if (type === column.type.sql) return [];
   const what = `changes the type of ${column.field} to ${column.type.name}: drops its values`;
-  return [change(what, [`alter table ${table} drop column ${column.column} cascade`, add], true)];
+  const drop = `alter table ${table} drop column ${column.column} cascade`;
+  return [change(what, [drop, add, forgetField(plan.mirror, column.field)], true)];
+}
+
+/** Earlier values of the field in the log, which are none of another type. */
+function forgetField({ resource }: MirrorTable, field: string): string {
+  const name = literal(field);
+  return `update change set before = before - ${name} where resource = ${literal(resource)} and before ? ${name}`;
 }
 
 /** @param emptied resources of which all rows are dropped */

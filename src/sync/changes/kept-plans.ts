@@ -1,0 +1,63 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { Cursors } from '../../platform/cursors.js';
+import type { Page } from '../../platform/paging.js';
+import { Refusal } from '../../platform/refusal.js';
+import type { SyncJob } from '../jobs/sync-job.entity.js';
+import type { JobChangeView } from './change.dto.js';
+import type { ChangedRow } from './changed-rows.js';
+import { MirrorChanges } from './mirror-changes.js';
+
+interface PlannedRow extends Omit<ChangedRow, 'row_id'> {
+  ordinal: number;
+}
+
+/** Rows fetched at once for an export: about a megabyte. */
+const EXPORT_PAGE = 2_000;
+
+/** Tells what a job would change, or would have changed when it was held. */
+@Injectable()
+export class KeptPlans {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly changes: MirrorChanges,
+    private readonly cursors: Cursors,
+  ) {}
+
+  /** Deletions first, then by external id. @throws Refusal 404 if the job has no plan, 410 if it is no longer kept */
+  async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<JobChangeView>> {
+    const after = this.cursors.readPosition(cursor, `plan of ${job.id}`) ?? 0;
+    const rows = await this.rows(job, after, limit + 1);
+    const page = this.cursors.toPage(rows, limit, `plan of ${job.id}`, ({ ordinal }) => [String(ordinal)]);
+    return { ...page, items: page.items.map((row) => this.toView(job, row)) };
+  }
+
+  /** All that is kept of it. */
+  async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
+    let rows = await this.rows(job, 0, EXPORT_PAGE);
+    while (rows.length > 0) {
+      yield* rows.map((row) => this.toView(job, row));
+      rows = await this.rows(job, rows.at(-1)?.ordinal ?? 0, EXPORT_PAGE);
+    }
+  }
+
+  private async rows(job: SyncJob, after: number, limit: number): Promise<PlannedRow[]> {
+    if (job.plan === null) {
+      throw new Refusal(404, 'no_plan', 'The job has no plan: it was neither held for approval nor a dry run.');
+    }
+    const rows = await this.em.fork().execute<PlannedRow[]>(
+      `select ordinal, external_id, operation, before::text, after::text from planned_change
+        where source_id = ? and job_id = ? and ordinal > ? order by ordinal limit ?`,
+      [job.sourceId, job.id, after, limit],
+    );
+    if (rows.length === 0 && after === 0 && (job.plan.listed ?? 0) > 0) {
+      throw new Refusal(410, 'plan_gone', 'What this job would have changed is no longer kept.');
+    }
+    return rows;
+  }
+
+  private toView(job: SyncJob, { external_id: externalId, operation, before, after }: PlannedRow): JobChangeView {
+    const rows = this.changes.of(job.resource);
+    return { externalId, operation, before: rows.toImage(before), after: rows.toImage(after) };
+  }
+}
