@@ -24,7 +24,7 @@ import { migrations } from './migrations/migrations.js';
 import { OpsModule } from './ops/ops.module.js';
 import { CONFIG, type Config, poolSize } from './platform/config.js';
 import { Cursors } from './platform/cursors.js';
-import { ormOptions } from './platform/database.js';
+import { ormOptions, type Schema } from './platform/database.js';
 import { DatabasePool } from './platform/database-pool.js';
 import { answersCallers } from './platform/process-role.js';
 import { INSTANCE, newInstanceName } from './platform/instance.js';
@@ -32,8 +32,6 @@ import { loggingOptions } from './platform/logging.js';
 import { ProblemFilter } from './platform/problem.filter.js';
 import { QueryGuard } from './platform/query-guard.js';
 import { requestValidation } from './platform/validation.js';
-import { Patient } from './patients/patient.entity.js';
-import { Payment } from './payments/payment.entity.js';
 import { resources } from './resources.js';
 import { IdempotencyKey } from './sync/intake/idempotency-key.entity.js';
 import { Snapshot } from './sync/intake/snapshot.entity.js';
@@ -41,7 +39,8 @@ import { MirrorState } from './sync/jobs/mirror-state.entity.js';
 import { SyncJob } from './sync/jobs/sync-job.entity.js';
 import { SYNC_QUEUES } from './sync/jobs/sync-queues.js';
 import { Source } from './sync/source.entity.js';
-import { declaredController } from './sync/lists/declared-resource.controller.js';
+import { listController, rowController } from './sync/lists/resource-controllers.js';
+import { MirrorTables } from './sync/reconcile/mirror-table.js';
 import { SyncModule } from './sync/sync.module.js';
 import { WebhookDelivery } from './webhooks/webhook-delivery.entity.js';
 import { WebhookEndpoint } from './webhooks/webhook-endpoint.entity.js';
@@ -56,10 +55,12 @@ const WEBHOOK_ENTITIES = [WebhookEndpoint, WebhookDelivery];
 
 const PAYMENT_ENTITIES = [PaymentNotification, ClaimPayment];
 
-const SCHEMA = {
-  entities: [...ENGINE_ENTITIES, ...WEBHOOK_ENTITIES, ...PAYMENT_ENTITIES, Patient, Payment],
-  migrations,
-};
+const ENTITIES = [...ENGINE_ENTITIES, ...WEBHOOK_ENTITIES, ...PAYMENT_ENTITIES];
+
+/** The schema with the entities of these tables. */
+function schemaOf(tables: MirrorTables): Schema {
+  return { entities: [...ENTITIES, ...tables.all.map(({ entity }) => entity)], migrations };
+}
 
 @Module({})
 class ConfigModule {}
@@ -79,6 +80,7 @@ export class AppModule {
     operatorKey: string | null,
   ): DynamicModule {
     const definitions = new Definitions([...resources.map(({ definition }) => definition), ...declared]);
+    const tables = new MirrorTables(definitions);
     const instance = newInstanceName();
     const statementTimeoutSeconds = config.STATEMENT_TIMEOUT_SECONDS;
     const pool = new DatabasePool();
@@ -89,10 +91,10 @@ export class AppModule {
       imports: [
         provideEverywhere(config, instance, pool),
         LoggerModule.forRoot(loggingOptions(config)),
-        MikroOrmModule.forRoot({ ...ormOptions(use, SCHEMA), registerRequestContext: false }),
+        MikroOrmModule.forRoot({ ...ormOptions(use, schemaOf(tables)), registerRequestContext: false }),
         BullModule.forRoot(queue),
         AccessModule.withOperatorKey(operatorKey),
-        SyncModule.forRole(config.ROLE, definitions),
+        SyncModule.forRole(config.ROLE, definitions, tables),
         WebhooksModule.forRole(config.ROLE),
         SettlementModule.forRole(config.ROLE),
         AccountsModule.forRole(config.ROLE),
@@ -100,7 +102,7 @@ export class AppModule {
         LimitsModule.forRole(config.ROLE),
         OpsModule.withQueues(QUEUES),
         ...(answersCallers(config.ROLE)
-          ? [ClaimsModule, ...resources.map(({ module }) => module), declaredModule(declared, definitions)]
+          ? [ClaimsModule, ...resources.map(({ module }) => module), resourcesModule(declared, definitions)]
           : []),
       ],
       providers: [
@@ -118,20 +120,20 @@ export class AppModule {
 }
 
 @Module({})
-class DeclaredResourcesModule {}
+class ResourcesModule {}
 
-function declaredModule(declared: readonly Definition[], definitions: Definitions): DynamicModule {
-  return {
-    module: DeclaredResourcesModule,
-    controllers: declared.map((definition) => declaredController(definition, definitions)),
-  };
+/** The routes that follow from definitions. The bundled resources have lists of their own. */
+function resourcesModule(declared: readonly Definition[], definitions: Definitions): DynamicModule {
+  const lists = declared.map((definition) => listController(definition, definitions));
+  const rows = definitions.all.map((definition) => rowController(definition, definitions));
+  return { module: ResourcesModule, controllers: [...lists, ...rows] };
 }
 
 /** The ORM's settings for migrations: one connection, without a time limit for statements. */
 export function migrationOptions(databaseUrl: string): Options {
   return ormOptions(
     { url: databaseUrl, poolSize: 1, name: 'counterpart migrations', statementTimeoutSeconds: null },
-    SCHEMA,
+    { entities: ENTITIES, migrations },
   );
 }
 

@@ -22,6 +22,7 @@ const LISTS: [path: string, parameter?: string][] = [
   ['/sync/jobs'],
   ['/sync/jobs/{job}/errors'],
   ['/sync/jobs/{job}/changes'],
+  ['/sync/jobs/{tried}/plan'],
   ['/audit'],
   ['/claims'],
   ['/claim-payments'],
@@ -54,7 +55,8 @@ beforeAll(async () => {
   for (const _ of [1, 2]) await from.fetch(`/webhooks/${webhook.id}/test`, { method: 'POST' });
   const account: any = await (await from.post('/api/accounts/create', {})).json();
   for (const _ of [1, 2]) await from.post(`/api/accounts/${account.account_number}/deposit?sum=1`, '');
-  ids = { job: job.id, webhook: webhook.id, account: account.account_number };
+  const tried = await from.mirror('/patients?mode=partial&dryRun=true', [aPatient(), aPatient({ externalId: '2' })]);
+  ids = { job: job.id, tried: tried.id, webhook: webhook.id, account: account.account_number };
   await until('the claims are paid', async () => (await from.get('/claim-payments')).items.length === 2);
 });
 

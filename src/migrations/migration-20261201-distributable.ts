@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE, SOURCE_SETTING } from '../platform/source-isolation.js';
+import { APP_ROLE, SOURCE_SETTING, SYSTEM_ROLE } from '../platform/source-isolation.js';
 
 /**
  * Makes the tables of patients and payments like those of declared resources: keys that begin with the source, no foreign
@@ -46,4 +46,12 @@ const view = [
      select id, source_id, external_id, first_name, last_name, middle_name, date_of_birth, payments_total, payments_count,
             created, updated, deleted_at
        from patient where ${OF_SOURCE}`,
+  `create view payment_of_source as select * from payment where ${OF_SOURCE}`,
+  `grant select on payment_of_source to ${APP_ROLE}`,
+  // The new owner of a view must be allowed to make one, for this moment.
+  `do $$ begin
+     execute format('grant create on schema %I to ${SYSTEM_ROLE}', current_schema());
+     alter view payment_of_source owner to ${SYSTEM_ROLE};
+     execute format('revoke create on schema %I from ${SYSTEM_ROLE}', current_schema());
+   end $$`,
 ];

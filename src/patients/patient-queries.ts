@@ -5,7 +5,6 @@ import { Cursors } from '../platform/cursors.js';
 import type { Page } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
 import { type Log, LogHorizons } from '../sync/log-horizons.js';
-import { isStorable } from '../platform/text.js';
 import type { PatientSort, PatientView } from './patient.dto.js';
 
 /** Which patients to list, checked. */
@@ -91,20 +90,6 @@ export class PatientQueries {
     private readonly horizons: LogHorizons,
     private readonly cursors: Cursors,
   ) {}
-
-  /** @throws Refusal 404 if there is no live patient with that external id */
-  async get(sourceId: number, externalId: string): Promise<PatientView> {
-    // PostgreSQL refuses a parameter with a NUL or an unpaired surrogate.
-    if (!isStorable(externalId)) throw Refusal.notFound('patient');
-    const [row] = await this.em
-      .fork()
-      .execute<PatientRow[]>(
-        `select ${COLUMNS} from patient_of_source p where p.source_id = ? and p.external_id = ? and p.deleted_at is null`,
-        [sourceId, externalId],
-      );
-    if (!row) throw Refusal.notFound('patient');
-    return toView(row);
-  }
 
   /**
    * A page in the requested order. Totals and names may change while a caller goes from page to page; so the pages after

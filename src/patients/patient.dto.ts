@@ -1,6 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, Length, Matches } from 'class-validator';
+import { compareDecimals } from '../platform/money.js';
 import { PageQuery } from '../platform/paging.js';
+import { Refusal } from '../platform/refusal.js';
 
 export const PATIENT_SORTS = ['externalId', '-paymentsTotal', 'paymentsTotal', 'lastName'] as const;
 export type PatientSort = (typeof PATIENT_SORTS)[number];
@@ -75,4 +77,22 @@ export class PatientView {
 
   @ApiProperty({ format: 'date-time' })
   updated!: Date;
+}
+
+/** The range of totals that a query asks for. @throws Refusal 400 if it is empty, or if two spellings of a bound differ */
+export function totalsBetween(query: ListPatients): { paymentMin?: string; paymentMax?: string } {
+  const paymentMin = eitherSpelling('payment_min', query.payment_min, query.payments_min);
+  const paymentMax = eitherSpelling('payment_max', query.payment_max, query.payments_max);
+  if (paymentMin !== undefined && paymentMax !== undefined && compareDecimals(paymentMin, paymentMax) > 0) {
+    throw Refusal.parameter('payment_min', 'payment_min is greater than payment_max.', 'empty_range');
+  }
+  return { paymentMin, paymentMax };
+}
+
+/** The value of a parameter that has two spellings. @throws Refusal 400 if both are given and differ */
+function eitherSpelling(name: string, one?: string, other?: string): string | undefined {
+  if (one !== undefined && other !== undefined && compareDecimals(one, other) !== 0) {
+    throw Refusal.parameter(name, `${name} and its other spelling have different values.`, 'conflicting_parameters');
+  }
+  return one ?? other;
 }

@@ -1,6 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsOptional, IsString, Length, Matches } from 'class-validator';
+import { EXTERNAL_ID } from '../definitions/definition.js';
 import { PageQuery } from '../platform/paging.js';
+import type { Condition } from '../sync/lists/list-query.js';
 
 const TEXT = { message: 'must be text' };
 
@@ -40,4 +42,12 @@ export class PaymentView {
 
   @ApiProperty({ format: 'date-time' })
   updated!: Date;
+}
+
+/** The conditions on payments that a query asks for. */
+export function conditionsOf({ external_id, payment_external_id }: Partial<ListPayments>): Condition[] {
+  const values = { patientId: external_id, [EXTERNAL_ID]: payment_external_id };
+  return Object.entries(values).flatMap(([field, value]) =>
+    value === undefined ? [] : [{ field, operator: '=' as const, value }],
+  );
 }

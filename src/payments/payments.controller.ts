@@ -5,36 +5,19 @@ import { Audited, subjectOf } from '../platform/audited.js';
 import { CallerSource } from '../platform/caller-source.js';
 import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
 import { Wants } from '../platform/wants.js';
-import type { HistoryItem } from '../sync/changes/change.dto.js';
-import { GetHistory } from '../sync/changes/get-history.js';
-import { RowHistory } from '../sync/changes/row-history.js';
-import type { JobView } from '../sync/jobs/job-view.js';
-import { PostSnapshot, SubmitSnapshot } from '../sync/post-snapshot.js';
-import { SnapshotSubmission } from '../sync/snapshot-submission.js';
+import { ApiPage } from '../sync/changes/api-page.js';
+import { MirrorLists, type RowView } from '../sync/lists/mirror-lists.js';
 import { Sources } from '../sync/sources.js';
-import { PaymentQueries } from './payment-queries.js';
-import { ListPayments, type PaymentView } from './payment.dto.js';
-import { payments } from './payments.resource.js';
+import { conditionsOf, ListPayments, PaymentView } from './payment.dto.js';
 
-/** Takes snapshots of payments and answers queries of them. */
+/** Lists payments by the parameters that the challenge names. What every resource has comes from the definition. */
 @ApiTags('payments')
 @Controller()
 export class PaymentsController {
   constructor(
-    private readonly submission: SnapshotSubmission,
-    private readonly queries: PaymentQueries,
+    private readonly lists: MirrorLists,
     private readonly sources: Sources,
-    private readonly rowHistory: RowHistory,
   ) {}
-
-  @PostSnapshot(payments)
-  submit(
-    @Query() query: SubmitSnapshot,
-    @Req() request: Request,
-    @Res({ passthrough: true }) response: Response,
-  ): Promise<JobView> {
-    return this.submission.submit(request, response, payments, query);
-  }
 
   @Get('payments')
   @Wants('read')
@@ -43,14 +26,14 @@ export class PaymentsController {
     subjectOfItem: ({ patientId }: PaymentView) => `patients:${patientId}`,
   })
   @ApiOperation({ summary: 'Payments, of all patients or of one' })
+  @ApiPage(PaymentView)
   async list(
     @CallerSource() source: string,
     @Query() query: ListPayments,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
-  ): Promise<Page<PaymentView>> {
-    const { external_id: patient, payment_external_id: payment, limit, cursor } = query;
-    const page = await this.queries.list(await this.sources.find(source), { patient, payment, limit, cursor });
+  ): Promise<Page<RowView>> {
+    const page = await this.page(await this.sources.find(source), query, conditionsOf(query));
     linkNextPage(request, response, page);
     return page;
   }
@@ -59,30 +42,27 @@ export class PaymentsController {
   @Wants('read')
   @Audited('payments.listed', { subject: subjectOf('patients', 'externalId') })
   @ApiOperation({ summary: 'Payments of a live patient' })
+  @ApiPage(PaymentView)
   async listOfPatient(
     @CallerSource() source: string,
     @Param('externalId') externalId: string,
     @Query() query: PageQuery,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
-  ): Promise<Page<PaymentView>> {
+  ): Promise<Page<RowView>> {
     const sourceId = await this.sources.find(source);
-    const page = await this.queries.listOfPatient(sourceId, externalId, query.limit, query.cursor);
+    await this.lists.get('patients', sourceId, externalId);
+    const page = await this.page(sourceId, query, conditionsOf({ external_id: externalId }));
     linkNextPage(request, response, page);
     return page;
   }
 
-  @GetHistory(payments)
-  async history(
-    @CallerSource() source: string,
-    @Param('externalId') externalId: string,
-    @Query() query: PageQuery,
-    @Req() request: Request,
-    @Res({ passthrough: true }) response: Response,
-  ): Promise<Page<HistoryItem>> {
-    const page = await this.rowHistory.page(payments, source, externalId, query);
-    linkNextPage(request, response, page);
-    return page;
+  private page(
+    sourceId: number,
+    { limit, cursor }: PageQuery,
+    conditions: ReturnType<typeof conditionsOf>,
+  ): Promise<Page<RowView>> {
+    return this.lists.list('payments', sourceId, { conditions, search: null, sort: null, limit, cursor });
   }
 }
 

@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
-import { PaymentQueries } from './payment-queries.js';
 import { PaymentsController } from './payments.controller.js';
 
-@Module({ controllers: [PaymentsController], providers: [PaymentQueries] })
+@Module({ controllers: [PaymentsController] })
 export class PaymentsModule {}

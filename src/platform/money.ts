@@ -54,3 +54,14 @@ function withinLimits(sign: string, before: string, after: string, whole: number
   if (integer === '0' && decimals === '') return '0';
   return decimals === '' ? sign + integer : `${sign}${integer}.${decimals}`;
 }
+
+/** Compares plain decimals of up to 38 digits after the point exactly. Less than zero: the first one is less. */
+export function compareDecimals(one: string, other: string): number {
+  const [a, b] = [scaled(one), scaled(other)];
+  return a < b ? -1 : Number(a > b);
+}
+
+function scaled(decimal: string): bigint {
+  const [whole = '', fraction = ''] = decimal.split('.');
+  return BigInt(whole.replace('-', '') + fraction.padEnd(38, '0')) * (decimal.startsWith('-') ? -1n : 1n);
+}

@@ -46,7 +46,7 @@ import { Sources } from './sources.js';
 import { WithinSource } from './within-source.interceptor.js';
 
 /** What both sides need. */
-const SHARED: Provider[] = [MirrorTables, SnapshotStore, Sources, JobQueue];
+const SHARED: Provider[] = [SnapshotStore, Sources, JobQueue];
 
 /** What answers callers. */
 const API: Provider[] = [
@@ -100,10 +100,13 @@ const CONTROLLERS = [
 /** The engine. It names no resource: it is given their definitions. */
 @Module({})
 export class SyncModule {
-  static forRole(role: Config['ROLE'], definitions: Definitions): DynamicModule {
-    const all = { provide: Definitions, useValue: definitions };
+  static forRole(role: Config['ROLE'], definitions: Definitions, tables: MirrorTables): DynamicModule {
+    const resources = [
+      { provide: Definitions, useValue: definitions },
+      { provide: MirrorTables, useValue: tables },
+    ];
     const api = answersCallers(role) ? [...API, ...CHANGES] : [];
-    const providers = [all, ...SHARED, ...api, ...(worksOnJobs(role) ? WORKER : [])];
+    const providers = [...resources, ...SHARED, ...api, ...(worksOnJobs(role) ? WORKER : [])];
     return {
       module: SyncModule,
       global: true,

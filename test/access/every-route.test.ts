@@ -209,7 +209,9 @@ async function whole(response: Response): Promise<Record<string, unknown>> {
 }
 
 async function belongingsOf(of: string, row: string): Promise<Belongings> {
-  const job = await server.mirror('/patients?mode=partial', [aPatient({ externalId: row })], bearer(of));
+  await server.mirror('/patients?mode=partial', [aPatient({ externalId: row })], bearer(of));
+  // A dry run has everything that a job can have: a plan too.
+  const job = await server.mirror('/patients?mode=partial&dryRun=true', [aPatient({ externalId: row })], bearer(of));
   await server.mirror('/payments?mode=partial', [aPayment({ externalId: row, patientId: row })], bearer(of));
   const opened = await server.get('/api/accounts/create', { method: 'POST', headers: bearer(of) });
   return { job: job.id, row, claim: await newClaim(of), account: opened.account_number, ...(await newWebhook(of)) };

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Patient } from '../../src/patients/patient.entity.js';
 import { acrossSources, withinSource } from '../../src/platform/source-isolation.js';
 import { WebhookEndpoint } from '../../src/webhooks/webhook-endpoint.entity.js';
 import { aLine } from '../claims/biller.js';
+import { MirrorTables } from '../../src/sync/reconcile/mirror-table.js';
 import { aPayment, Sender, somePatients } from '../http/sender.js';
 import { startTestServer, type TestServer, until } from '../setup/test-server.js';
 
@@ -168,9 +168,10 @@ describe('a query without a condition on the source', () => {
   });
 
   it('is already limited to its source by the ORM', async () => {
-    const found = await withinSource(mine, () => em.fork().find(Patient, {}));
+    const patients = server.app.get(MirrorTables).of('patients').entity;
+    const found = await withinSource(mine, () => em.fork().find(patients, {}));
     expect(new Set(found.map(({ sourceId }) => sourceId))).toEqual(new Set([mine]));
-    expect(await em.fork().find(Patient, {})).toEqual([]);
+    expect(await em.fork().find(patients, {})).toEqual([]);
     const [endpoint] = await acrossSources(() => em.fork().find(WebhookEndpoint, { sourceId: theirs }));
     expect(await withinSource(mine, () => em.fork().findOne(WebhookEndpoint, endpoint?.id ?? ''))).toBeNull();
   });

@@ -1,7 +1,7 @@
 import { EXTERNAL_ID } from '../../definitions/definition.js';
 import { identifier, literal } from '../../platform/database.js';
 import { jsonImage, type MirrorTable } from '../reconcile/mirror-table.js';
-import type { ListQuery } from './list-query.js';
+import type { Condition, ListQuery } from './list-query.js';
 
 /** Where a page ended: the state that the first page showed, and the key and external id that its last row had then. */
 export interface PageEnd {
@@ -115,9 +115,16 @@ export class RowPage {
   }
 
   private conditions(): string {
-    return this.query.conditions
-      .map(({ field, operator, value }) => `and t.${this.columnOf(field)} ${operator} ${this.bind(value)}`)
-      .join(' ');
+    return this.query.conditions.map((condition) => `and ${this.condition(condition)}`).join(' ');
+  }
+
+  /** The children of a parent are found by the link to it, which has an index: a row that is listed has it. */
+  private condition({ field, operator, value }: Condition): string {
+    const link = operator === '=' ? this.mirror.links.find(({ by }) => by.field === field) : undefined;
+    if (!link) return `t.${this.columnOf(field)} ${operator} ${this.bind(value)}`;
+    return `t.${link.linkColumn} = (
+      select p.id from ${link.parentTable} p
+       where p.source_id = ${this.bind(this.sourceId)} and p.deleted_at is null and p.external_id = ${this.bind(value)})`;
   }
 
   private search(): string {

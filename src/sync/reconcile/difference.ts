@@ -83,9 +83,10 @@ export async function countDifference(em: EntityManager): Promise<DifferenceCoun
 
 /** Rows that are live now: of a window those in it, else all of the source. */
 export async function countLive(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
+  if (job.window() === null) return em.count(mirror.entity, { sourceId: job.sourceId, deletedAt: null });
   const [row] = await em.execute<{ live: string }[]>(
     `select count(*) as live from ${mirror.table} t
-      where t.source_id = ? and t.deleted_at is null and ${job.window() === null ? 'true' : isInScope(job, mirror, 't')}`,
+      where t.source_id = ? and t.deleted_at is null and ${isInScope(job, mirror, 't')}`,
     [job.sourceId],
   );
   return Number(row?.live);

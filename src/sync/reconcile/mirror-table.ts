@@ -1,9 +1,11 @@
-import { Injectable } from '@nestjs/common';
+import type { Constructor } from '@mikro-orm/core';
 import { type ColumnType, INTEGER } from '../../definitions/column-types.js';
 import { COPIES, type Definition, type Field, type Parent, storedFields } from '../../definitions/definition.js';
 import { Definitions } from '../../definitions/definitions.js';
 import { snakeCase } from '../../definitions/field-names.js';
 import { identifier, literal } from '../../platform/database.js';
+import { mirroredEntity } from '../mirrored-entity.js';
+import type { MirroredRow } from '../mirrored-row.entity.js';
 
 /**
  * A field and the column that keeps it. All names of columns and tables are quoted already. Those of the engine's own
@@ -65,6 +67,7 @@ export interface TotalColumn {
 /** Where a resource lives in the database: all of it follows from the definition. */
 export class MirrorTable {
   readonly tableName: string;
+  readonly entity: Constructor<MirroredRow>;
   readonly table: string;
   /** The rows of the current source, for queries by conditions that row-level security keeps from indexes. */
   readonly view: string;
@@ -83,6 +86,7 @@ export class MirrorTable {
 
   constructor(readonly definition: Definition) {
     this.tableName = definition.own.table ?? `mirrored_${definition.name}`;
+    this.entity = mirroredEntity(definition.name, this.tableName);
     this.table = identifier(this.tableName);
     this.view = identifier(`${this.tableName}_of_source`);
     this.totalsTable = identifier(definition.own.table ?? `${this.tableName}_totals`);
@@ -143,7 +147,6 @@ function copiesColumn(index: number): MirrorColumn {
 }
 
 /** The tables of all resources. */
-@Injectable()
 export class MirrorTables {
   private readonly byName: Map<string, MirrorTable>;
 

@@ -43,7 +43,7 @@ export async function applySchema(client: Client, tables: MirrorTables, allowLos
   const mirrors = declared(tables);
   await inTransaction(client, [
     ...atOnce.flatMap(({ sql }) => sql),
-    ...[...new Set(losing.map(({ resource }) => resource))].map(forgetContent),
+    ...[...new Set(losing.map(({ resource }) => resource))].flatMap(forgetContent),
     ...mirrors.map(storeShape),
     storeAway(mirrors),
   ]);
@@ -55,8 +55,10 @@ export async function applySchema(client: Client, tables: MirrorTables, allowLos
 }
 
 /** The same bytes are to be read again: what they brought is lost. */
-function forgetContent(resource: string): string {
-  return `update mirror_state set content = null where resource = ${literal(resource)} and content is not null`;
+function forgetContent(resource: string): string[] {
+  return ['mirror_state', 'sync_job'].map(
+    (table) => `update ${table} set content = null where resource = ${literal(resource)} and content is not null`,
+  );
 }
 
 function declared(tables: MirrorTables): MirrorTable[] {

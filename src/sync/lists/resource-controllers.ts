@@ -19,19 +19,18 @@ import { listParameters, readListQuery, type SentQuery } from './list-query.js';
 import { MirrorLists, type RowView } from './mirror-lists.js';
 import { rowSchema } from './row-schema.js';
 
-/** The controller of a resource that is nothing but its definition: snapshots, list, row, history. */
-export function declaredController(definition: Definition, definitions: Definitions): Type {
+/** The routes that every resource has: its snapshots, one row, the history of a row. */
+export function rowController(definition: Definition, definitions: Definitions): Type {
   const { name } = definition;
 
   @ApiTags(name)
   @Controller()
-  class DeclaredResourceController {
+  class RowController {
     constructor(
       private readonly submission: SnapshotSubmission,
       private readonly lists: MirrorLists,
       private readonly sources: Sources,
       private readonly rowHistory: RowHistory,
-      @Inject(CONFIG) private readonly config: Config,
     ) {}
 
     @PostSnapshot(definition)
@@ -41,22 +40,6 @@ export function declaredController(definition: Definition, definitions: Definiti
       @Res({ passthrough: true }) response: Response,
     ): Promise<JobView> {
       return this.submission.submit(request, response, definition, query);
-    }
-
-    @Get(name)
-    @Wants('read')
-    @Audited(`${name}.listed`, { subjectOfItem: ({ externalId }: RowView) => `${name}:${externalId}` })
-    @ApiList(definition, definitions)
-    async list(
-      @CallerSource() source: string,
-      @Query() sent: SentQuery,
-      @Req() request: Request,
-      @Res({ passthrough: true }) response: Response,
-    ): Promise<Page<RowView>> {
-      const query = readListQuery(definition, sent, this.config.MAX_PAGE_SIZE);
-      const page = await this.lists.list(name, await this.sources.find(source), query);
-      linkNextPage(request, response, page);
-      return page;
     }
 
     @Get(`${name}/:externalId`)
@@ -81,7 +64,39 @@ export function declaredController(definition: Definition, definitions: Definiti
       return page;
     }
   }
-  return DeclaredResourceController;
+  return RowController;
+}
+
+/** The list of a resource whose definition says all about it. */
+export function listController(definition: Definition, definitions: Definitions): Type {
+  const { name } = definition;
+
+  @ApiTags(name)
+  @Controller()
+  class ListController {
+    constructor(
+      private readonly lists: MirrorLists,
+      private readonly sources: Sources,
+      @Inject(CONFIG) private readonly config: Config,
+    ) {}
+
+    @Get(name)
+    @Wants('read')
+    @Audited(`${name}.listed`, { subjectOfItem: ({ externalId }: RowView) => `${name}:${externalId}` })
+    @ApiList(definition, definitions)
+    async list(
+      @CallerSource() source: string,
+      @Query() sent: SentQuery,
+      @Req() request: Request,
+      @Res({ passthrough: true }) response: Response,
+    ): Promise<Page<RowView>> {
+      const query = readListQuery(definition, sent, this.config.MAX_PAGE_SIZE);
+      const page = await this.lists.list(name, await this.sources.find(source), query);
+      linkNextPage(request, response, page);
+      return page;
+    }
+  }
+  return ListController;
 }
 
 /** The documentation of a list, which follows from the definition. */
