@@ -19,6 +19,7 @@ const LONGEST_POSTPONEMENT_MS = 2_000;
 /** A worker's right to write for a job, until a worker takes the job again. */
 export interface Lease {
   jobId: string;
+  resource: string;
   /** Null for a job that reverts another one. */
   snapshotId: string | null;
   /** See {@link SyncJob.isAtOnce}. */
@@ -91,8 +92,8 @@ export class JobLeases {
         [jobId, job.fence, this.instance],
       );
       const untouched = { isInterrupted: false, isEnding: false, interruption: Promise.resolve() };
-      const { snapshotId, fence } = job;
-      return { jobId, snapshotId, isAtOnce: job.isAtOnce(), fence, backendPid: null, ...untouched };
+      const { resource, snapshotId, fence } = job;
+      return { jobId, resource, snapshotId, isAtOnce: job.isAtOnce(), fence, backendPid: null, ...untouched };
     });
   }
 

@@ -124,6 +124,13 @@ export class JobView {
   })
   snapshot!: { bytes: number; sha256: string; contentType: string; contentEncoding: string | null } | null;
 
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    description: 'The version of the definition under which a snapshot of a declared resource was read.',
+  })
+  definition!: number | null;
+
   @ApiProperty({ format: 'uuid', nullable: true, type: 'string', description: 'The job whose bytes this one replays.' })
   replayOf!: string | null;
 
@@ -174,6 +181,7 @@ export function jobView(job: SyncJob, { source, snapshot, waiting }: Surrounding
     error: job.error,
     warnings: job.warnings,
     snapshot: snapshot && bodyOf(snapshot),
+    definition: job.definition,
     replayOf,
     revertOf,
     submittedAt: job.submittedAt,

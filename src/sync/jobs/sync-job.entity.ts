@@ -218,6 +218,10 @@ export class SyncJob {
   @Property({ columnType: 'timestamptz', nullable: true })
   appliedAt: Date | null = null;
 
+  /** The version of the declared resource's definition under which it was read last. */
+  @Property({ columnType: 'int', nullable: true })
+  definition: number | null = null;
+
   /** Digest of the bytes and rules of which the rows in its scope are the exact result; null if that is no snapshot's. */
   @Property({ columnType: 'text', nullable: true })
   content: string | null = null;

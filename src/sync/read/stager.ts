@@ -10,7 +10,8 @@ import { SnapshotStore } from '../intake/snapshot-store.js';
 import { type Snapshot } from '../intake/snapshot.entity.js';
 import { type Lease, JobLeases } from '../jobs/job-leases.js';
 import { type JobWarning, type SyncJob } from '../jobs/sync-job.entity.js';
-import { MirrorTables } from '../reconcile/mirror-table.js';
+import { OutdatedDefinition } from '../reconcile/mirror-locks.js';
+import { type MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
 import { createStagingTable, stagingTable } from '../reconcile/staging-table.js';
 import { clearEarlierAttempt } from './clear-attempt.js';
 import { copyErrors, type RecordError } from './record-errors.js';
@@ -97,10 +98,26 @@ export class Stager {
   /** Clears what an earlier attempt has left. */
   private async begin(em: EntityManager, job: SyncJob): Promise<{ definition: Definition; window: Window | null }> {
     await clearEarlierAttempt(em, job);
-    await createStagingTable(em, job, this.tables.of(job.resource));
+    const mirror = this.tables.of(job.resource);
+    job.definition = await appliedVersion(em, mirror);
+    await createStagingTable(em, job, mirror);
     Object.assign(job, { phase: 'staging', processed: 0, staged: 0, rejected: 0, percent: 0, warnings: [] });
     return { definition: this.definitions.get(job.resource), window: job.window() };
   }
+}
+
+/**
+ * The version of the definition by which this process reads; null for a resource that comes along.
+ * @throws OutdatedDefinition if another one was applied: this process would leave fields out that it does not know
+ */
+async function appliedVersion(em: EntityManager, { definition }: MirrorTable): Promise<number | null> {
+  if (definition.own.table !== undefined) return null;
+  const [row] = await em.execute<{ version: number }[]>(
+    'select version from resource_definition where name = ? and shape = ?::jsonb',
+    [definition.name, JSON.stringify(definition.shape)],
+  );
+  if (!row) throw new OutdatedDefinition();
+  return row.version;
 }
 
 /** The part of a snapshot that one unit of work takes: rows for COPY as they are drawn, and the errors among them. */
