@@ -39,8 +39,8 @@ export async function changesOfResources(client: Client, declared: readonly Defi
 }
 
 /**
- * For servers that do not apply definitions themselves. Missing indexes are no reason, as without them lists are only slow,
- * and neither is what nobody needs any more.
+ * For servers that do not apply definitions themselves: of another one than was applied they would do no jobs. Missing
+ * indexes are no reason, as without them lists are only slow, and neither is what nobody needs any more.
  * @throws Error that names what is to be applied
  */
 export async function refuseUnlessApplied(client: Client, declared: readonly Definition[]): Promise<void> {

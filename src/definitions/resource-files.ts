@@ -39,7 +39,10 @@ interface Declared {
  * Reads the YAML files below a directory, one definition each, and finds every fault in them, also beside the bundled ones.
  * @param directory null: the default one, which need not exist
  */
-export async function readResourceFiles(directory: string | null, bundled: readonly Definition[]): Promise<ResourceFiles> {
+export async function readResourceFiles(
+  directory: string | null,
+  bundled: readonly Definition[],
+): Promise<ResourceFiles> {
   const found = await filesBelow(directory ?? DEFAULT_DIRECTORY, directory !== null);
   if ('faults' in found) return { definitions: [], faults: found.faults };
   const declared = await Promise.all(found.files.map((file) => readFileOf(directory ?? DEFAULT_DIRECTORY, file)));
@@ -51,7 +54,10 @@ export async function readResourceFiles(directory: string | null, bundled: reado
     // A parent that is missing may be in a file that could not be read.
     if (!isComplete && path[0] === 'parents' && path[2] === 'resource') continue;
     const place = read.find((each) => each.definition === definition);
-    faults.push({ ...(place?.at(path) ?? { file: definition.name, line: null }), detail: `${path.join('.')} ${detail}.` });
+    faults.push({
+      ...(place?.at(path) ?? { file: definition.name, line: null }),
+      detail: `${path.join('.')} ${detail}.`,
+    });
   }
   return { definitions, faults };
 }
@@ -61,7 +67,10 @@ export function describeFaults(faults: FileFault[]): string[] {
   return faults.map(({ file, line, detail }) => `${file}${line === null ? '' : `:${line}`}: ${detail}`);
 }
 
-async function filesBelow(directory: string, mustExist: boolean): Promise<{ files: string[] } | { faults: FileFault[] }> {
+async function filesBelow(
+  directory: string,
+  mustExist: boolean,
+): Promise<{ files: string[] } | { faults: FileFault[] }> {
   const whole = (detail: string) => ({ faults: [{ file: directory, line: null, detail }] });
   try {
     const names = await readdir(directory, { recursive: true });

@@ -1,4 +1,15 @@
-import { type Document, isAlias, isMap, isNode, isScalar, LineCounter, type Node, parseDocument, visit, type YAMLMap } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+  type YAMLMap,
+} from 'yaml';
 
 /** Something that is wrong with a YAML text. */
 export interface YamlFault {
@@ -75,7 +86,8 @@ export class YamlSource {
     const known = new Set<unknown>();
     for (const { key } of items) {
       if (!isScalar(key)) this.fault(key, 'A name must be a text.');
-      else if (known.has(key.value)) this.fault(key, `The name ${JSON.stringify(String(key.value).slice(0, 63))} is there twice.`);
+      else if (known.has(key.value))
+        this.fault(key, `The name ${JSON.stringify(String(key.value).slice(0, 63))} is there twice.`);
       else known.add(key.value);
     }
   }

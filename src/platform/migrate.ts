@@ -1,5 +1,6 @@
 import { MikroORM, type Options } from '@mikro-orm/postgresql';
 import { runMigrations as runQueueMigrations } from 'bullmq';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { identifier } from './database.js';
 import { queueSchema } from './queue.js';
@@ -8,6 +9,8 @@ import { APP_ROLE } from './source-isolation.js';
 
 /** Any constant will do, as long as it stays the same: instances that start at the same time wait for this lock. */
 const MIGRATION_LOCK = 7_220_251_121;
+
+const LOCK_PAUSE_MS = 100;
 
 /**
  * Brings the database up to date: our tables, then those of the queue if it is in PostgreSQL too. Instances that start
@@ -27,7 +30,7 @@ export async function migrate<T>(
     await Promise.all([lock.connect(), client.connect()]);
     // A lock of a transaction rather than of the session, which a pooler would share with other clients.
     await lock.query('begin');
-    await lock.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    await takeLock(lock);
     await ensureRoles(client);
     await orm.migrator.up();
     if (queue) {
@@ -40,6 +43,20 @@ export async function migrate<T>(
     // This ends the transaction and releases the lock.
     await lock.end();
     await orm.close();
+  }
+}
+
+/**
+ * Polls, and without parameters: sessions that wait for the lock in a statement have a snapshot, and so has one with a
+ * parametrised statement until its transaction ends. CREATE INDEX CONCURRENTLY would wait for those for ever.
+ */
+async function takeLock(lock: pg.Client): Promise<void> {
+  for (;;) {
+    const { rows } = await lock.query<{ taken: boolean }>(
+      `select pg_try_advisory_xact_lock(${MIGRATION_LOCK}) as taken`,
+    );
+    if (rows[0]?.taken) return;
+    await delay(LOCK_PAUSE_MS);
   }
 }
 

@@ -120,7 +120,17 @@ describe('a job', () => {
       status: 'completed',
       dryRun: true,
       counts: { received: 2, created: 1, unchanged: 1, deleted: 1 },
-      plan: { create: 1, update: 0, delete: 1, unchanged: 1, live: 2, held: false, reason: null, sample: ['2'], listed: 2 },
+      plan: {
+        create: 1,
+        update: 0,
+        delete: 1,
+        unchanged: 1,
+        live: 2,
+        held: false,
+        reason: null,
+        sample: ['2'],
+        listed: 2,
+      },
     });
     expect(await from.patientIds()).toEqual(['1', '2']);
   });

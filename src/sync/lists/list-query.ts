@@ -43,7 +43,8 @@ export function listParameters(definition: Definition, maxPageSize: number): Par
     const type = typeOf(definition, name);
     return { name: parameter, description, schema: type.schema, read: (text) => (type.readCell ?? type.read)(text) };
   };
-  const sorts = list.sort.flatMap(({ field, descending }) => (descending ? [`-${field}`] : [field]));
+  const listed = list.sort.map(({ field, descending }) => (descending ? `-${field}` : field));
+  const sorts = [...new Set([EXTERNAL_ID, ...listed])];
   return [
     ...list.filter.map((name) => ofField(name, name, `rows whose ${name} is this`)),
     ...list.range.flatMap((name) => [
@@ -63,11 +64,8 @@ export function listParameters(definition: Definition, maxPageSize: number): Par
     {
       name: 'sort',
       description: 'the order; ties by externalId',
-      schema: { type: 'string', enum: [EXTERNAL_ID, ...sorts], default: EXTERNAL_ID },
-      read: (text) =>
-        [EXTERNAL_ID, ...sorts].includes(text)
-          ? text
-          : new Fault(`must be one of ${[EXTERNAL_ID, ...sorts].join(', ')}`),
+      schema: { type: 'string', enum: sorts, default: EXTERNAL_ID },
+      read: (text) => (sorts.includes(text) ? text : new Fault(`must be one of ${sorts.join(', ')}`)),
     },
     {
       name: 'limit',

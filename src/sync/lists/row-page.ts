@@ -72,8 +72,10 @@ export class RowPage {
   }
 
   statement(): { sql: string; values: unknown[] } {
-    const sql =
-      this.end !== null && this.query.sort !== null ? this.laterPage(this.end, this.query.sort.field) : this.page();
+    const { end, query } = this;
+    // External ids never change.
+    const canMove = query.sort !== null && query.sort.field !== EXTERNAL_ID;
+    const sql = end !== null && canMove ? this.laterPage(end, query.sort.field) : this.page();
     return { sql, values: this.values };
   }
 

@@ -22,6 +22,9 @@ export interface MirrorColumn {
 /** What every mirrored table has. The column of a field with such a name has a `$` behind it, which no other can have. */
 export const ENGINE_COLUMNS = ['id', 'source_id', 'external_id', 'created', 'updated', 'deleted_at'];
 
+/** PostgreSQL's own columns of every table. */
+const SYSTEM_COLUMNS = ['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid'];
+
 /** How the rows of a resource hang on those of a parent. */
 export interface Link {
   parent: Parent;
@@ -135,7 +138,7 @@ export class MirrorTable {
 
   private columnOf({ name, type }: Field, index: number): MirrorColumn {
     const { table, columns } = this.definition.own;
-    const own = ENGINE_COLUMNS.includes(name) ? `${name}$` : name;
+    const own = [...ENGINE_COLUMNS, ...SYSTEM_COLUMNS].includes(name) ? `${name}$` : name;
     const column = table === undefined ? own : (columns?.[name] ?? snakeCase(name));
     return { field: name, column: identifier(column), oldColumn: identifier(`$old${index + 1}`), type };
   }
@@ -181,7 +184,7 @@ export class MirrorTables {
       parent,
       parentTable: this.of(parent.resource).table,
       by: mirror.column(parent.by),
-      linkColumn: identifier(own.table === undefined ? `$${parent.name}` : `${snakeCase(parent.name)}_id`),
+      linkColumn: identifier(own.table === undefined ? `$link_${parent.name}` : `${snakeCase(parent.name)}_id`),
       oldLink: identifier(`$old_link${index + 1}`),
       newLink: identifier(`$new_link${index + 1}`),
     }));

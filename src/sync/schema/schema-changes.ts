@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
 import { identifier, literal } from '../../platform/database.js';
 import { ENGINE_COLUMNS, type Link, type MirrorColumn, type MirrorTable } from '../reconcile/mirror-table.js';
@@ -35,6 +36,7 @@ export async function schemaChanges(
   // Their rows count differently from now on.
   const moved = new Set(changes.filter(({ loses, step }) => loses || step === 'links').map(({ resource }) => resource));
   changes.push(...plans.flatMap((plan) => totalsChanges(plan, stored, moved, emptied)));
+  changes.push(...plans.flatMap((plan) => definitionChange(plan, changes)));
   changes.push(...plans.flatMap(indexChanges));
   return changes.toSorted((one, other) => STEPS.indexOf(one.step) - STEPS.indexOf(other.step));
 }
@@ -133,6 +135,16 @@ function linkChanges(plan: TablePlan, emptied: ReadonlySet<string>): SchemaChang
     if (!isOther && !isStale(link)) return [];
     return [change(`links the rows to their parent ${name}`, [fillLink(mirror, link)], isOther)];
   });
+}
+
+/** Servers take jobs of the applied definition alone, so one that changes nothing else is a change too. */
+function definitionChange({ mirror, stored }: TablePlan, others: SchemaChange[]): SchemaChange[] {
+  const { resource, definition } = mirror;
+  if (stored === null || others.some((change) => change.resource === resource && change.step !== 'cleanup')) return [];
+  const shape: unknown = JSON.parse(JSON.stringify(definition.shape));
+  return isDeepStrictEqual(shape, stored.shape)
+    ? []
+    : [changeOf(mirror, 'definition')('takes over the definition', [storeShape(mirror)])];
 }
 
 /** An index of which the making was interrupted is there, but not valid. */

@@ -14,7 +14,7 @@ export interface SchemaChange {
 }
 
 /** In this order: links refer to the tables of other resources, totals to links. A server can do without the last two. */
-export const STEPS = ['tables', 'columns', 'links', 'totals', 'cleanup', 'indexes'] as const;
+export const STEPS = ['tables', 'columns', 'links', 'totals', 'definition', 'cleanup', 'indexes'] as const;
 export type Step = (typeof STEPS)[number];
 
 /** What a definition said when it was applied last. */

@@ -1,0 +1,109 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Installation } from './installation.js';
+import { anInvoice, customers, invoices, listed, mirrorAll, totals, twoCustomers, twoInvoices } from './invoices.js';
+
+let here: Installation;
+
+beforeEach(async () => {
+  here = await Installation.create();
+});
+
+afterEach(() => here.close());
+
+describe('a resource whose file goes away', () => {
+  it('keeps its table, and its routes answer 404 until the file is back', async () => {
+    here.declare(customers, invoices);
+    await here.whileUp(mirrorAll);
+
+    here.remove('invoices');
+    await here.whileUp(async (server) => {
+      for (const path of ['/invoices', '/invoices/1', '/invoices/1/history']) {
+        expect((await server.fetch(path)).status).toBe(404);
+      }
+      expect((await server.submit('/invoices', twoInvoices)).status).toBe(404);
+      expect(await server.get('/customers/c1')).not.toHaveProperty('invoicesTotal');
+    });
+    expect(await here.query('select count(*)::int as rows from mirrored_invoices')).toEqual([{ rows: 2 }]);
+
+    here.declare(invoices);
+    await here.whileUp(async (server) => {
+      expect(await listed(server, '/invoices')).toEqual(['1', '2']);
+      expect(await server.get('/invoices/1/history')).toMatchObject({ items: [{ operation: 'created' }] });
+      expect(await totals(server)).toEqual([
+        ['c1', '5.00', 1],
+        ['c2', '5.00', 1],
+      ]);
+    });
+    expect(await here.isConsistent()).toBe(true);
+  });
+
+  it('follows what its parents did without it', async () => {
+    here.declare(customers, invoices);
+    await here.whileUp(async (server) => {
+      await server.mirror('/customers', twoCustomers);
+      await server.mirror('/invoices', [...twoInvoices, anInvoice('3', 'c3')]);
+    });
+
+    here.remove('invoices');
+    await here.whileUp(async (server) => {
+      await server.mirror('/customers?deletes=apply', [twoCustomers[0], { no: 'c3', name: 'Corp' }]);
+    });
+    here.declare(invoices);
+
+    await here.whileUp(async (server) => {
+      expect(await listed(server, '/invoices')).toEqual(['1', '3']);
+      expect(await totals(server)).toEqual([
+        ['c1', '5.00', 1],
+        ['c3', '5.00', 1],
+      ]);
+    });
+    expect(await here.isConsistent()).toBe(true);
+    expect(await here.query(`select version from resource_definition where name = 'invoices'`)).toEqual([
+      { version: 1 },
+    ]);
+  });
+});
+
+describe('a server with MIGRATIONS=skip', () => {
+  const start = () => here.start({ MIGRATIONS: 'skip' });
+
+  it('does not start before its resources are applied, and names them', async () => {
+    here.declare(customers, invoices);
+
+    await expect(start()).rejects.toThrow(
+      /MIGRATIONS=skip: run `npm run cli -- resources apply`.*\n  - customers: makes the table\n  - invoices: makes the table/,
+    );
+    expect(await here.command('resources', 'apply')).toMatchObject({ code: 0 });
+    expect(await listed(await start(), '/invoices')).toEqual([]);
+  });
+
+  it('does not start with another definition than was applied, but without an index, which only makes lists faster', async () => {
+    here.declare(customers, invoices);
+    await here.command('resources', 'apply');
+    here.declare({ ...invoices, fields: { ...invoices.fields, text: 'text?' } });
+    await expect(start()).rejects.toThrow('  - invoices: adds the field text');
+
+    const more = { customer: { ...invoices.parents.customer, totals: { more: 'count' } } };
+    here.declare({ ...invoices, parents: more });
+    await expect(start()).rejects.toThrow('  - customers: counts more');
+
+    here.declare({ ...invoices, list: { filter: ['number'] } });
+    await expect(start()).rejects.toThrow('  - invoices: takes over the definition');
+
+    here.declare(invoices);
+    for (const { name } of await here.indexesOf('mirrored_invoices')) await here.query(`drop index ${name}`);
+    const server = await start();
+    await mirrorAll(server);
+    expect(await listed(server, '/invoices?customer=c1')).toEqual(['1']);
+  });
+
+  it('starts without a resource whose file went away', async () => {
+    here.declare(customers, invoices);
+    await here.command('resources', 'apply');
+    here.remove('invoices');
+
+    const server = await start();
+    await server.mirror('/customers', twoCustomers);
+    expect(await listed(server, '/customers')).toEqual(['c1', 'c2']);
+  });
+});
