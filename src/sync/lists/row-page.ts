@@ -74,8 +74,8 @@ export class RowPage {
   statement(): { sql: string; values: unknown[] } {
     const { end, query } = this;
     // External ids never change.
-    const canMove = query.sort !== null && query.sort.field !== EXTERNAL_ID;
-    const sql = end !== null && canMove ? this.laterPage(end, query.sort.field) : this.page();
+    const moving = query.sort?.field === EXTERNAL_ID ? undefined : query.sort?.field;
+    const sql = end !== null && moving !== undefined ? this.laterPage(end, moving) : this.page();
     return { sql, values: this.values };
   }
 
