@@ -5,7 +5,7 @@ import { describeFaults, type FileFault, readResourceFiles } from './definitions
 import type { Config } from './platform/config.js';
 import { resources } from './resources.js';
 import { MirrorTables } from './sync/reconcile/mirror-table.js';
-import { applySchema, plannedChanges } from './sync/schema/apply-schema.js';
+import { type Applying, applySchema, plannedChanges } from './sync/schema/apply-schema.js';
 import type { SchemaChange } from './sync/schema/table-plan.js';
 
 /** Files of definitions are wrong. The message names every fault. */
@@ -28,9 +28,9 @@ export async function declaredResources({ RESOURCES_DIR }: Pick<Config, 'RESOURC
 export async function applyResources(
   client: Client,
   declared: readonly Definition[],
-  allowLoss = false,
+  how: Applying = 'at start',
 ): Promise<SchemaChange[]> {
-  return applySchema(client, tablesOf(declared), allowLoss);
+  return applySchema(client, tablesOf(declared), how);
 }
 
 /** What {@link applyResources} would change. */

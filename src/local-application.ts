@@ -8,7 +8,7 @@ export const application: Application = {
   applyResources: async (config, allowLoss) => {
     const { applyResources, declaredResources } = await import('./installation.js');
     const declared = await declaredResources(config);
-    return (client) => applyResources(client, declared, allowLoss);
+    return (client) => applyResources(client, declared, allowLoss ? 'with loss' : 'without loss');
   },
   checkResources: async (config) => {
     const { changesOfResources, declaredResources } = await import('./installation.js');

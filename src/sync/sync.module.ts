@@ -19,6 +19,7 @@ import { SnapshotStore } from './intake/snapshot-store.js';
 import { StoredBytes } from './intake/stored-bytes.js';
 import { UploadSlots } from './intake/upload-slots.js';
 import { Cleaner } from './cleaner.js';
+import { AppliedDefinitions } from './jobs/applied-definitions.js';
 import { JobAnswers } from './jobs/job-answers.js';
 import { JobLeases } from './jobs/job-leases.js';
 import { JobQueue } from './jobs/job-queue.js';
@@ -80,6 +81,7 @@ const WORKER: Provider[] = [
   RunningJobs,
   JobRunner,
   JobWork,
+  AppliedDefinitions,
   Stager,
   MirrorLocks,
   Reconciler,

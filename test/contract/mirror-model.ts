@@ -161,6 +161,7 @@ export class MirrorModel {
       live: live.size,
       held: isHeld,
       sample: deleted.toSorted(byCodePoint).slice(0, 20),
+      listed: counts.created + counts.updated + counts.deleted,
     };
     job.errors = errors;
     if (isHeld || job.dryRun) job.plan = plan;

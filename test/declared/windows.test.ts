@@ -220,6 +220,45 @@ describe.each(BACKENDS)('a window, on the %s queue,', (backend) => {
     expect(await ids()).toEqual([line('2026-02-03', 3), line('2026-02-04', 4), line('2026-05-01', 2)].map(idOf));
   });
 
+  it('does not move a row back that a newer window has taken, whichever takes effect first', async () => {
+    const booking = (externalId: string, operation: string) => {
+      return { externalId, select: 'north|1', order: 1, ordinal: '2.00', operation };
+    };
+    await sender.mirror('rooms', [{ site: 'north', number: 1, name: 'Hall' }]);
+    const january = Array.from({ length: 60 }, (_, n) => booking(String(n), '2026-01-10'));
+    await sender.mirror('bookings', january);
+    const of = (from: string, to: string) => `mode=window&from=${from}&to=${to}`;
+    const held = await sender.mirror('bookings', [booking('0', '2026-01-11')], of('2026-01-01', '2026-02-01'));
+    const newer = await sender.mirror('bookings', [booking('0', '2026-02-02')], of('2026-02-01', '2026-03-01'));
+
+    const approved = await sender.decide(held, 'approve');
+    const older = approved.status === 'awaiting_approval' ? await sender.decide(held, 'approve') : approved;
+
+    expect(held.status).toBe('awaiting_approval');
+    expect(newer).toMatchObject({ status: 'completed', counts: { updated: 1 } });
+    expect(older).toMatchObject({ status: 'completed', counts: { received: 1, updated: 0, rejected: 1, deleted: 59 } });
+    expect(await sender.errors(older)).toMatchObject([{ externalId: '0', code: 'overtaken' }]);
+    expect(await sender.list('bookings')).toMatchObject([{ externalId: '0', operation: '2026-02-02' }]);
+  });
+
+  it('reads its bytes again once a window apart from it has taken one of its rows', async () => {
+    const booking = (operation: string) => ({
+      externalId: '1',
+      select: 'north|1',
+      order: 1,
+      ordinal: '2.00',
+      operation,
+    });
+    await sender.mirror('rooms', [{ site: 'north', number: 1, name: 'Hall' }]);
+    const january = () =>
+      sender.mirror('bookings', [booking('2026-01-10')], 'mode=window&from=2026-01-01&to=2026-02-01');
+    await january();
+    await sender.mirror('bookings', [booking('2026-02-10')], 'mode=window&from=2026-02-01&to=2026-03-01');
+
+    expect((await january()).counts).toMatchObject({ updated: 1 });
+    expect(await sender.list('bookings')).toMatchObject([{ externalId: '1', operation: '2026-01-10' }]);
+  });
+
   it('keeps the same key from naming another request', async () => {
     const submit = (query: string) =>
       server.submit(`/statement-lines?${query}`, [line('2026-02-01', 1)], {

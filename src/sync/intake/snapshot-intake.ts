@@ -152,15 +152,28 @@ export class SnapshotIntake {
 
 function boundsOf({ resource, window }: IncomingSnapshot) {
   if (window === null) return NO_WINDOW;
-  const { type } = windowField(resource);
+  const { name, type } = windowField(resource);
   const [windowLow, windowHigh] = [orderOf(type, window.from), orderOf(type, window.to)];
-  return { windowFrom: window.from, windowTo: window.to, windowLow, windowHigh };
+  return { windowField: name, windowFrom: window.from, windowTo: window.to, windowLow, windowHigh };
 }
 
 function optionsOf(job: SyncJob) {
   const { sourceId, resource, snapshotId, queue, mode, deletes, dryRun } = job;
-  const { windowFrom, windowTo, windowLow, windowHigh } = job;
-  return { sourceId, resource, snapshotId, queue, mode, deletes, dryRun, windowFrom, windowTo, windowLow, windowHigh };
+  const { windowField: field, windowFrom, windowTo, windowLow, windowHigh } = job;
+  return {
+    sourceId,
+    resource,
+    snapshotId,
+    queue,
+    mode,
+    deletes,
+    dryRun,
+    windowFrom,
+    windowTo,
+    windowLow,
+    windowHigh,
+    windowField: field,
+  };
 }
 
 /** What makes two requests with one key the same: the resource, the query, and the body with how it is to be read. */

@@ -16,6 +16,7 @@ export type NewJob = Pick<
   | 'queue'
   | 'replayOf'
   | 'revertOf'
+  | 'windowField'
   | 'windowFrom'
   | 'windowTo'
   | 'windowLow'
@@ -23,7 +24,13 @@ export type NewJob = Pick<
 >;
 
 /** Of jobs that may touch any row. */
-export const NO_WINDOW = { windowFrom: null, windowTo: null, windowLow: null, windowHigh: null } as const;
+export const NO_WINDOW = {
+  windowField: null,
+  windowFrom: null,
+  windowTo: null,
+  windowLow: null,
+  windowHigh: null,
+} as const;
 
 /** A new job, and how many older ones it has superseded. */
 export interface AcceptedJob {

@@ -157,14 +157,17 @@ export class JobLeases {
   /**
    * Puts back a job that cannot go on while another one is applied, so that it keeps no worker from other jobs. That is
    * no attempt either.
+   * @param pause for how long, and why, if that is no matter of other jobs
    * @returns after how many milliseconds it may be taken again: the longer it has been under way, the later
    */
-  async postpone(lease: Lease): Promise<number> {
+  async postpone(lease: Lease, pause?: { waitMs: number; reason: string }): Promise<number> {
     lease.isInterrupted = false;
     return this.underLease(lease, async (em, job) => {
       const now = await databaseNow(em);
       const underWayMs = now.getTime() - (job.startedAt ?? now).getTime();
-      const waitMs = Math.min(Math.max(Math.round(underWayMs / 2), SHORTEST_POSTPONEMENT_MS), LONGEST_POSTPONEMENT_MS);
+      const busyMs = Math.min(Math.max(Math.round(underWayMs / 2), SHORTEST_POSTPONEMENT_MS), LONGEST_POSTPONEMENT_MS);
+      const waitMs = pause?.waitMs ?? busyMs;
+      if (pause) job.lastError = pause.reason;
       job.attempts -= 1;
       job.retryAt = new Date(now.getTime() + waitMs);
       await requeue(em, job);

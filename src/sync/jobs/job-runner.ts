@@ -8,6 +8,7 @@ import { atStep } from '../../platform/steps.js';
 import { withinSource } from '../../platform/source-isolation.js';
 import { SnapshotFault } from '../read/snapshot-fault.js';
 import { MirrorBusy } from '../reconcile/mirror-locks.js';
+import { OutdatedDefinition } from './applied-definitions.js';
 import { type Lease, LeaseLost, JobLeases } from './job-leases.js';
 import { measurePhases } from './job-phases.js';
 import { JobQueue } from './job-queue.js';
@@ -21,6 +22,9 @@ const WRITE_OUTCOME_EVERY_MS = 200;
 
 /** A notification of a postponed job comes so much later than the job is due: too early, it would be lost. */
 const AFTER_DUE_MS = 20;
+
+/** A job for another server is looked at again after so long: it is most often restarted with the new definitions by then. */
+const OUTDATED_MS = 10_000;
 
 /** Works on one job from its lease to its end, and decides what becomes of it when a step fails. */
 @Injectable()
@@ -60,6 +64,10 @@ export class JobRunner {
       await this.jobWork.do(lease);
     } catch (error) {
       if (error instanceof LeaseLost) return;
+      if (error instanceof OutdatedDefinition && !lease.isInterrupted) {
+        await this.writeOutcome(() => this.postpone(lease, { waitMs: OUTDATED_MS, reason: error.message }));
+        return;
+      }
       if (error instanceof MirrorBusy && !lease.isInterrupted) {
         await this.writeOutcome(() => this.postpone(lease));
         return;
@@ -93,8 +101,8 @@ export class JobRunner {
     }
   }
 
-  private async postpone(lease: Lease): Promise<void> {
-    const waitMs = await this.leases.postpone(lease);
+  private async postpone(lease: Lease, pause?: { waitMs: number; reason: string }): Promise<void> {
+    const waitMs = await this.leases.postpone(lease, pause);
     await this.queue.notifyAgain(lease.jobId, waitMs + AFTER_DUE_MS);
   }
 

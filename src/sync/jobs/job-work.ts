@@ -5,8 +5,9 @@ import { Definitions } from '../../definitions/definitions.js';
 import { atStep } from '../../platform/steps.js';
 import { Snapshot } from '../intake/snapshot.entity.js';
 import { Stager } from '../read/stager.js';
-import { LEAST_PATIENCE_MS, MirrorLocks, OutdatedDefinition } from '../reconcile/mirror-locks.js';
+import { LEAST_PATIENCE_MS, MirrorLocks } from '../reconcile/mirror-locks.js';
 import { Reconciler } from '../reconcile/reconciler.js';
+import { OutdatedDefinition } from './applied-definitions.js';
 import type { Lease } from './job-leases.js';
 import { enterPhase } from './job-phases.js';
 
@@ -22,7 +23,7 @@ export class JobWork {
   ) {}
 
   /**
-   * @throws LeaseLost, MirrorBusy
+   * @throws LeaseLost, MirrorBusy, OutdatedDefinition
    * @throws SnapshotFault or Refusal if no further attempt can change anything
    */
   async do(lease: Lease): Promise<void> {

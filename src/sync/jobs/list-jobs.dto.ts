@@ -7,7 +7,7 @@ import { JOB_STATUSES, type JobStatus } from './job-options.js';
 export class ListJobs extends PageQuery {
   @ApiPropertyOptional({ example: 'patients' })
   @IsOptional()
-  @Matches(/^[a-z][a-z-]{0,40}$/)
+  @Matches(/^[a-z][a-z0-9-]{0,39}$/)
   resource?: string;
 
   @ApiPropertyOptional({ enum: JOB_STATUSES })

@@ -111,6 +111,10 @@ export class SyncJob {
   @Property({ columnType: 'text' })
   mode!: JobMode;
 
+  /** The field of whose values its window is a range; null in other modes. */
+  @Property({ columnType: 'text', nullable: true })
+  windowField: string | null = null;
+
   /** The bounds of its window, as the field's type writes them; null in other modes. */
   @Property({ columnType: 'text', nullable: true })
   windowFrom: string | null = null;

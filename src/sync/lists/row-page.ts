@@ -1,6 +1,6 @@
 import { EXTERNAL_ID } from '../../definitions/definition.js';
 import { identifier, literal } from '../../platform/database.js';
-import { jsonImage, type MirrorTable } from '../reconcile/mirror-table.js';
+import { jsonImage, jsonObject, type MirrorTable } from '../reconcile/mirror-table.js';
 import type { Condition, ListQuery } from './list-query.js';
 
 /** Where a page ended: the state that the first page showed, and the key and external id that its last row had then. */
@@ -31,10 +31,12 @@ const OLDEST_STATE = `now() - interval '1 day'`;
 
 /** The columns of {@link PageRow} but the last two, of a row `t` of the resource's view. */
 export function rowColumns(mirror: MirrorTable): string {
-  const totals = mirror.totals.flatMap(({ name, column }) => [literal(name), `${totalsAlias(mirror)}.${column}::text`]);
+  const totals = mirror.totals.map(({ name, column }): [string, string] => {
+    return [name, `${totalsAlias(mirror)}.${column}::text`];
+  });
   return `t.id, t.external_id,
     ${jsonImage(mirror.columns, ({ column }) => `t.${column}`)}::text as fields,
-    jsonb_build_object(${totals.join(', ')})::text as totals,
+    ${jsonObject(totals)}::text as totals,
     (extract(epoch from t.created) * 1000)::float8 as created, (extract(epoch from t.updated) * 1000)::float8 as updated`;
 }
 

@@ -2,15 +2,15 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Definition, RecordRules } from '../../definitions/definition.js';
 import type { Window } from '../../definitions/window.js';
-import { Definitions } from '../../definitions/definitions.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { copyField, copyInto } from '../../platform/database.js';
+import { Refusal } from '../../platform/refusal.js';
 import { atStep } from '../../platform/steps.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import { type Snapshot } from '../intake/snapshot.entity.js';
+import { AppliedDefinitions } from '../jobs/applied-definitions.js';
 import { type Lease, JobLeases } from '../jobs/job-leases.js';
 import { type JobWarning, type SyncJob } from '../jobs/sync-job.entity.js';
-import { OutdatedDefinition } from '../reconcile/mirror-locks.js';
 import { type MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
 import { createStagingTable, stagingTable } from '../reconcile/staging-table.js';
 import { clearEarlierAttempt } from './clear-attempt.js';
@@ -39,7 +39,7 @@ export class Stager {
   constructor(
     private readonly leases: JobLeases,
     private readonly store: SnapshotStore,
-    private readonly definitions: Definitions,
+    private readonly applied: AppliedDefinitions,
     private readonly tables: MirrorTables,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -99,25 +99,19 @@ export class Stager {
   private async begin(em: EntityManager, job: SyncJob): Promise<{ definition: Definition; window: Window | null }> {
     await clearEarlierAttempt(em, job);
     const mirror = this.tables.of(job.resource);
-    job.definition = await appliedVersion(em, mirror);
+    refuseOtherWindow(job, mirror);
+    job.definition = await this.applied.check(em, job.resource);
     await createStagingTable(em, job, mirror);
     Object.assign(job, { phase: 'staging', processed: 0, staged: 0, rejected: 0, percent: 0, warnings: [] });
-    return { definition: this.definitions.get(job.resource), window: job.window() };
+    return { definition: mirror.definition, window: job.window() };
   }
 }
 
-/**
- * The version of the definition by which this process reads; null for a resource that comes along.
- * @throws OutdatedDefinition if another one was applied: this process would leave fields out that it does not know
- */
-async function appliedVersion(em: EntityManager, { definition }: MirrorTable): Promise<number | null> {
-  if (definition.own.table !== undefined) return null;
-  const [row] = await em.execute<{ version: number }[]>(
-    'select version from resource_definition where name = ? and shape = ?::jsonb',
-    [definition.name, JSON.stringify(definition.shape)],
-  );
-  if (!row) throw new OutdatedDefinition();
-  return row.version;
+/** @throws Refusal if the snapshot speaks for a range of another field than the resource's window is now */
+function refuseOtherWindow({ windowField }: SyncJob, { definition }: MirrorTable): void {
+  if (windowField === null || windowField === definition.window) return;
+  const detail = `The snapshot speaks for a range of ${windowField}, which is not the window of ${definition.name} any more.`;
+  throw new Refusal(409, 'window_changed', detail);
 }
 
 /** The part of a snapshot that one unit of work takes: rows for COPY as they are drawn, and the errors among them. */

@@ -15,20 +15,26 @@ const DUPLICATE = {
   errors: { externalId: ['A later record of this snapshot has the same external id and takes its place'] },
 };
 
+/** A record of a window of which a newer snapshot has taken the row elsewhere. */
+const OVERTAKEN = {
+  code: 'overtaken',
+  errors: { externalId: ['A newer snapshot has moved the row with this external id out of the window'] },
+};
+
 /** What is told of a record that waits for these parents. */
 export function unresolvedError(parents: readonly Parent[]): Pick<RecordError, 'code' | 'errors'> {
   const [first] = parents;
   const errors: Record<string, string[]> = {};
   for (const { by, name } of parents) {
-    errors[by] = [`There is no live ${labelOf(name).toLowerCase()} with this external id yet`];
+    (errors[by] ??= []).push(`There is no live ${labelOf(name).toLowerCase()} with this external id yet`);
   }
   return { code: `unresolved_${snakeCase(first?.name ?? 'parent')}`, errors };
 }
 
 /**
  * Deferred errors are those that no record shows by itself: they are noted by position until their records are read again.
- * `missing` is the places, from 1, of the parents that a record waits for; null says that it is a duplicate. To be called
- * before one is noted.
+ * `missing` is the places, from 1, of the parents that a record waits for; null says that it is a duplicate, none that it was
+ * overtaken. To be called before one is noted.
  */
 export async function createDeferredErrors(em: EntityManager): Promise<void> {
   await em.execute(
@@ -72,11 +78,13 @@ function missingOf(conditions: string[]): string {
 /** Whether any live row of the source waits for a parent. */
 export async function hasUnresolved(em: EntityManager, sourceId: number, mirror: MirrorTable): Promise<boolean> {
   if (mirror.links.length === 0) return false;
-  const waiting = `not ${mirror.isRowResolved('t')}`;
-  const rows = await em.execute(
-    `select 1 from ${mirror.table} t where t.source_id = ? and t.deleted_at is null and ${waiting} limit 1`,
-    [sourceId],
+  // One question for each link, in the form of the index of its rows that wait.
+  const waiting = mirror.links.map(
+    ({ by, linkColumn }) => `exists (
+      select from ${mirror.table} t where t.source_id = ${sourceId} and t.${linkColumn} is null
+         and t.${by.column} is not null and t.deleted_at is null)`,
   );
+  const rows = await em.execute(`select where ${waiting.join(' or ')}`);
   return rows.length > 0;
 }
 
@@ -101,6 +109,11 @@ export async function reportDeferredErrors(
   } finally {
     await records.close();
   }
+}
+
+function deferredError(missing: number[] | null, parents: readonly Parent[]): Pick<RecordError, 'code' | 'errors'> {
+  if (missing === null) return DUPLICATE;
+  return missing.length === 0 ? OVERTAKEN : unresolvedError(parents.filter((_, place) => missing.includes(place + 1)));
 }
 
 interface DeferredError {
@@ -132,7 +145,7 @@ class RecordsByIndex {
       yield {
         index,
         externalId,
-        ...(missing === null ? DUPLICATE : unresolvedError(parents.filter((_, place) => missing.includes(place + 1)))),
+        ...deferredError(missing, parents),
         data: this.batch.records[index - this.batch.firstIndex],
       };
     }

@@ -159,6 +159,33 @@ async function countCopies(em: EntityManager, job: SyncJob, mirror: MirrorTable)
 }
 
 /**
+ * Of a window that takes effect after a newer one: records whose row lies outside, where a newer snapshot has put it, are
+ * rejected. An older snapshot must not move it back.
+ * @returns how many they are
+ */
+export async function rejectOvertaken(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
+  await createDeferredErrors(em);
+  const [row] = await em.execute<{ rows: number }[]>(
+    `with overtaken as (
+       update ${stagingTable(job)} s set "$rejected" = true
+         from ${mirror.table} t
+        where not s."$rejected" and t.source_id = ${job.sourceId} and t.external_id = s.external_id
+          and (${isInScope(job, mirror, 't')}) is not true
+          and exists (
+            select from sync_job newer
+             where newer.source_id = t.source_id and newer.resource = ? and newer.seq > ?
+               and newer.applied_at = greatest(t.updated, t.deleted_at))
+       returning s."$ordinal" as ordinal, s.external_id
+     ), noted as (
+       insert into deferred_error select ordinal, external_id, '{}' from overtaken returning 1
+     )
+     select count(*)::int as rows from noted`,
+    [job.resource, job.seq],
+  );
+  return row?.rows ?? 0;
+}
+
+/**
  * Rows whose new version was rejected are not missing: they leave the difference.
  * @returns how many live rows are kept for that reason
  */
@@ -178,11 +205,13 @@ export async function retainRejected(em: EntityManager, job: SyncJob, mirror: Mi
   return Number(row?.retained);
 }
 
-/** A digest of all that would be done: what an approval is bound to. */
-export async function digestDifference(em: EntityManager): Promise<string> {
+/** A digest of all that would be done, values before and after included: what an approval is bound to. */
+export async function digestDifference(em: EntityManager, mirror: MirrorTable): Promise<string> {
+  const values = mirror.columns.flatMap(({ column, oldColumn }) => [column, oldColumn]);
+  const shown = ['"$operation"', 'external_id', 'id', ...values].join(', ');
   const [row] = await em.execute<{ digest: string }[]>(
     `select count(*) || ':' || coalesce(sum(hashtextextended((d.*)::text, 0)::numeric), 0) as digest
-       from (select "$operation", external_id, id from difference) d`,
+       from (select ${shown} from difference) d`,
   );
   return row?.digest ?? '';
 }

@@ -18,9 +18,6 @@ export class MirrorBusy extends Error {
   }
 }
 
-/** Another server has applied another definition of the resource: the job is for a process that reads by it. */
-export class OutdatedDefinition extends MirrorBusy {}
-
 /**
  * One job at a time touches the rows of a source's resource and of those that are linked to it: a patient and its payments
  * that arrive at the same moment in two transactions would not see each other.

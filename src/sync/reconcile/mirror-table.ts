@@ -4,6 +4,7 @@ import { COPIES, type Definition, type Field, type Parent, storedFields } from '
 import { Definitions } from '../../definitions/definitions.js';
 import { snakeCase } from '../../definitions/field-names.js';
 import { identifier, literal } from '../../platform/database.js';
+import { Refusal } from '../../platform/refusal.js';
 import { mirroredEntity } from '../mirrored-entity.js';
 import type { MirroredRow } from '../mirrored-row.entity.js';
 
@@ -116,8 +117,8 @@ export class MirrorTable {
    * SQL: whether a row waits for no parent, which is so if each that it names is live. Rows without parents never wait.
    * @param by the column with the external id, and `link` the one with the row id, of each link as they are called there
    */
-  isResolved(by: (link: Link) => string, link: (link: Link) => string): string {
-    const conditions = this.links.map((each) => {
+  isResolved(by: (link: Link) => string, link: (link: Link) => string, links = this.links): string {
+    const conditions = links.map((each) => {
       const isLive = `${link(each)} is not null`;
       return this.mayNameNone(each) ? `(${by(each)} is null or ${isLive})` : isLive;
     });
@@ -138,10 +139,14 @@ export class MirrorTable {
 
   private columnOf({ name, type }: Field, index: number): MirrorColumn {
     const { table, columns } = this.definition.own;
-    const own = [...ENGINE_COLUMNS, ...SYSTEM_COLUMNS].includes(name) ? `${name}$` : name;
-    const column = table === undefined ? own : (columns?.[name] ?? snakeCase(name));
+    const column = table === undefined ? columnName(name) : (columns?.[name] ?? snakeCase(name));
     return { field: name, column: identifier(column), oldColumn: identifier(`$old${index + 1}`), type };
   }
+}
+
+/** A name that a column of the engine or of PostgreSQL has gets a `$` behind it. */
+function columnName(name: string): string {
+  return [...ENGINE_COLUMNS, ...SYSTEM_COLUMNS].includes(name) ? `${name}$` : name;
 }
 
 /** How many identical records a row stands for, as a column like those of fields. */
@@ -153,7 +158,7 @@ function copiesColumn(index: number): MirrorColumn {
 export class MirrorTables {
   private readonly byName: Map<string, MirrorTable>;
 
-  constructor(definitions: Definitions) {
+  constructor(readonly definitions: Definitions) {
     this.byName = new Map(definitions.all.map((definition) => [definition.name, new MirrorTable(definition)]));
     for (const mirror of this.all) this.link(mirror);
     for (const mirror of this.all) {
@@ -171,10 +176,10 @@ export class MirrorTables {
     return [...this.byName.values()];
   }
 
-  /** @throws if there is none of that name: names come from our own routes and tables */
+  /** @throws Refusal 404 if there is none of that name: the file of a resource may be gone while its jobs are kept */
   of(resource: string): MirrorTable {
     const found = this.byName.get(resource);
-    if (!found) throw new Error(`no such resource: ${resource}`);
+    if (!found) throw new Refusal(404, 'no_resource', `The resource ${resource} is not declared here at the moment.`);
     return found;
   }
 
@@ -198,7 +203,7 @@ function parentTotals(child: MirrorTable, tableOf: (resource: string) => MirrorT
   return [...resources].map((resource) => {
     const parent = tableOf(resource);
     const { own } = parent.definition;
-    const columnOf = (name: string) => identifier(own.table === undefined ? name : snakeCase(name));
+    const columnOf = (name: string) => identifier(own.table === undefined ? columnName(name) : snakeCase(name));
     const totals = child.links
       .filter((link) => link.parent.resource === resource)
       .flatMap((link) =>
@@ -229,7 +234,12 @@ const MAX_PAIRS = 50;
 
 /** SQL: a JSON object with the values by field. @param value the value of a column, in SQL */
 export function jsonImage(columns: MirrorColumn[], value: (column: MirrorColumn) => string): string {
-  const pairs = columns.map((column) => `${literal(column.field)}, ${value(column)}`);
+  return jsonObject(columns.map((column) => [column.field, value(column)]));
+}
+
+/** SQL: a JSON object of names and expressions. */
+export function jsonObject(entries: [name: string, expression: string][]): string {
+  const pairs = entries.map(([name, expression]) => `${literal(name)}, ${expression}`);
   const parts: string[] = [];
   for (let from = 0; from < Math.max(pairs.length, 1); from += MAX_PAIRS) {
     parts.push(`jsonb_build_object(${pairs.slice(from, from + MAX_PAIRS).join(', ')})`);

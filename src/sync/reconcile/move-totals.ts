@@ -81,7 +81,7 @@ export function addTotals(job: SyncJob, mirror: MirrorTable, at: string, counted
     const sums = totals.map((_, place) => `sum(${sumName(place)}) as ${sumName(place)}`);
     const isMoved = totals.map((_, place) => `sum(${sumName(place)}) <> 0`);
     const set = totals.map(({ column }, place) => `${column} = p.${column} + moved.${sumName(place)}`);
-    const live = `p.source_id = ${job.sourceId} and p.id = moved.parent_id${hasOwnTable ? '' : ' and p.deleted_at is null'}`;
+    const live = `p.id = moved.parent_id${hasOwnTable ? '' : ' and p.deleted_at is null'}`;
     const loggedAt = totals.findIndex(({ column }) => column === logged);
     const log =
       loggedAt === -1 || resource === job.resource

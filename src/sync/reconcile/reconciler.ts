@@ -2,9 +2,9 @@ import { LockMode } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import type { RecordRules } from '../../definitions/definition.js';
-import { Definitions } from '../../definitions/definitions.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { atStep } from '../../platform/steps.js';
+import { AppliedDefinitions } from '../jobs/applied-definitions.js';
 import { countSuperseding, isOvertaken, isSameScope, lastApplied } from '../jobs/scopes.js';
 import { numberCommit } from '../changes/number-commit.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
@@ -35,8 +35,8 @@ export class Reconciler {
     private readonly leases: JobLeases,
     private readonly locks: MirrorLocks,
     private readonly store: SnapshotStore,
-    private readonly definitions: Definitions,
     private readonly tables: MirrorTables,
+    private readonly applied: AppliedDefinitions,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -68,6 +68,7 @@ export class Reconciler {
     job.counts = { ...NO_COUNTS, received, rejected, retained, unchanged: received - rejected };
     job.processed = received;
     job.warnings = last.warnings;
+    await this.applied.check(em, job.resource);
     await this.conclude(em, job, state, last.content);
     return true;
   }
@@ -82,7 +83,7 @@ export class Reconciler {
     if (!job.isComplete() || job.dryRun || job.replayOf !== null || job.approvedPlan !== null) return null;
     const state = await em.findOneOrFail(MirrorState, { sourceId: job.sourceId, resource: job.resource });
     if (await isOvertaken(em, job, state)) return null;
-    const definition = this.definitions.get(job.resource);
+    const { definition } = this.tables.of(job.resource);
     const [withoutRejected, withRejected] = [false, true].map((has) => contentDigest(snapshot, definition, rules, has));
     const last = await lastApplied(em, job);
     if (!last || !isSameScope(last, job)) return null;
@@ -118,7 +119,7 @@ export class Reconciler {
     rules: RecordRules,
   ): Promise<SnapshotState> {
     await analyzeIfLarge(em, stagingTable(job), job.staged);
-    return new SnapshotState(this.definitions.get(job.resource), snapshot, rules, this.store, this.config);
+    return new SnapshotState(this.tables.of(job.resource).definition, snapshot, rules, this.store, this.config);
   }
 
   /** Puts back what another job changed: to `completed` or `awaiting_approval`. @throws Refusal 409, MirrorBusy */
@@ -149,6 +150,7 @@ export class Reconciler {
     else await this.apply(em, job, state, desired);
     enterPhase('commit');
     if (!isAtOnce) await dropStagingTable(em, job);
+    await this.applied.check(em, job.resource);
     await numberCommit(em, job);
     atStep('job concluded');
   }
@@ -159,7 +161,7 @@ export class Reconciler {
     job.counts = counts;
     await this.showPlan(em, job, mirror, plan);
     if (!job.dryRun && (plan.held || job.approvedPlan !== null)) {
-      const digest = await digestDifference(em);
+      const digest = await digestDifference(em, mirror);
       if (digest !== job.approvedPlan) {
         // Whoever decides should see all that was rejected.
         await desired.reportErrors(em, job);
@@ -182,7 +184,7 @@ export class Reconciler {
   private async showPlan(em: EntityManager, job: SyncJob, mirror: MirrorTable, plan: Plan): Promise<void> {
     const isApproved = job.approvedPlan !== null;
     if (!plan.held && !job.dryRun && !isApproved) return;
-    const isSame = isApproved && (await digestDifference(em)) === job.approvedPlan;
+    const isSame = isApproved && (await digestDifference(em, mirror)) === job.approvedPlan;
     const listed = isSame ? (job.plan?.listed ?? 0) : await keepPlan(em, job, mirror);
     job.plan = { ...plan, listed };
   }
@@ -236,7 +238,7 @@ export class Reconciler {
    * what has changed since a time is what came after a state that somebody saw.
    */
   private async applicationTime(em: EntityManager, job: SyncJob): Promise<Date> {
-    const linked = this.definitions.linkedTo(this.definitions.get(job.resource));
+    const linked = this.tables.definitions.linkedTo(this.tables.of(job.resource).definition);
     const [row] = await em.execute<{ now: string; last: string | null }[]>(
       `select ${NOW_MS} as now, (extract(epoch from max(applied_at)) * 1000)::bigint::text as last
          from mirror_state where source_id = ? and resource = any(string_to_array(?, ','))`,

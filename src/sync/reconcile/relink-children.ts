@@ -31,13 +31,17 @@ function unlink(em: EntityManager, job: SyncJob, child: MirrorTable, link: Link,
   const others = child.links.filter((other) => other !== link);
   // The totals of the parent that is gone are gone with it.
   const isCounted = hasTotals(child, others);
-  const stillNamed = others.map((other) => `(${other.by.column} is null or ${other.linkColumn} is not null)`);
+  const wasCounted = child.isResolved(
+    ({ by }) => by.column,
+    ({ linkColumn }) => linkColumn,
+    others,
+  );
   return relink(em, {
     child,
     statement: `
       update ${child.table} c set ${link.linkColumn} = null
         from difference d where d."$operation" = 'D' and c.source_id = ${job.sourceId} and c.${link.linkColumn} = d.id`,
-    ...(isCounted ? totalsOf(job, child, at, ['deleted_at is null', ...stillNamed].join(' and '), -1) : NO_TOTALS),
+    ...(isCounted ? totalsOf(job, child, at, `deleted_at is null and ${wasCounted}`, -1) : NO_TOTALS),
   });
 }
 

@@ -4,6 +4,7 @@ import type { Config } from '../../platform/config.js';
 import type { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
 import { enterPhase } from '../jobs/job-phases.js';
+import { hasNewerApplied } from '../jobs/scopes.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import { recordLimits } from '../read/read-limits.js';
 import { readRecords, type SnapshotFormat } from '../read/read-records.js';
@@ -17,6 +18,7 @@ import {
   retainRejected,
   sampleDeletions,
   rejectDuplicates,
+  rejectOvertaken,
 } from './difference.js';
 import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
 import { noteUnresolved, reportDeferredErrors } from './deferred-errors.js';
@@ -42,6 +44,12 @@ export class SnapshotState implements DesiredState {
     // Rejected records are staged if their external id is known.
     const unidentified = job.rejected - (job.staged - valid);
     const live = await countLive(em, job, mirror);
+    let overtaken = 0;
+    if (job.window() !== null && (await hasNewerApplied(em, job))) {
+      overtaken = await rejectOvertaken(em, job, mirror);
+      this.deferredErrors += overtaken;
+      valid -= overtaken;
+    }
     enterPhase('difference');
     let found = await findDifference(em, job, mirror);
     enterPhase('duplicates');
@@ -54,7 +62,7 @@ export class SnapshotState implements DesiredState {
     }
     enterPhase('plan');
     let retained = 0;
-    if (job.rejected > 0) {
+    if (job.rejected + overtaken > 0) {
       retained = await retainRejected(em, job, mirror);
       found = await countDifference(em);
     }
@@ -71,7 +79,7 @@ export class SnapshotState implements DesiredState {
         updated: found.update,
         unchanged,
         deleted: found.delete,
-        rejected: job.rejected + duplicates,
+        rejected: job.rejected + overtaken + duplicates,
         retained,
         unresolved: 0,
       },

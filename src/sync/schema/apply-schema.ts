@@ -25,6 +25,9 @@ export class WouldLose extends Error {
   }
 }
 
+/** A start only adds. Told to, we also drop what nobody needs any more, or even what is lost with it. */
+export type Applying = 'at start' | 'without loss' | 'with loss';
+
 /** What is different between the declared resources and the database. Only reads. */
 export async function plannedChanges(client: Client, tables: MirrorTables): Promise<SchemaChange[]> {
   return schemaChanges(client, declared(tables), await storedShapes(client));
@@ -35,11 +38,13 @@ export async function plannedChanges(client: Client, tables: MirrorTables): Prom
  * lock on a table waits for it a second at a time; indexes are made while jobs go on writing.
  * @throws WouldLose before anything is changed
  */
-export async function applySchema(client: Client, tables: MirrorTables, allowLoss: boolean): Promise<SchemaChange[]> {
+export async function applySchema(client: Client, tables: MirrorTables, how: Applying): Promise<SchemaChange[]> {
   const changes = await plannedChanges(client, tables);
   const losing = changes.filter(({ loses }) => loses);
-  if (losing.length > 0 && !allowLoss) throw new WouldLose(losing);
-  const atOnce = changes.filter(({ step }) => step !== 'indexes');
+  if (losing.length > 0 && how !== 'with loss') throw new WouldLose(losing);
+  // What nobody needs any more stays at a start: servers that were not restarted yet may need it.
+  const later = how === 'at start' ? ['indexes', 'cleanup'] : ['indexes'];
+  const atOnce = changes.filter(({ step }) => !later.includes(step));
   const mirrors = declared(tables);
   await inTransaction(client, [
     ...atOnce.flatMap(({ sql }) => sql),

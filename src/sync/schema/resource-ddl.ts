@@ -14,10 +14,11 @@ export interface WantedIndex {
 }
 
 /**
- * A comparison instead of a subquery, which a distributed table may not have in a policy. PostgreSQL evaluates it once for
- * each scan of an index.
+ * Whether a row belongs to the source that the transaction has named. As a subquery PostgreSQL evaluates it once for each
+ * statement, and only when it runs: of a setting that it compares directly it looks up the value while it plans, takes a source
+ * that the statistics do not know for one row, and looks through the differences of a large job for each row of the source.
  */
-const OF_SOURCE = `source_id = nullif(current_setting('${SOURCE_SETTING}', true), '')::int`;
+const OF_SOURCE = `source_id = (select nullif(current_setting('${SOURCE_SETTING}', true), '')::int)`;
 
 /** Statements that make a resource's table, with its isolation, its grants and the view of a source's rows. */
 export function createTable(mirror: MirrorTable): string[] {
@@ -67,7 +68,18 @@ export function createTotals({ totalsTable, table }: MirrorTable): string[] {
        with (fillfactor = 90)`,
     ...isolate(totalsTable),
     `grant select, insert, update, delete on ${totalsTable} to ${APP_ROLE}`,
-    `insert into ${totalsTable} (source_id, id) select source_id, id from ${table} where deleted_at is null`,
+    ...fillRows(totalsTable, table),
+  ];
+}
+
+/** Makes the rows with totals those of the live rows: while nobody asked for totals none were kept. */
+export function fillRows(totalsTable: string, table: string): string[] {
+  return [
+    lockWriters(table),
+    `delete from ${totalsTable} kept where not exists (
+       select from ${table} t where t.source_id = kept.source_id and t.id = kept.id and t.deleted_at is null)`,
+    `insert into ${totalsTable} (source_id, id) select source_id, id from ${table} where deleted_at is null
+       on conflict do nothing`,
   ];
 }
 
@@ -84,6 +96,11 @@ export function fillTotals({ totalsTable }: MirrorTable, totals: OwnTotal[]): st
               where deleted_at is null and ${link.linkColumn} is not null and ${child.isRowResolved('c')} group by 1, 2) counted
       where counted.source_id = t.source_id and counted.id = t.id and t.${column} <> counted.value`;
   });
+}
+
+/** Waits for the jobs that are writing a table, whose rows would be missed, and keeps others waiting until the commit. */
+export function lockWriters(table: string): string {
+  return `lock table ${table} in share row exclusive mode`;
 }
 
 /** Computes a link from the rows, of all sources. */

@@ -10,6 +10,7 @@ import {
   createView,
   fillLink,
   linkClause,
+  lockWriters,
   wantedIndexes,
 } from './resource-ddl.js';
 import { type SchemaChange, type Step, STEPS, type StoredShape, type TablePlan } from './table-plan.js';
@@ -37,8 +38,15 @@ export async function schemaChanges(
   const moved = new Set(changes.filter(({ loses, step }) => loses || step === 'links').map(({ resource }) => resource));
   changes.push(...plans.flatMap((plan) => totalsChanges(plan, stored, moved, emptied)));
   changes.push(...plans.flatMap((plan) => definitionChange(plan, changes)));
-  changes.push(...plans.flatMap(indexChanges));
+  changes.push(...plans.flatMap(indexChanges), ...goneChanges(mirrors, stored));
   return changes.toSorted((one, other) => STEPS.indexOf(one.step) - STEPS.indexOf(other.step));
+}
+
+/** A resource without a file keeps its table. Servers that have the file do none of its jobs once that is noted. */
+function goneChanges(mirrors: MirrorTable[], stored: ReadonlyMap<string, StoredShape>): SchemaChange[] {
+  return [...stored]
+    .filter(([name, { shape }]) => shape.away !== true && !mirrors.some(({ resource }) => resource === name))
+    .map(([resource]) => ({ resource, step: 'definition', what: 'has no file any more', sql: [], loses: false }));
 }
 
 function isNew({ found }: TablePlan): boolean {
@@ -91,7 +99,9 @@ function columnChanges(plan: TablePlan): SchemaChange[] {
   // What the view shows follows from its table at the time when it is made.
   changes.at(-1)?.sql.push(...createView(mirror));
   for (const { name, isOptional } of definition.fields) {
-    if (isOptional || plan.stored?.shape.fields?.[name]?.endsWith('?') !== true || isEmptied(plan)) continue;
+    const stored = plan.stored?.shape.fields ?? {};
+    const wasOptional = Object.hasOwn(stored, name) && stored[name]?.endsWith('?') === true;
+    if (isOptional || !wasOptional || isEmptied(plan)) continue;
     changes.push(change(`requires the field ${name}, which stored rows may lack`, [], true));
   }
   return changes;
@@ -133,7 +143,13 @@ function linkChanges(plan: TablePlan, emptied: ReadonlySet<string>): SchemaChang
     const before = stored?.shape.parents?.[name];
     const isOther = !found.columns.has(link.linkColumn) || before?.resource !== resource || before.by !== by;
     if (!isOther && !isStale(link)) return [];
-    return [change(`links the rows to their parent ${name}`, [fillLink(mirror, link)], isOther)];
+    return [
+      change(
+        `links the rows to their parent ${name}`,
+        [lockWriters(link.parentTable), fillLink(mirror, link)],
+        isOther,
+      ),
+    ];
   });
 }
 

@@ -1,5 +1,5 @@
 import type { OwnTotal } from '../reconcile/mirror-table.js';
-import { createTotals, fillTotals, totalClause } from './resource-ddl.js';
+import { createTotals, fillRows, fillTotals, totalClause } from './resource-ddl.js';
 import type { SchemaChange, Step, StoredShape, TablePlan } from './table-plan.js';
 
 /**
@@ -36,6 +36,7 @@ export function totalsChanges(
   const sql = [
     ...(found.totals.size === 0 ? createTotals(mirror) : []),
     ...(found.totals.size > 0 && emptied.has(resource) ? [`truncate ${totalsTable}`] : []),
+    ...(found.totals.size > 0 && recounted.length > 0 ? fillRows(totalsTable, mirror.table) : []),
     ...dropped.map((column) => `alter table ${totalsTable} drop column ${column}`),
     ...made.map((total) => `alter table ${totalsTable} add column ${totalClause(total)}`),
     ...recounted.map(({ column }) => `update ${totalsTable} set ${column} = 0 where ${column} <> 0`),
