@@ -24,6 +24,13 @@ export async function declaredResources({ RESOURCES_DIR }: Pick<Config, 'RESOURC
   return definitions;
 }
 
+/** The names of all resources, also beside files with faults. */
+export async function resourceNames({ RESOURCES_DIR }: Pick<Config, 'RESOURCES_DIR'>): Promise<string[]> {
+  const bundled = resources.map(({ definition }) => definition);
+  const { definitions } = await readResourceFiles(RESOURCES_DIR ?? null, bundled);
+  return [...bundled, ...definitions].map(({ name }) => name);
+}
+
 /** Brings the tables of declared resources up to date, under the lock of the migrations. @throws WouldLose */
 export async function applyResources(
   client: Client,

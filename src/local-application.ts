@@ -2,7 +2,7 @@ import type { Application } from './cli/application.js';
 
 /** The application as the commands use it; each part is loaded when a command first needs it. */
 export const application: Application = {
-  resourceNames: async () => (await import('./resources.js')).resources.map(({ definition }) => definition.name),
+  resourceNames: async (config) => (await import('./installation.js')).resourceNames(config),
   startServer: async (config, options) => (await import('./server.js')).startServer(config, options),
   migrationOptions: async (url) => (await import('./app.module.js')).migrationOptions(url),
   applyResources: async (config, allowLoss) => {

@@ -24,8 +24,8 @@ export interface LocalServer {
  * second, and commands that only call a running server do not need it.
  */
 export interface Application {
-  /** The names of the mirrored resources: `patients`, `payments`, … */
-  resourceNames(): Promise<string[]>;
+  /** The names of the mirrored resources: `patients`, `payments`, and those of the files here that can be read. */
+  resourceNames(config: Config): Promise<string[]>;
   /**
    * @param options.operatorKey a key with all scopes, known only to this process
    * @param options.stopping aborted when the process is asked to stop, which gives up a start under way with its reason

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { loadConfig } from '../platform/config.js';
 import { JOB_STATUSES } from '../sync/jobs/job-options.js';
 import type { Application } from './application.js';
 import { EXIT } from './exit-codes.js';
@@ -39,7 +40,8 @@ async function listJobs(app: Application, session: Session<JobsOptions>): Promis
   const { status, limit } = options;
   const query = new URLSearchParams({ limit: String(limit) });
   if (status !== undefined) query.set('status', status);
-  if (options.resource !== undefined) query.set('resource', findResource(options.resource, await app.resourceNames()));
+  if (options.resource !== undefined)
+    query.set('resource', findResource(options.resource, await app.resourceNames(loadConfig())));
   const { items, nextCursor } = await api.get<{ items: Job[]; nextCursor: string | null }>(
     `/sync/jobs?${query.toString()}`,
   );

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { loadConfig } from '../platform/config.js';
 import { DELETE_POLICIES, MODES } from '../sync/jobs/job-options.js';
 import type { Application } from './application.js';
 import { type Job, submitSnapshot, type SubmitOptions, watchJob } from './jobs-api.js';
@@ -42,7 +43,7 @@ export function loadCommand(app: Application): Command {
 
 async function load(app: Application, session: Session<LoadOptions>): Promise<number> {
   const { api, terminal, options } = session;
-  const resource = findResource(options.modelName, await app.resourceNames());
+  const resource = findResource(options.modelName, await app.resourceNames(loadConfig()));
   const file = await openSnapshotFile(options.inputFile);
   const progress = new Progress(terminal, options.json);
   let job: Job;

@@ -6,8 +6,8 @@ export const patients = defineResource(
     name: 'patients',
     fields: {
       firstName: 'text',
-      lastName: 'text',
       middleName: 'text?',
+      lastName: 'text',
       dateOfBirth: 'date?',
     },
   },

@@ -41,6 +41,7 @@ export function PostSnapshot(resource: Definition): MethodDecorator {
     HttpCode(202),
     Audited('snapshot.submitted', { subject: newSubject('job') }),
     ApiOperation({
+      operationId: `submit_${resource.name}`,
       summary: `Submit a snapshot of ${resource.name}`,
       description:
         'The body is streamed and kept; 202 means that it is durable. The job then makes the mirror what the snapshot says.',

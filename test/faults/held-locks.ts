@@ -22,7 +22,14 @@ export function holdMigrations(databaseUrl: string): Promise<HeldLock> {
   return hold(databaseUrl, 'select pg_advisory_lock($1)', [7_220_251_121]);
 }
 
-/** Waits until somebody waits for one of the two locks above. */
+/** Waits until somebody waits for the lock of the migrations: by asking for it again and again. */
+export function migrationsAreWaitedFor(databaseUrl: string): Promise<void> {
+  const asking = `select 1 from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and query like 'select pg_try_advisory_xact_lock%'`;
+  return until('the migrations are waited for', async () => (await query(databaseUrl, asking)).length > 0);
+}
+
+/** Waits until somebody waits for a lock of the others. */
 export function isWaitedFor(databaseUrl: string): Promise<void> {
   const waiting = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
   return until('the lock is waited for', async () => (await query(databaseUrl, waiting)).length > 0);

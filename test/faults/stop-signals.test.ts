@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { aPatient, somePatients } from '../http/sender.js';
 import { BUILT_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';
 import { until } from '../setup/test-server.js';
-import { holdMigrations, holdCommits, isWaitedFor, queueForJob } from './held-locks.js';
+import { holdMigrations, holdCommits, isWaitedFor, migrationsAreWaitedFor, queueForJob } from './held-locks.js';
 import { Stage } from './stage.js';
 
 jest.setTimeout(90_000);
@@ -49,7 +49,7 @@ describe('a process', () => {
     let starting: ServerProcess | undefined;
     const listening = ServerProcess.start(settings(), { main: BUILT_SERVER, onSpawn: (child) => (starting = child) });
     listening.catch(() => undefined);
-    await isWaitedFor(stage.api.databaseUrl);
+    await migrationsAreWaitedFor(stage.api.databaseUrl);
 
     starting?.signal('SIGTERM');
     starting?.signal('SIGINT');

@@ -13,6 +13,7 @@ export function GetHistory(resource: Definition): MethodDecorator {
     Wants('read'),
     Audited(`${resource.name}.history_read`, { subject: subjectOf(resource.name, 'externalId') }),
     ApiOperation({
+      operationId: `history_${resource.name}`,
       summary: `The changes of one of the ${resource.name}, newest first`,
       description: 'Of live rows and of deleted ones. Changes that are older than their retention are not listed.',
     }),
