@@ -5,7 +5,7 @@ import { aPatient, aPayment, Sender, somePatients } from './sender.js';
 const INSTANT = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const NOBODY = '019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c';
 
-const RICK = { firstName: 'Rick', lastName: 'Deckard', middleName: null, dateOfBirth: null };
+const RICK = { firstName: 'Rick', middleName: null, lastName: 'Deckard', dateOfBirth: null };
 
 describe.each(backendsOr('postgresql'))('on the %s queue', (backend) => {
   let server: TestServer;

@@ -27,7 +27,7 @@ async function tried() {
   return from.mirror('/patients?dryRun=true', next);
 }
 
-const BEFORE = { firstName: 'Rick', lastName: 'Deckard', middleName: null, dateOfBirth: null };
+const BEFORE = { firstName: 'Rick', middleName: null, lastName: 'Deckard', dateOfBirth: null };
 
 it('tells row by row what would change: deletions first, then by external id, in pages', async () => {
   const job = await tried();
