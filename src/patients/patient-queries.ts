@@ -4,6 +4,7 @@ import { formatMoney } from '../platform/money.js';
 import { Cursors } from '../platform/cursors.js';
 import type { Page } from '../platform/paging.js';
 import { Refusal } from '../platform/refusal.js';
+import { prefixPattern, stateOf } from '../sync/lists/row-page.js';
 import { type Log, LogHorizons } from '../sync/log-horizons.js';
 import type { PatientSort, PatientView } from './patient.dto.js';
 
@@ -36,12 +37,6 @@ const LAST_NAME_HISTORY = {
   rows: `select row_id, at, (before->>'lastName') collate "C" as before from change
           where source_id = :source and resource = 'patients' and operation = 'updated'`,
 };
-
-/**
- * The earliest date of the state that a first page shows, however long ago the last job was: otherwise the cursors of a
- * source without new jobs would be as old as its last job. No transaction that changes rows takes this long.
- */
-const OLDEST_STATE = `now() - interval '1 day'`;
 
 const ORDERS: Record<PatientSort, Order> = {
   externalId: { key: 'p.external_id', descending: false, history: null },
@@ -152,17 +147,11 @@ class PatientPage {
 
   private page(condition: string, key: string, join = ''): string {
     const direction = this.order.descending ? 'desc' : 'asc';
-    return `select ${COLUMNS}, ${key} as sort_key, (${this.asOf()}) as as_of
+    return `select ${COLUMNS}, ${key} as sort_key, (${stateOf(this.bind(this.sourceId))}) as as_of
               from patient_of_source p ${join}
              where p.source_id = ${this.bind(this.sourceId)} and p.deleted_at is null
                    ${this.range()} ${this.start()} ${condition} ${this.after(key)}
              order by ${key} ${direction}, p.external_id limit ${this.filter.limit + 1}`;
-  }
-
-  /** The state that this statement sees, as the time of its last change. */
-  private asOf(): string {
-    return `select (extract(epoch from greatest(max(applied_at), ${OLDEST_STATE})) * 1000)::bigint::text from mirror_state
-             where source_id = ${this.bind(this.sourceId)}`;
   }
 
   private range(): string {
@@ -173,7 +162,7 @@ class PatientPage {
 
   private start(): string {
     if (this.filter.q === undefined) return '';
-    const pattern = `${this.filter.q.replace(/[\\%_]/g, String.raw`\$&`)}%`;
+    const pattern = prefixPattern(this.filter.q);
     const matches = (column: string) => `lower(p.${column}) collate "C" like lower(${this.bind(pattern)})`;
     return `and (${matches('first_name')} or ${matches('last_name')})`;
   }

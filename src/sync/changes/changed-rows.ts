@@ -77,6 +77,11 @@ export class ChangedRows {
     return `select 1 from ${this.mirror.table} where source_id = ? and external_id = ?`;
   }
 
+  /** The change as callers see it. */
+  toChange({ external_id: externalId, operation, before, after }: Omit<ChangedRow, 'row_id'>) {
+    return { externalId, operation, before: this.toImage(before), after: this.toImage(after) };
+  }
+
   /** JSON text with the fields in the order of the record, each value as it leaves the system. */
   toImage(text: string | null): Image {
     if (text === null) return null;

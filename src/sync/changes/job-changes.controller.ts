@@ -2,7 +2,7 @@ import { Controller, Get, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Audited, subjectOf } from '../../platform/audited.js';
-import { answerPageOrExport } from '../../platform/exports.js';
+import { answerPageOrExport, type ExportableList } from '../../platform/exports.js';
 import { PageQuery } from '../../platform/paging.js';
 import { Wants } from '../../platform/wants.js';
 import { RequestedJob } from '../jobs/requested-job.js';
@@ -11,8 +11,6 @@ import { ApiPage } from './api-page.js';
 import { JobChangeView } from './change.dto.js';
 import { JobChanges } from './job-changes.js';
 import { KeptPlans } from './kept-plans.js';
-
-const COLUMNS = ['externalId', 'operation', 'before', 'after'];
 
 /** What a job changed, or would change. */
 @ApiTags('sync jobs')
@@ -35,13 +33,7 @@ export class JobChangesController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    await answerPageOrExport(request, response, {
-      page: () => this.changes.page(job, query.limit, query.cursor),
-      mayBegin: async () => void (await this.changes.page(job, 1)),
-      all: () => this.changes.all(job),
-      csvColumns: COLUMNS,
-      toCells,
-    });
+    await answerPageOrExport(request, response, listOf(this.changes, job, query));
   }
 
   @Get(':id/plan')
@@ -58,18 +50,22 @@ export class JobChangesController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    await answerPageOrExport(request, response, {
-      page: () => this.plans.page(job, query.limit, query.cursor),
-      mayBegin: async () => void (await this.plans.page(job, 1)),
-      all: () => this.plans.all(job),
-      csvColumns: COLUMNS,
-      toCells,
-    });
+    await answerPageOrExport(request, response, listOf(this.plans, job, query));
   }
 }
 
-function toCells({ before, after, ...rest }: JobChangeView): Record<string, unknown> {
-  return { ...rest, before: cell(before), after: cell(after) };
+function listOf(
+  rows: JobChanges | KeptPlans,
+  job: SyncJob,
+  { limit, cursor }: PageQuery,
+): ExportableList<JobChangeView> {
+  return {
+    page: () => rows.page(job, limit, cursor),
+    mayBegin: async () => void (await rows.page(job, 1)),
+    all: () => rows.all(job),
+    csvColumns: ['externalId', 'operation', 'before', 'after'],
+    toCells: ({ before, after, ...rest }) => ({ ...rest, before: cell(before), after: cell(after) }),
+  };
 }
 
 function cell(image: JobChangeView['before']): string | null {

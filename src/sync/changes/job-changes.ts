@@ -28,14 +28,14 @@ export class JobChanges {
     const after = this.cursors.readPosition(cursor, `changes of ${job.id}`) ?? 0;
     const rows = await this.rows(job, after, limit + 1);
     const page = this.cursors.toPage(rows, limit, `changes of ${job.id}`, (row) => [row.row_id]);
-    return { ...page, items: page.items.map((row) => this.toView(job, row)) };
+    return { ...page, items: page.items.map((row) => this.changes.of(job.resource).toChange(row)) };
   }
 
   /** All of them, some at a time. @throws Refusal 410 if they are no longer kept, or are dropped meanwhile */
   async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
     let rows = await this.rows(job, 0, EXPORT_PAGE);
     while (rows.length > 0) {
-      yield* rows.map((row) => this.toView(job, row));
+      yield* rows.map((row) => this.changes.of(job.resource).toChange(row));
       rows = await this.rows(job, Number(rows.at(-1)?.row_id), EXPORT_PAGE);
     }
   }
@@ -54,11 +54,5 @@ export class JobChanges {
       throw new Refusal(410, 'changes_gone', 'The changes of this job are no longer kept.');
     }
     return rows;
-  }
-
-  private toView(job: SyncJob, row: ChangedRow): JobChangeView {
-    const rows = this.changes.of(job.resource);
-    const { external_id: externalId, operation } = row;
-    return { externalId, operation, before: rows.toImage(row.before), after: rows.toImage(row.after) };
   }
 }

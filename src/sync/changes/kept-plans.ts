@@ -29,14 +29,14 @@ export class KeptPlans {
     const after = this.cursors.readPosition(cursor, `plan of ${job.id}`) ?? 0;
     const rows = await this.rows(job, after, limit + 1);
     const page = this.cursors.toPage(rows, limit, `plan of ${job.id}`, ({ ordinal }) => [String(ordinal)]);
-    return { ...page, items: page.items.map((row) => this.toView(job, row)) };
+    return { ...page, items: page.items.map((row) => this.changes.of(job.resource).toChange(row)) };
   }
 
   /** All that is kept of it. */
   async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
     let rows = await this.rows(job, 0, EXPORT_PAGE);
     while (rows.length > 0) {
-      yield* rows.map((row) => this.toView(job, row));
+      yield* rows.map((row) => this.changes.of(job.resource).toChange(row));
       rows = await this.rows(job, rows.at(-1)?.ordinal ?? 0, EXPORT_PAGE);
     }
   }
@@ -54,10 +54,5 @@ export class KeptPlans {
       throw new Refusal(410, 'plan_gone', 'What this job would have changed is no longer kept.');
     }
     return rows;
-  }
-
-  private toView(job: SyncJob, { external_id: externalId, operation, before, after }: PlannedRow): JobChangeView {
-    const rows = this.changes.of(job.resource);
-    return { externalId, operation, before: rows.toImage(before), after: rows.toImage(after) };
   }
 }

@@ -29,6 +29,17 @@ export interface PageRow {
  */
 const OLDEST_STATE = `now() - interval '1 day'`;
 
+/** SQL: the state of a source that a statement sees, as the time of its last change in milliseconds. */
+export function stateOf(sourceId: string): string {
+  return `select (extract(epoch from greatest(max(applied_at), ${OLDEST_STATE})) * 1000)::bigint::text from mirror_state
+           where source_id = ${sourceId}`;
+}
+
+/** A pattern for `like` that finds what begins with a text, whose `%` and `_` stand for themselves. */
+export function prefixPattern(text: string): string {
+  return `${text.replace(/[\\%_]/g, String.raw`\$&`)}%`;
+}
+
 /** The columns of {@link PageRow} but the last two, of a row `t` of the resource's view. */
 export function rowColumns(mirror: MirrorTable): string {
   const totals = mirror.totals.map(({ name, column }): [string, string] => {
@@ -99,7 +110,7 @@ export class RowPage {
   }
 
   private page(condition = '', key = this.key, join = ''): string {
-    const select = `select ${rowColumns(this.mirror)}, (${key})::text as sort_key, ${key} as raw_key, (${this.asOf()}) as as_of`;
+    const select = `select ${rowColumns(this.mirror)}, (${key})::text as sort_key, ${key} as raw_key, (${stateOf(this.bind(this.sourceId))}) as as_of`;
     const from = liveRows(this.mirror, this.bind(this.sourceId), join);
     const conditions = [this.conditions(), this.search(), condition, this.after(key)];
     return `${select} from ${from} ${conditions.join(' ')} ${this.orderBy(key, 't.')}`;
@@ -110,12 +121,6 @@ export class RowPage {
     const limit = this.query.limit + 1;
     if (this.query.sort === null) return `order by ${alias}external_id limit ${limit}`;
     return `order by ${key} ${this.query.sort.descending ? 'desc' : 'asc'}, ${alias}external_id limit ${limit}`;
-  }
-
-  /** The state that this statement sees, as the time of its last change. */
-  private asOf(): string {
-    return `select (extract(epoch from greatest(max(applied_at), ${OLDEST_STATE})) * 1000)::bigint::text from mirror_state
-             where source_id = ${this.bind(this.sourceId)}`;
   }
 
   private conditions(): string {
@@ -134,7 +139,7 @@ export class RowPage {
   private search(): string {
     const { search } = this.query;
     if (search === null) return '';
-    const pattern = `${search.replace(/[\\%_]/g, String.raw`\$&`)}%`;
+    const pattern = prefixPattern(search);
     const matches = this.mirror.definition.list.search.map(
       (field) => `lower(t.${this.columnOf(field)} collate "default") collate "C" like lower(${this.bind(pattern)})`,
     );

@@ -4,7 +4,7 @@ import type { Definition, Parent } from '../../definitions/definition.js';
 import { labelOf, snakeCase } from '../../definitions/field-names.js';
 import { copyErrors, type RecordError } from '../read/record-errors.js';
 import type { RecordBatch } from '../read/record-batch.js';
-import { asKey, type MirrorTable } from './mirror-table.js';
+import { liveParents, type MirrorTable } from './mirror-table.js';
 import { stagingTable } from './staging-table.js';
 
 /** Positions that are held in memory at once; the records themselves pass through one by one. */
@@ -52,16 +52,11 @@ export async function noteUnresolved(em: EntityManager, job: SyncJob, mirror: Mi
   if (!job.dryRun && !(await hasUnresolved(em, job.sourceId, mirror))) return 0;
   await createDeferredErrors(em);
   const waits = mirror.links.map(({ by }, index) => `(s.${by.column} is not null and p${index}.id is null)`);
-  const joins = mirror.links.map(
-    ({ parentTable, by }, index) => `
-      left join ${parentTable} p${index} on p${index}.source_id = ${job.sourceId} and p${index}.deleted_at is null
-            and p${index}.external_id = s.${by.column}${asKey(by)}`,
-  );
   const [row] = await em.execute<{ rows: number }[]>(
     `with noted as (
        insert into deferred_error
        select s."$ordinal", s.external_id, ${missingOf(waits)}
-         from ${stagingTable(job)} s ${joins.join('')}
+         from ${stagingTable(job)} s ${liveParents(mirror, job.sourceId, 's')}
         where not s."$rejected" and (${waits.join(' or ')})
        returning 1)
      select count(*)::int as rows from noted`,

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { COPIES } from '../../definitions/definition.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import { createDeferredErrors } from './deferred-errors.js';
-import { asKey, isDistinct, type MirrorTable } from './mirror-table.js';
+import { isDistinct, liveParents, type MirrorTable } from './mirror-table.js';
 import { isInScope, rowsToCompare } from './scope.js';
 import { analyzeIfLarge } from './refresh-statistics.js';
 import { stagingTable } from './staging-table.js';
@@ -47,23 +47,13 @@ export async function findDifference(em: EntityManager, job: SyncJob, mirror: Mi
          where t.id is null
             or (s.external_id is null and t.deleted_at is null)
             or (s.external_id is not null and (t.deleted_at is not null${changed.join('')}))
-      ) d${parentsOf(mirror, job.sourceId)}`);
+      ) d${liveParents(mirror, job.sourceId, 'd')}`);
   return countFound(em);
 }
 
-/** The columns of a difference `d` with the row ids of the live parents that its rows name; see {@link parentsOf}. */
+/** The columns of a difference `d` with the row ids of the live parents that its rows name; see {@link liveParents}. */
 export function newLinks({ links }: MirrorTable): string {
   return links.map(({ newLink }, index) => `, p${index}.id as ${newLink}`).join('');
-}
-
-/** The joins of a difference `d` with the live parents that its rows name. */
-export function parentsOf({ links }: MirrorTable, sourceId: number): string {
-  const joins = links.map(
-    ({ parentTable, by }, index) => `
-      left join ${parentTable} p${index} on p${index}.source_id = ${sourceId} and p${index}.deleted_at is null
-            and p${index}.external_id = d.${by.column}${asKey(by)}`,
-  );
-  return joins.join('');
 }
 
 /** Counts a difference that has just been found, and sees to its statistics. */

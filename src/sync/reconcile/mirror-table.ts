@@ -246,3 +246,13 @@ export function jsonObject(entries: [name: string, expression: string][]): strin
   }
   return `(${parts.join(' || ')})`;
 }
+
+/** SQL: the joins of a relation `alias`, with the columns of records, with the live parents that its rows name: `p0`, `p1`, … */
+export function liveParents({ links }: MirrorTable, sourceId: number, alias: string): string {
+  const joins = links.map(
+    ({ parentTable, by }, index) => `
+      left join ${parentTable} p${index} on p${index}.source_id = ${sourceId} and p${index}.deleted_at is null
+            and p${index}.external_id = ${alias}.${by.column}${asKey(by)}`,
+  );
+  return joins.join('');
+}

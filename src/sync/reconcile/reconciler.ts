@@ -12,7 +12,7 @@ import type { Snapshot } from '../intake/snapshot.entity.js';
 import { type Lease, databaseNow, JobLeases, NOW_MS } from '../jobs/job-leases.js';
 import { enterPhase } from '../jobs/job-phases.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
-import { NO_COUNTS, type Plan, SyncJob } from '../jobs/sync-job.entity.js';
+import { NO_COUNTS, SyncJob } from '../jobs/sync-job.entity.js';
 import { clearEarlierAttempt } from '../read/clear-attempt.js';
 import { copyErrorsOf } from '../read/record-errors.js';
 import { applyDifference } from './apply-difference.js';
@@ -21,7 +21,7 @@ import { digestDifference } from './difference.js';
 import type { DesiredState } from './desired-state.js';
 import { hasUnresolved } from './deferred-errors.js';
 import { keepPlan } from './kept-plan.js';
-import { type MirrorTable, MirrorTables } from './mirror-table.js';
+import { MirrorTables } from './mirror-table.js';
 import { LEAST_PATIENCE_MS, MirrorLocks } from './mirror-locks.js';
 import { analyzeIfLarge, refreshStatistics } from './refresh-statistics.js';
 import { RevertedState } from './reverted-state.js';
@@ -159,14 +159,18 @@ export class Reconciler {
     const mirror = this.tables.of(job.resource);
     const { difference, counts, plan } = await desired.compare(em, job, mirror);
     job.counts = counts;
-    await this.showPlan(em, job, mirror, plan);
-    if (!job.dryRun && (plan.held || job.approvedPlan !== null)) {
-      const digest = await digestDifference(em, mirror);
-      if (digest !== job.approvedPlan) {
-        // Whoever decides should see all that was rejected.
-        await desired.reportErrors(em, job);
-        return this.hold(em, job, digest);
-      }
+    const needsDecision = !job.dryRun && (plan.held || job.approvedPlan !== null);
+    const digest = needsDecision ? await digestDifference(em, mirror) : null;
+    const isApproved = digest !== null && digest === job.approvedPlan;
+    if (needsDecision || job.dryRun) {
+      // The rows of a plan that was approved are kept already.
+      const listed = isApproved ? (job.plan?.listed ?? 0) : await keepPlan(em, job, mirror);
+      job.plan = { ...plan, listed };
+    }
+    if (digest !== null && !isApproved) {
+      // Whoever decides should see all that was rejected.
+      await desired.reportErrors(em, job);
+      return this.hold(em, job, digest);
     }
     const at = await this.applicationTime(em, job);
     const touched = job.dryRun ? [] : await applyDifference(em, job, mirror, at, difference);
@@ -178,15 +182,6 @@ export class Reconciler {
     enterPhase('statistics');
     await refreshStatistics(em, touched, counts.created > plan.live);
     await this.conclude(em, job, state, desired.contentDigest(job), at);
-  }
-
-  /** Keeps the plan of a job that is held or only tried; of one that was approved it is kept already. */
-  private async showPlan(em: EntityManager, job: SyncJob, mirror: MirrorTable, plan: Plan): Promise<void> {
-    const isApproved = job.approvedPlan !== null;
-    if (!plan.held && !job.dryRun && !isApproved) return;
-    const isSame = isApproved && (await digestDifference(em, mirror)) === job.approvedPlan;
-    const listed = isSame ? (job.plan?.listed ?? 0) : await keepPlan(em, job, mirror);
-    job.plan = { ...plan, listed };
   }
 
   /**

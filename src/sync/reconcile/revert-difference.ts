@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import { identifier, literal } from '../../platform/database.js';
-import { countFound, type DifferenceCounts, newLinks, parentsOf } from './difference.js';
-import { isDistinct, type MirrorColumn, type MirrorTable } from './mirror-table.js';
+import { countFound, type DifferenceCounts, newLinks } from './difference.js';
+import { isDistinct, liveParents, type MirrorColumn, type MirrorTable } from './mirror-table.js';
 
 /**
  * The rows that a job changed, as SQL: what it did to each (`operation`), what the row was before (`before`), and whether
@@ -80,6 +80,6 @@ export async function findRevertDifference(
                changed.external_id${values.join('')}, changed.id${olds.join('')}${oldLinks.join('')}
           from (select *, "$done" in ('created', 'restored') as "$goes" from ${changedRows(mirror, original)} done) changed
           left join lateral ${imageOf(mirror, 'changed."$before"')} on true
-      ) d${parentsOf(mirror, original.sourceId)}`);
+      ) d${liveParents(mirror, original.sourceId, 'd')}`);
   return countFound(em);
 }
