@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe } from '@jest/globals';
+import type { Definition } from '../../src/definitions/definition.js';
 import { readResourceFiles } from '../../src/definitions/resource-files.js';
 import { resources } from '../../src/resources.js';
 import { IS_EXHAUSTIVE, sample } from '../setup/exhaustive.js';
-import { backendsOr, startTestServer, type TestServer } from '../setup/test-server.js';
+import { backendsInTurn, startTestServer, type TestServer } from '../setup/test-server.js';
 import { resourceContract } from './resource-contract.js';
 import { revertContract } from './revert-contract.js';
 
@@ -10,12 +11,11 @@ const RESOURCES_DIR = 'test/resources';
 
 const bundled = resources.map(({ definition }) => definition);
 const { definitions } = await readResourceFiles(RESOURCES_DIR, bundled);
-const names = definitions.map(({ name }) => name);
-const chosen = IS_EXHAUSTIVE ? names : sample('declared resources', names, 1);
+const chosen = [...chosenOf('bundled', bundled), ...chosenOf('declared', definitions)];
 
-// The queue knows nothing of resources: each backend serves every second one.
-[...bundled, ...definitions.filter(({ name }) => chosen.includes(name))].forEach((definition, index) => {
-  describe.each(backendsOr(index % 2 === 0 ? 'postgresql' : 'redis'))('on the %s queue', (backend) => {
+// The queue knows nothing of resources: one backend serves one of them, the other one the other.
+chosen.forEach((definition, index) => {
+  describe.each(backendsInTurn(index))('on the %s queue', (backend) => {
     let server: TestServer;
 
     beforeAll(async () => {
@@ -28,3 +28,10 @@ const chosen = IS_EXHAUSTIVE ? names : sample('declared resources', names, 1);
     revertContract(definition, () => server);
   });
 });
+
+/** One of the kind, or all of them where the tests are exhaustive. */
+function chosenOf(kind: string, all: Definition[]): Definition[] {
+  const names = all.map(({ name }) => name);
+  const drawn = IS_EXHAUSTIVE ? names : sample(`${kind} resources`, names, 1);
+  return all.filter(({ name }) => drawn.includes(name));
+}

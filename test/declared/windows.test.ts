@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { Sender } from '../contract/sender.js';
-import { BACKENDS, startTestServer, type TestServer } from '../setup/test-server.js';
+import { backendsInTurn, startTestServer, type TestServer } from '../setup/test-server.js';
 
 interface Line {
   iban: string;
@@ -17,7 +17,7 @@ function line(booked: string, number: number, amount = '1.00'): Line {
 
 const idOf = ({ iban, booked, number }: Line) => `${iban}|${booked}|${number}`;
 
-describe.each(BACKENDS)('a window, on the %s queue,', (backend) => {
+describe.each(backendsInTurn(0))('a window, on the %s queue,', (backend) => {
   let server: TestServer;
   let sender: Sender;
 

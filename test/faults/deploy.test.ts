@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jes
 import { setTimeout as delay } from 'node:timers/promises';
 import { aPatient, aPayment, type Sender, somePatients } from '../http/sender.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
-import { BACKENDS, coversDatabase, until } from '../setup/test-server.js';
+import { backendsInTurn, until } from '../setup/test-server.js';
 import { holdCommits, isWaitedFor, queueForJob } from './held-locks.js';
 import { NOTHING_LEFT, Stage } from './stage.js';
 
@@ -12,12 +12,11 @@ const SEVERAL_INTERRUPTS_MS = 1_000;
 /** A worker that does not release its jobs is noticed only after this time: longer than any of these tests waits. */
 const NEVER_RESCUED = { WORKER_SILENCE_MS: '600000' };
 
-describe.each(BACKENDS)('on the %s queue', (backend) => {
+describe.each(backendsInTurn(1))('on the %s queue', (backend) => {
   // Each of these starts processes, on machines that may be busy with others.
   jest.setTimeout(90_000);
 
   let stage: Stage;
-  const onOneQueue = coversDatabase(backend) ? it : it.skip;
 
   beforeAll(async () => {
     stage = await Stage.set(backend);
@@ -28,7 +27,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   afterAll(() => stage.strike());
 
   describe('a worker that gets SIGTERM', () => {
-    onOneQueue('finishes a job that ends soon', async () => {
+    it('finishes a job that ends soon', async () => {
       const from = stage.sender();
       const worker = await stage.process('worker', {}, NEVER_RESCUED);
       const job = await accepted(from, somePatients(20_000));
@@ -62,27 +61,24 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     });
 
     // A stop interrupts its jobs every 100 ms. The second interrupt used to cancel what the first one had led to.
-    onOneQueue(
-      'releases its job although the job takes longer to be released than the pause between two interrupts',
-      async () => {
-        const from = stage.sender();
-        const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '8' });
-        await from.mirror('/patients', [aPatient()]);
-        const unlock = await holdCommitsOf(from);
-        const job = await accepted(from, somePatients(3));
-        await isWaitedFor(stage.api.databaseUrl);
-        const row = await queueForJob(stage.api.databaseUrl, job);
+    it('releases its job although the job takes longer to be released than the pause between two interrupts', async () => {
+      const from = stage.sender();
+      const worker = await stage.process('worker', {}, { ...NEVER_RESCUED, SHUTDOWN_TIMEOUT_SECONDS: '8' });
+      await from.mirror('/patients', [aPatient()]);
+      const unlock = await holdCommitsOf(from);
+      const job = await accepted(from, somePatients(3));
+      await isWaitedFor(stage.api.databaseUrl);
+      const row = await queueForJob(stage.api.databaseUrl, job);
 
-        worker.signal('SIGTERM');
-        await row.held;
-        await Promise.race([worker.exited, delay(SEVERAL_INTERRUPTS_MS)]);
-        await row.release();
+      worker.signal('SIGTERM');
+      await row.held;
+      await Promise.race([worker.exited, delay(SEVERAL_INTERRUPTS_MS)]);
+      await row.release();
 
-        expect(await worker.exited).toEqual({ code: 0, signal: null });
-        expect(await from.get(`/sync/jobs/${job}`)).toMatchObject({ status: 'queued' });
-        await unlock();
-      },
-    );
+      expect(await worker.exited).toEqual({ code: 0, signal: null });
+      expect(await from.get(`/sync/jobs/${job}`)).toMatchObject({ status: 'queued' });
+      await unlock();
+    });
 
     it('takes no more notifications, so that other workers get them at once', async () => {
       const from = stage.sender();
@@ -144,7 +140,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     expect((await fetch(`${worker.url}/health`)).status).toBe(200);
   });
 
-  onOneQueue('a job that fails each time ends as failed with the reason, and the next one is processed', async () => {
+  it('a job that fails each time ends as failed with the reason, and the next one is processed', async () => {
     const from = stage.sender();
     await stage.process('worker', {}, { MAX_ATTEMPTS: '2' });
     await stage.api.query(`
@@ -165,7 +161,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     expect(await stage.leftForGood()).toEqual(NOTHING_LEFT);
   });
 
-  onOneQueue('outages in a row do not make the waits between attempts longer', async () => {
+  it('outages in a row do not make the waits between attempts longer', async () => {
     const from = stage.sender();
     await stage.process('worker');
     // The error of a session that its server terminates. A sequence does not roll back.

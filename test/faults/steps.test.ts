@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { IS_EXHAUSTIVE, sample } from '../setup/exhaustive.js';
 import { killServerProcesses } from '../setup/server-process.js';
-import { BACKENDS, queueOn, until } from '../setup/test-server.js';
+import { backendsInTurn, queueOn, until } from '../setup/test-server.js';
 import { aPatient, type Sender } from '../http/sender.js';
 import { prepareTwins } from './deaths.js';
 import { fullSnapshot } from './scenarios.js';
@@ -21,7 +21,7 @@ const STEPS_OF_A_WORKER = [
   'job notification handled',
 ];
 
-describe.each(BACKENDS)('on the %s queue', (backend) => {
+describe.each(backendsInTurn(1))('on the %s queue', (backend) => {
   let stage: Stage;
   let twin: Sender;
   let prepared: Sender[];

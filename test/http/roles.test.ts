@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { BACKENDS, startTestServer, type TestServer } from '../setup/test-server.js';
+import { backendsInTurn, startTestServer, type TestServer } from '../setup/test-server.js';
 import { aPatient, aPayment, Sender, somePatients } from './sender.js';
 
-describe.each(BACKENDS)('api and worker apart, on the %s queue', (backend) => {
+describe.each(backendsInTurn(1))('api and worker apart, on the %s queue', (backend) => {
   let api: TestServer;
   let worker: TestServer;
   let from: Sender;

@@ -8,7 +8,7 @@ import { digestOf, newKey } from '../../src/access/key-text.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { aLine } from '../claims/biller.js';
 import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
-import { type Backend, BACKENDS, createDatabase, query, REDIS_URL, until } from '../setup/test-server.js';
+import { type Backend, backendsInTurn, createDatabase, query, REDIS_URL, until } from '../setup/test-server.js';
 import { Receiver } from '../webhooks/receiver.js';
 
 /** Stands for confidential data. It is found in any case and with any escaping. */
@@ -40,7 +40,7 @@ class Evidence {
   }
 }
 
-describe.each(BACKENDS)('on the %s queue', (backend) => {
+describe.each(backendsInTurn(1))('on the %s queue', (backend) => {
   const evidence = new Evidence();
   const log: Buffer[] = [];
   const key = newKey();

@@ -5,7 +5,7 @@ import { PAYMENT_QUEUES } from '../../src/settlement/payment-messages.js';
 import type { Step } from '../../src/platform/steps.js';
 import { type Fault, Stage } from '../faults/stage.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
-import { BACKENDS, coversDatabase, startTestServer, until } from '../setup/test-server.js';
+import { backendsInTurn, startTestServer, until } from '../setup/test-server.js';
 
 /** Between any two of these steps, the relay or the consumer has changed something that other processes can see. */
 const STEPS: Step[] = [
@@ -22,7 +22,7 @@ const LARGE = '5000';
 
 const SETTINGS = { PAYMENT_MAX_AMOUNT: '1000', PAYMENT_RETRY_MS: '20' };
 
-describe.each(BACKENDS)('on the %s queue', (backend) => {
+describe.each(backendsInTurn(0))('on the %s queue', (backend) => {
   let stage: Stage;
 
   beforeAll(async () => {
@@ -35,7 +35,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
   afterEach(killServerProcesses);
 
   it('relays and consumers that are killed, one at each step, settle every claim exactly once', async () => {
-    for (const step of stepsToDieAt) {
+    for (const step of STEPS) {
       await addClaims(3, SMALL);
       const killed = await start({ FAULT_DIE_AT: step });
       expect({ step, ...(await killed.exited) }).toMatchObject({ step, signal: 'SIGKILL' });
@@ -51,15 +51,7 @@ describe.each(BACKENDS)('on the %s queue', (backend) => {
     await allAreSettled();
   }, 90_000);
 
-  // A relay locks rows in the database with either queue, so one backend is enough for its steps.
-  const stepsToDieAt = coversDatabase(backend)
-    ? STEPS
-    : (['notifications marked', 'notification received'] satisfies Step[]);
-  const stepsToPauseAt: Step[] = coversDatabase(backend)
-    ? ['payments service notified', 'notification received']
-    : ['notification received'];
-
-  it.each(stepsToPauseAt)(
+  it.each(['payments service notified', 'notification received'])(
     'a process that is paused at "%s" has no second effect when it resumes late',
     async (step) => {
       await addClaims(3, SMALL);

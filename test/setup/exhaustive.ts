@@ -4,7 +4,7 @@ import fc from 'fast-check';
 export const IS_EXHAUSTIVE = process.env['EXHAUSTIVE'] === 'true';
 
 /** What the samples of this run are drawn with, set in `global-setup.mjs`: a failed run is repeated with the same. */
-const SEED = Number(process.env['SAMPLE_SEED']);
+export const SEED = Number(process.env['SAMPLE_SEED']);
 
 /** Draws `count` elements, in their order in the list, the same ones for the same seed, and prints them with it. */
 export function sample<T>(what: string, list: readonly T[], count: number): T[] {

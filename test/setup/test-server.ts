@@ -5,7 +5,7 @@ import { type Config, loadConfig } from '../../src/platform/config.js';
 import { type Server, startServer } from '../../src/server.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import type { SyncQueue } from '../../src/sync/jobs/sync-queues.js';
-import { IS_EXHAUSTIVE } from './exhaustive.js';
+import { IS_EXHAUSTIVE, SEED } from './exhaustive.js';
 
 export type Backend = 'postgresql' | 'redis';
 
@@ -33,11 +33,12 @@ export function backendsOr(one: Backend): Backend[] {
 }
 
 /**
- * Whether tests on this backend also cover what concerns the database alone, which is the same with any queue: one backend
- * does, or both where the tests are exhaustive.
+ * The backends for a long suite that concerns the queue: one, which the run draws, or both where the tests are exhaustive.
+ * @param turn which of the suites this is: of two in a row each has another backend
  */
-export function coversDatabase(backend: Backend): boolean {
-  return backendsOr('postgresql').includes(backend);
+export function backendsInTurn(turn: number): Backend[] {
+  if (IS_EXHAUSTIVE) return BACKENDS;
+  return BACKENDS.slice((SEED + turn) % BACKENDS.length).slice(0, 1);
 }
 
 /** Which queue the jobs of small snapshots take in tests. */
