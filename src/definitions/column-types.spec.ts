@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { expectProportionateTime, literalOf, ODD_NUMBERS } from '../../test/hostile/odd-texts.js';
 import { parseExact } from '../platform/exact-json.js';
-import { columnType, type ColumnType, Fault, identifying } from './column-types.js';
+import { columnType, type ColumnType, Fault } from './column-types.js';
+import { identifying } from './identifying.js';
 
 const times = (unit: string, count: number) => unit.repeat(count);
 

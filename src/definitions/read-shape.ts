@@ -1,4 +1,5 @@
-import { type ColumnType, columnType, Fault, identifying, type Use } from './column-types.js';
+import { type ColumnType, columnType, Fault, type Use } from './column-types.js';
+import { identifying } from './identifying.js';
 import {
   type Definition,
   EXTERNAL_ID,

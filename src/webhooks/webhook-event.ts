@@ -1,4 +1,5 @@
-import type { Counts, SyncJob } from '../sync/jobs/sync-job.entity.js';
+import type { Counts } from '../sync/jobs/job-outcome.js';
+import type { SyncJob } from '../sync/jobs/sync-job.entity.js';
 import type { JobStatus } from '../sync/jobs/job-options.js';
 
 /** The events that an endpoint may subscribe to. */

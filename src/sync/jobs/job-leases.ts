@@ -6,7 +6,8 @@ import { INSTANCE } from '../../platform/instance.js';
 import { acrossSources, asSessionUser } from '../../platform/source-isolation.js';
 import { clearAttempt } from '../read/clear-attempt.js';
 import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from './job-conditions.js';
-import { type JobError, SyncJob } from './sync-job.entity.js';
+import type { JobError } from './job-outcome.js';
+import { SyncJob } from './sync-job.entity.js';
 
 /** The wait after the first attempt that failed, or an outage; after each further one it is four times as long. */
 const FIRST_RETRY_MS = 1_000;

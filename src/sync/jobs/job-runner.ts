@@ -10,11 +10,12 @@ import { SnapshotFault } from '../read/snapshot-fault.js';
 import { MirrorBusy } from '../reconcile/mirror-locks.js';
 import { OutdatedDefinition } from './applied-definitions.js';
 import { type Lease, LeaseLost, JobLeases } from './job-leases.js';
+import type { JobError } from './job-outcome.js';
 import { measurePhases } from './job-phases.js';
 import { JobQueue } from './job-queue.js';
 import { JobWork } from './job-work.js';
 import { RunningJobs } from './running-jobs.js';
-import { type JobError, SyncJob } from './sync-job.entity.js';
+import { SyncJob } from './sync-job.entity.js';
 
 /** For how long, and how often, the outcome of an attempt is tried to be written. */
 const WRITE_OUTCOME_MS = 5_000;

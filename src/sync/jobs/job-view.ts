@@ -1,7 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
 import type { Window } from '../../definitions/window.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
-import type { Counts, JobError, JobWarning, Plan, SyncJob } from './sync-job.entity.js';
+import type { Counts, JobError, JobWarning, Plan } from './job-outcome.js';
+import type { SyncJob } from './sync-job.entity.js';
 import {
   DELETE_POLICIES,
   type DeletePolicy,

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Counts, Plan, SyncJob } from '../jobs/sync-job.entity.js';
+import type { Counts, Plan } from '../jobs/job-outcome.js';
+import type { SyncJob } from '../jobs/sync-job.entity.js';
 import type { DifferenceCounts } from './difference.js';
 import type { MirrorTable } from './mirror-table.js';
 
