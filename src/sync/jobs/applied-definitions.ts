@@ -13,34 +13,60 @@ export class OutdatedDefinition extends Error {
   }
 }
 
+/** A definition as it was applied last. */
+export interface AppliedDefinition {
+  name: string;
+  version: number;
+  shape: unknown;
+}
+
+/**
+ * SQL: the applied definitions of a resource and of those whose rows hang on its rows, which is all that its jobs write by, as a
+ * JSON array of {@link AppliedDefinition}.
+ * @param resource the resource's name, in SQL
+ */
+export function appliedTo(resource: string): string {
+  return `(
+    select coalesce(json_agg(json_build_object('name', name, 'version', version, 'shape', shape)), '[]')
+      from resource_definition
+     where not jsonb_exists(shape, 'away')
+       and (name = ${resource} or exists (
+         select from jsonb_each(coalesce(shape->'parents', '{}')) parent where parent.value->>'resource' = ${resource})))`;
+}
+
 /** Compares the definitions of this process with those that were applied last. */
 @Injectable()
 export class AppliedDefinitions {
   constructor(private readonly definitions: Definitions) {}
 
+  /** Whether this process may work on jobs of a resource. @param applied what {@link appliedTo} it */
+  areKnown(applied: readonly AppliedDefinition[], resource: string): boolean {
+    if (!this.definitions.has(resource)) return false;
+    const isBundled = this.definitions.get(resource).own.table !== undefined;
+    return (
+      applied.every(({ name, shape }) => this.isKnown(name, shape)) &&
+      (isBundled || applied.some(({ name }) => name === resource))
+    );
+  }
+
   /**
-   * Looks at the definitions of a resource and of those whose rows hang on its rows: all that its jobs write by. To be asked at
-   * the end of a transaction that has written: until its commit, what applies definitions waits for the tables.
-   * @returns the version of the resource's own definition, null if it comes along
+   * Refuses what was written by other definitions. To be asked at the end of a transaction that has written: until its commit,
+   * what applies definitions waits for the tables.
    * @throws OutdatedDefinition
    */
-  async check(em: EntityManager, resource: string): Promise<number | null> {
-    const applied = await em.execute<{ name: string; version: number; shape: unknown }[]>(
-      `select name, version, shape from resource_definition
-        where not jsonb_exists(shape, 'away')
-          and (name = ? or exists (
-            select from jsonb_each(coalesce(shape->'parents', '{}')) parent where parent.value->>'resource' = ?))`,
-      [resource, resource],
+  async check(em: EntityManager, resource: string): Promise<void> {
+    const [row] = await em.execute<{ applied: AppliedDefinition[] }[]>(
+      `select ${appliedTo('wanted.name')} as applied
+       from (select ?::text as name) wanted`,
+      [resource],
     );
-    for (const { name, shape } of applied) {
-      if (!this.definitions.has(name) || !this.isKnown(name, shape)) throw new OutdatedDefinition();
-    }
-    const own = applied.find(({ name }) => name === resource);
-    if (own === undefined && this.definitions.get(resource).own.table === undefined) throw new OutdatedDefinition();
-    return own?.version ?? null;
+    if (!this.areKnown(row?.applied ?? [], resource)) throw new OutdatedDefinition();
   }
 
   private isKnown(name: string, shape: unknown): boolean {
-    return isDeepStrictEqual(JSON.parse(JSON.stringify(this.definitions.get(name).shape)), shape);
+    return (
+      this.definitions.has(name) &&
+      isDeepStrictEqual(JSON.parse(JSON.stringify(this.definitions.get(name).shape)), shape)
+    );
   }
 }

@@ -5,8 +5,10 @@ import { CONFIG, type Config } from '../../platform/config.js';
 import { INSTANCE } from '../../platform/instance.js';
 import { acrossSources, asSessionUser } from '../../platform/source-isolation.js';
 import { clearAttempt } from '../read/clear-attempt.js';
+import { type AppliedDefinition, AppliedDefinitions, appliedTo, OutdatedDefinition } from './applied-definitions.js';
 import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from './job-conditions.js';
 import type { JobError } from './job-outcome.js';
+import { Interrupted, type Lease, LeaseLost } from './lease.js';
 import { SyncJob } from './sync-job.entity.js';
 
 /** The wait after the first attempt that failed, or an outage; after each further one it is four times as long. */
@@ -17,37 +19,10 @@ const LONGEST_RETRY_MS = 300_000;
 const SHORTEST_POSTPONEMENT_MS = 100;
 const LONGEST_POSTPONEMENT_MS = 2_000;
 
-/** A worker's right to write for a job, until a worker takes the job again. */
-export interface Lease {
-  jobId: string;
-  resource: string;
-  /** Null for a job that reverts another one. */
-  snapshotId: string | null;
-  /** See {@link SyncJob.isAtOnce}. */
-  isAtOnce: boolean;
-  fence: number;
-  /** The PostgreSQL process that runs the open transaction, to be cancelled on an interrupt; null outside of one. */
-  backendPid: number | null;
-  /** Whether to begin no further transaction. */
-  isInterrupted: boolean;
-  /** Whether its end is being written, which no interrupt may cancel. */
-  isEnding: boolean;
-  /** The last interrupt: it may cancel whatever the database runs for the lease until it has arrived. */
-  interruption: Promise<unknown>;
-}
-
-/** Another worker has taken the job since, or it was cancelled: this one stops and writes nothing more. */
-export class LeaseLost extends Error {
-  constructor() {
-    super('the job was taken over or cancelled');
-  }
-}
-
-/** The process is about to stop and has to release its jobs. */
-class Interrupted extends Error {
-  constructor() {
-    super('the process is stopping');
-  }
+/** When a job's turn has come, and the definitions that its work touches, as they were applied. */
+interface Turn {
+  now: Date;
+  applied: AppliedDefinition[];
 }
 
 /** Decides which worker may work on a job, and makes sure that no other worker can write for it. */
@@ -55,6 +30,7 @@ class Interrupted extends Error {
 export class JobLeases {
   constructor(
     private readonly em: EntityManager,
+    private readonly applied: AppliedDefinitions,
     @Inject(INSTANCE) private readonly instance: string,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -69,13 +45,21 @@ export class JobLeases {
 
   /**
    * Takes a job that waits and whose turn it is, or one whose worker sends no heartbeats any more.
-   * @returns null if there is nothing to do: it runs elsewhere, is over, waits for an older one, or does not exist
+   * @returns null if there is nothing to do: it runs elsewhere, is over, waits for an older one or for a server that has the
+   * definitions that were applied, or does not exist
    */
   async take(jobId: string): Promise<Lease | null> {
     return this.em.fork().transactional(async (em) => {
       const job = await em.findOne(SyncJob, jobId, { lockMode: LockMode.PESSIMISTIC_PARTIAL_WRITE });
-      const now = job && (await this.mayBeTaken(em, job));
-      if (!now) return null;
+      const found = job && (await this.findTurn(em, job));
+      if (!found) return null;
+      const { now, applied } = found;
+      if (!this.applied.areKnown(applied, job.resource)) {
+        // It stays due: the rescuer notifies again until such a server takes it.
+        Object.assign(job, { lastError: new OutdatedDefinition().message, retryAt: job.retryAt ?? now });
+        return null;
+      }
+      if (job.snapshotId !== null) job.definition = applied.find(({ name }) => name === job.resource)?.version ?? null;
       if (job.status !== 'queued') job.lastError = 'its worker stopped sending heartbeats';
       job.fence += 1;
       if (job.attempts >= this.config.MAX_ATTEMPTS) {
@@ -98,18 +82,18 @@ export class JobLeases {
     });
   }
 
-  /** @returns the time by the database's clock if it may be taken, else null */
-  private async mayBeTaken(em: EntityManager, job: SyncJob): Promise<Date | null> {
+  /** @returns the time by the database's clock, and the definitions by which it is to be done; null if it is not its turn */
+  private async findTurn(em: EntityManager, job: SyncJob): Promise<Turn | null> {
     const isRunning = job.status === 'staging' || job.status === 'reconciling';
     if (!isRunning && job.status !== 'queued') return null;
     const [condition, values] = isRunning
       ? [HAS_NO_HEARTBEAT, [this.config.WORKER_SILENCE_MS / 1000]]
       : [`${ITS_TURN} and ${IS_DUE}`, []];
-    const [row] = await em.execute<{ now: string }[]>(
-      `select ${NOW_MS} as now from sync_job job where job.id = ? and ${condition}`,
+    const [row] = await em.execute<{ now: string; applied: AppliedDefinition[] }[]>(
+      `select ${NOW_MS} as now, ${appliedTo('job.resource')} as applied from sync_job job where job.id = ? and ${condition}`,
       [job.id, ...values],
     );
-    return row ? new Date(Number(row.now)) : null;
+    return row ? { now: new Date(Number(row.now)), applied: row.applied } : null;
   }
 
   /**

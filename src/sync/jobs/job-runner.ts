@@ -9,11 +9,12 @@ import { withinSource } from '../../platform/source-isolation.js';
 import { SnapshotFault } from '../read/snapshot-fault.js';
 import { MirrorBusy } from '../reconcile/mirror-locks.js';
 import { OutdatedDefinition } from './applied-definitions.js';
-import { type Lease, LeaseLost, JobLeases } from './job-leases.js';
+import { JobLeases } from './job-leases.js';
 import type { JobError } from './job-outcome.js';
 import { measurePhases } from './job-phases.js';
 import { JobQueue } from './job-queue.js';
 import { JobWork } from './job-work.js';
+import { type Lease, LeaseLost } from './lease.js';
 import { RunningJobs } from './running-jobs.js';
 import { SyncJob } from './sync-job.entity.js';
 
@@ -23,9 +24,6 @@ const WRITE_OUTCOME_EVERY_MS = 200;
 
 /** A notification of a postponed job comes so much later than the job is due: too early, it would be lost. */
 const AFTER_DUE_MS = 20;
-
-/** A job for another server is looked at again after so long: it is most often restarted with the new definitions by then. */
-const OUTDATED_MS = 10_000;
 
 /** Works on one job from its lease to its end, and decides what becomes of it when a step fails. */
 @Injectable()
@@ -66,7 +64,8 @@ export class JobRunner {
     } catch (error) {
       if (error instanceof LeaseLost) return;
       if (error instanceof OutdatedDefinition && !lease.isInterrupted) {
-        await this.writeOutcome(() => this.postpone(lease, { waitMs: OUTDATED_MS, reason: error.message }));
+        // For another server, and at once: this one does not take it again.
+        await this.writeOutcome(() => this.postpone(lease, { waitMs: 0, reason: error.message }));
         return;
       }
       if (error instanceof MirrorBusy && !lease.isInterrupted) {

@@ -1,15 +1,13 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import type { RecordRules } from '../../definitions/definition.js';
-import { Definitions } from '../../definitions/definitions.js';
 import { atStep } from '../../platform/steps.js';
 import { Snapshot } from '../intake/snapshot.entity.js';
 import { Stager } from '../read/stager.js';
 import { LEAST_PATIENCE_MS, MirrorLocks } from '../reconcile/mirror-locks.js';
 import { Reconciler } from '../reconcile/reconciler.js';
-import { OutdatedDefinition } from './applied-definitions.js';
-import type { Lease } from './job-leases.js';
 import { enterPhase } from './job-phases.js';
+import type { Lease } from './lease.js';
 
 /** The work of a job that was taken, in the order of its steps. */
 @Injectable()
@@ -19,7 +17,6 @@ export class JobWork {
     private readonly locks: MirrorLocks,
     private readonly stager: Stager,
     private readonly reconciler: Reconciler,
-    private readonly definitions: Definitions,
   ) {}
 
   /**
@@ -27,8 +24,6 @@ export class JobWork {
    * @throws SnapshotFault or Refusal if no further attempt can change anything
    */
   async do(lease: Lease): Promise<void> {
-    // Its file is gone, or another server has one that this one has not.
-    if (!this.definitions.has(lease.resource)) throw new OutdatedDefinition();
     if (lease.snapshotId === null) {
       await this.reconciler.revert(lease);
       return;

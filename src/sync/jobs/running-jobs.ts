@@ -3,7 +3,8 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { acrossSources } from '../../platform/source-isolation.js';
-import { type Lease, JobLeases } from './job-leases.js';
+import { JobLeases } from './job-leases.js';
+import type { Lease } from './lease.js';
 
 /** Heartbeats within the time after which a worker without any counts as dead: five may be missed. */
 const HEARTBEATS_PER_SILENCE = 6;

@@ -8,9 +8,9 @@ import { Refusal } from '../../platform/refusal.js';
 import { atStep } from '../../platform/steps.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import { type Snapshot } from '../intake/snapshot.entity.js';
-import { AppliedDefinitions } from '../jobs/applied-definitions.js';
-import { type Lease, JobLeases } from '../jobs/job-leases.js';
+import { JobLeases } from '../jobs/job-leases.js';
 import type { JobWarning } from '../jobs/job-outcome.js';
+import type { Lease } from '../jobs/lease.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import { type MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
 import { createStagingTable, stagingTable } from '../reconcile/staging-table.js';
@@ -40,7 +40,6 @@ export class Stager {
   constructor(
     private readonly leases: JobLeases,
     private readonly store: SnapshotStore,
-    private readonly applied: AppliedDefinitions,
     private readonly tables: MirrorTables,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -101,7 +100,6 @@ export class Stager {
     await clearEarlierAttempt(em, job);
     const mirror = this.tables.of(job.resource);
     refuseOtherWindow(job, mirror);
-    job.definition = await this.applied.check(em, job.resource);
     await createStagingTable(em, job, mirror);
     Object.assign(job, { phase: 'staging', processed: 0, staged: 0, rejected: 0, percent: 0, warnings: [] });
     return { definition: mirror.definition, window: job.window() };

@@ -1,7 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
-import { JobLeases, type Lease } from '../jobs/job-leases.js';
+import { JobLeases } from '../jobs/job-leases.js';
+import type { Lease } from '../jobs/lease.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import { Definitions } from '../../definitions/definitions.js';
 

@@ -9,8 +9,9 @@ import { countSuperseding, isOvertaken, isSameScope, lastApplied } from '../jobs
 import { numberCommit } from '../changes/number-commit.js';
 import { SnapshotStore } from '../intake/snapshot-store.js';
 import type { Snapshot } from '../intake/snapshot.entity.js';
-import { type Lease, databaseNow, JobLeases, NOW_MS } from '../jobs/job-leases.js';
+import { databaseNow, JobLeases, NOW_MS } from '../jobs/job-leases.js';
 import { enterPhase } from '../jobs/job-phases.js';
+import type { Lease } from '../jobs/lease.js';
 import { MirrorState } from '../jobs/mirror-state.entity.js';
 import { NO_COUNTS } from '../jobs/job-outcome.js';
 import { SyncJob } from '../jobs/sync-job.entity.js';
