@@ -5,6 +5,7 @@ import { Definitions } from '../definitions/definitions.js';
 import type { Config } from '../platform/config.js';
 import { answersCallers, worksOnJobs } from '../platform/process-role.js';
 import { withTask } from '../platform/periodic-task.js';
+import { AppliedChanges } from './changes/applied-changes.js';
 import { ChangeFeed } from './changes/change-feed.js';
 import { ChangeFeedController } from './changes/change-feed.controller.js';
 import { CommitWatcher } from './changes/commit-watcher.js';
@@ -70,6 +71,7 @@ const CHANGES: Provider[] = [
   JobChanges,
   KeptPlans,
   RowHistory,
+  AppliedChanges,
   FeedPages,
   CommitWatcher,
   ChangeFeed,
