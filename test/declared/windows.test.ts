@@ -241,6 +241,39 @@ describe.each(backendsInTurn(0))('a window, on the %s queue,', (backend) => {
     expect(await sender.list('bookings')).toMatchObject([{ externalId: '0', operation: '2026-02-02' }]);
   });
 
+  it.each(['the older one first', 'the newer one first'])(
+    'leaves the same rows as a newer one apart from it, %s',
+    async (order) => {
+      const booking = (externalId: string, operation: string) => {
+        return { externalId, select: 'north|1', order: 1, ordinal: '2.00', operation };
+      };
+      await sender.mirror('rooms', [{ site: 'north', number: 1, name: 'Hall' }]);
+      const february = [booking('b', '2026-02-10'), booking('c', '2026-02-11')];
+      await sender.mirror('bookings', [booking('a', '2026-01-10'), ...february]);
+
+      // The older one moves `b` and `c` into January; the newer one has `b` in February still, and misses `c` there.
+      const january = [booking('b', '2026-01-11'), booking('c', '2026-01-12')];
+      const older = await sender.mirror('bookings', january, 'mode=window&from=2026-01-01&to=2026-02-01&deletes=hold');
+      if (order === 'the older one first') await sender.decide(older, 'approve');
+      const range = 'mode=window&from=2026-02-01&to=2026-03-01&deletes=apply';
+      const newer = await sender.mirror('bookings', [booking('b', '2026-02-10')], range);
+      if (order === 'the newer one first') {
+        // Its plan has changed, so that it is shown once more.
+        expect(await sender.decide(older, 'approve')).toMatchObject({ status: 'awaiting_approval' });
+        await sender.decide(older, 'approve');
+      }
+
+      expect(older).toMatchObject({ status: 'awaiting_approval', plan: { delete: 1, update: 2 } });
+      expect(newer).toMatchObject({ status: 'completed' });
+      expect((await sender.list('bookings')).map(({ externalId, operation }) => [externalId, operation])).toEqual([
+        ['b', '2026-02-10'],
+        ['c', '2026-01-12'],
+      ]);
+      const errors = order === 'the newer one first' ? [{ externalId: 'b', code: 'overtaken' }] : [];
+      expect(await sender.errors(older)).toMatchObject(errors);
+    },
+  );
+
   it('reads its bytes again once a window apart from it has taken one of its rows', async () => {
     const booking = (operation: string) => ({
       externalId: '1',

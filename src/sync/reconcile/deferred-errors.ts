@@ -15,10 +15,10 @@ const DUPLICATE = {
   errors: { externalId: ['A later record of this snapshot has the same external id and takes its place'] },
 };
 
-/** A record of a window of which a newer snapshot has taken the row elsewhere. */
+/** A record of a window whose row lies in a newer window that has taken effect already. */
 const OVERTAKEN = {
   code: 'overtaken',
-  errors: { externalId: ['A newer snapshot has moved the row with this external id out of the window'] },
+  errors: { externalId: ['The row with this external id lies in the window of a newer snapshot'] },
 };
 
 /** What is told of a record that waits for these parents. */

@@ -149,28 +149,29 @@ async function countCopies(em: EntityManager, job: SyncJob, mirror: MirrorTable)
 }
 
 /**
- * Of a window that takes effect after a newer one: records whose row lies outside, where a newer snapshot has put it, are
- * rejected. An older snapshot must not move it back.
+ * Of a window that takes effect after newer ones: records whose live row lies in one of those are rejected. The newer snapshot
+ * was complete for that range, so it has put the row there or found it there, and an older one must not take it out again.
  * @returns how many they are
  */
 export async function rejectOvertaken(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
   await createDeferredErrors(em);
+  const { column, type } = mirror.column(job.windowField ?? '');
   const [row] = await em.execute<{ rows: number }[]>(
-    `with overtaken as (
+    `with newer as (
+       select window_from::${type.sql} as low, window_to::${type.sql} as high from sync_job
+        where source_id = ? and resource = ? and seq > ? and applied_at is not null and window_field = ?
+     ), overtaken as (
        update ${stagingTable(job)} s set "$rejected" = true
          from ${mirror.table} t
         where not s."$rejected" and t.source_id = ${job.sourceId} and t.external_id = s.external_id
-          and (${isInScope(job, mirror, 't')}) is not true
-          and exists (
-            select from sync_job newer
-             where newer.source_id = t.source_id and newer.resource = ? and newer.seq > ?
-               and newer.applied_at = greatest(t.updated, t.deleted_at))
+          and t.deleted_at is null and (${isInScope(job, mirror, 't')}) is not true
+          and exists (select from newer where t.${column} >= newer.low and t.${column} < newer.high)
        returning s."$ordinal" as ordinal, s.external_id
      ), noted as (
        insert into deferred_error select ordinal, external_id, '{}' from overtaken returning 1
      )
      select count(*)::int as rows from noted`,
-    [job.resource, job.seq],
+    [job.sourceId, job.resource, job.seq, job.windowField],
   );
   return row?.rows ?? 0;
 }
