@@ -29,6 +29,7 @@ export function mirrorCommand(app: Application): Command {
         const part = { source: options.source ?? null, resource: options.resource ?? null };
         const verdict = await withExistingDatabase(config, (url) => app.verifyMirror(config, url, part));
         if (verdict.resources === 0) throw new Failure(`There is no resource "${options.resource}".`);
+        if (part.source !== null && verdict.sources === 0) throw new Failure(`There is no source "${part.source}".`);
         if (options.json) terminal.json(verdict);
         else report(terminal, verdict);
         return verdict.faults.length === 0 ? EXIT.ok : EXIT.failed;

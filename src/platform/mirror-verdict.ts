@@ -9,7 +9,9 @@ export interface MirrorFault {
 
 /** The result of comparing what is derived from the rows of the mirror with the rows. */
 export interface MirrorVerdict {
+  /** How many there are of what was asked for: of a name that is none it is zero. */
   resources: number;
+  sources: number;
   rows: number;
   /** At most 20 of each kind. */
   faults: MirrorFault[];

@@ -27,6 +27,7 @@ export async function verifyMirror(
   try {
     await client.query(`begin isolation level repeatable read read only; set local role ${SYSTEM_ROLE}`);
     const chosen = tables.all.filter(({ resource }) => part.resource === null || resource === part.resource);
+    const sources = await countSources(client, part.source);
     const faults: MirrorFault[] = [];
     let rows = 0;
     // oxlint-disable-next-line no-await-in-loop -- over resources
@@ -36,7 +37,7 @@ export async function verifyMirror(
         faults.push(...(await faultsOf(client, mirror, statement, part.source)));
     }
     await client.query('commit');
-    return { resources: chosen.length, rows, faults };
+    return { resources: chosen.length, sources, rows, faults };
   } finally {
     await client.end();
   }
@@ -108,6 +109,14 @@ async function faultsOf(
     [source],
   );
   return rows.map((row) => ({ source: row.source, resource, externalId: row.external_id, what: row.what }));
+}
+
+async function countSources(client: pg.Client, source: string | null): Promise<number> {
+  const { rows } = await client.query<{ sources: number }>(
+    `select count(*)::int as sources from source where $1::text is null or name = $1`,
+    [source],
+  );
+  return rows[0]?.sources ?? 0;
 }
 
 async function countRows(client: pg.Client, { table }: MirrorTable, source: string | null): Promise<number> {
