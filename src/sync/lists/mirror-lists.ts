@@ -54,7 +54,9 @@ export class MirrorLists {
       throw new Refusal(410, 'cursor_gone', 'This cursor is too old. Begin with the first page again.');
     }
     const keyOf = (row: PageRow) => {
-      return [end?.asOf ?? row.as_of, row.sort_key === null ? '' : `=${row.sort_key}`, row.external_id];
+      // In the order of external ids the key is the id itself, which may be too long to be there twice.
+      const key = sort === null || row.sort_key === null ? '' : `=${row.sort_key}`;
+      return [end?.asOf ?? row.as_of, key, row.external_id];
     };
     const page = this.cursors.toPage(rows, query.limit, scope, keyOf);
     return { ...page, items: page.items.map((row) => toView(mirror, row)) };
