@@ -8,7 +8,7 @@ import { readShape } from '../../src/definitions/read-shape.js';
 import { literal } from '../../src/platform/database.js';
 import { APP_ROLE, SOURCE_SETTING } from '../../src/platform/source-isolation.js';
 import { readListQuery } from '../../src/sync/lists/list-query.js';
-import { RowPage } from '../../src/sync/lists/row-page.js';
+import { type PageEnd, RowPage } from '../../src/sync/lists/row-page.js';
 import { MirrorTables } from '../../src/sync/reconcile/mirror-table.js';
 import type { TestServer } from '../setup/test-server.js';
 import { Installation } from './installation.js';
@@ -135,10 +135,10 @@ describe('a list of many rows', () => {
   });
 
   /** How PostgreSQL reads a page for the application's role within the source. */
-  async function planOf(sent: Record<string, string>): Promise<string> {
+  async function planOf(sent: Record<string, string>, end: PageEnd | null = null): Promise<string> {
     const definition = server.app.get(Definitions).get('readings');
     const mirror = server.app.get(MirrorTables).of('readings');
-    const { sql, values } = new RowPage(mirror, sourceId, readListQuery(definition, sent, 1_000), null).statement();
+    const { sql, values } = new RowPage(mirror, sourceId, readListQuery(definition, sent, 1_000), end).statement();
     const statement = sql.replaceAll('?', () => literal(String(values.shift())));
     const client = new pg.Client(server.databaseUrl);
     await client.connect();
@@ -168,6 +168,21 @@ describe('a list of many rows', () => {
     const conditions = plan.match(/Index Cond: .*/g)?.join('\n');
     expect(conditions).toMatch(condition);
     expect(conditions).toMatch(/source_id = /);
+  });
+
+  it.each([
+    ['at', '2027-06-01', /at >= [^]*at IS NULL/],
+    ['at', null, /at IS NULL/],
+    ['-value', '100', /value <= '100/],
+    ['-value', null, /value IS NULL[^]*value IS NOT NULL/],
+  ])('is read from where a page of sort=%s ended, at %s', async (sort, key, condition) => {
+    const plan = await planOf({ sort }, { asOf: '1790000000000', key, externalId: 'r15000' });
+
+    const conditions = plan.match(/Index Cond: .*/g)?.join('\n');
+    expect(conditions).toMatch(condition);
+    // A condition on the key that is only checked is one of the tie, within what the index has found.
+    expect(plan).not.toMatch(/Seq Scan on mirrored_readings/);
+    expect(plan).not.toMatch(/IS NULL\)? OR|OR \(?\w+ IS NULL/);
   });
 });
 

@@ -88,7 +88,7 @@ export class RowPage {
     const { end, query } = this;
     // External ids never change.
     const moving = query.sort?.field === EXTERNAL_ID ? undefined : query.sort?.field;
-    const sql = end !== null && moving !== undefined ? this.laterPage(end, moving) : this.page();
+    const sql = end !== null && moving !== undefined ? this.laterPage(end, moving) : this.oneOf(this.parts());
     return { sql, values: this.values };
   }
 
@@ -103,17 +103,26 @@ export class RowPage {
                       and c.at > to_timestamp(${this.bind(end.asOf)}::bigint / 1000.0) order by c.row_id, c.at`;
     // PostgreSQL cannot tell how many rows `moved` has. With `not exists` and few expected it looked through all of them for
     // each row; with `not in` and many expected it would too. Of an array it expects ten elements, and hashes them.
-    const unmoved = this.page('and t.id not in (select unnest(array_agg(row_id)) from moved)');
-    const movedRows = this.page('', 'moved.before', 'join moved on moved.row_id = t.id');
-    return `with moved as materialized (${moved})
-            select * from ((${unmoved}) union all (${movedRows})) either ${this.orderBy('either.raw_key', 'either.')}`;
+    const unmoved = this.parts('and t.id not in (select unnest(array_agg(row_id)) from moved)');
+    const movedRows = this.parts('', 'moved.before', 'join moved on moved.row_id = t.id');
+    return `with moved as materialized (${moved}) ${this.oneOf([...unmoved, ...movedRows])}`;
   }
 
-  private page(condition = '', key = this.key, join = ''): string {
-    const select = `select ${rowColumns(this.mirror)}, (${key})::text as sort_key, ${key} as raw_key, (${stateOf(this.bind(this.sourceId))}) as as_of`;
-    const from = liveRows(this.mirror, this.bind(this.sourceId), join);
-    const conditions = [this.conditions(), this.search(), condition, this.after(key)];
-    return `${select} from ${from} ${conditions.join(' ')} ${this.orderBy(key, 't.')}`;
+  /** The first rows of statements that each have them in the order of the page. */
+  private oneOf(parts: string[]): string {
+    if (parts.length === 1) return parts.join('');
+    const either = parts.map((part) => `(${part})`).join(' union all ');
+    return `select * from (${either}) either ${this.orderBy('either.raw_key', 'either.')}`;
+  }
+
+  /** Rows with a value and those without are read apart, as an index can begin at a place for each, but not for both at once. */
+  private parts(condition = '', key = this.key, join = ''): string[] {
+    return this.beyond(key).map((beyond) => {
+      const select = `select ${rowColumns(this.mirror)}, (${key})::text as sort_key, ${key} as raw_key, (${stateOf(this.bind(this.sourceId))}) as as_of`;
+      const from = liveRows(this.mirror, this.bind(this.sourceId), join);
+      const conditions = [this.conditions(), this.search(), condition, beyond()];
+      return `${select} from ${from} ${conditions.join(' ')} ${this.orderBy(key, 't.')}`;
+    });
   }
 
   /** Ties are broken by the external id, ascending in every order. Rows without a value come last, or first in a descending order. */
@@ -146,17 +155,23 @@ export class RowPage {
     return `and (${matches.join(' or ')})`;
   }
 
-  private after(key: string): string {
-    if (this.end === null) return '';
+  /** What is true of a row after the end of the page before: one of these. To be bound in the order of the statement. */
+  private beyond(key: string): (() => string)[] {
+    if (this.end === null) return [() => ''];
     const { key: last, externalId } = this.end;
+    const { sort } = this.query;
     const isNext = () => `t.external_id > ${this.bind(externalId)}`;
-    if (this.query.sort === null) return `and ${isNext()}`;
-    const { descending } = this.query.sort;
-    if (last === null) return `and (${key} is null and ${isNext()}${descending ? ` or ${key} is not null` : ''})`;
-    const beyond = descending ? '<' : '>';
+    if (sort === null) return [() => `and ${isNext()}`];
+    if (last === null) {
+      const withoutValue = () => `and ${key} is null and ${isNext()}`;
+      return sort.descending ? [withoutValue, () => `and ${key} is not null`] : [withoutValue];
+    }
+    const beyond = sort.descending ? '<' : '>';
     // The first condition follows from the second, but the index can start at it.
-    const next = `${key} ${beyond}= ${this.bind(last)} and (${key} ${beyond} ${this.bind(last)} or ${isNext()})`;
-    return descending ? `and ${next}` : `and ((${next}) or ${key} is null)`;
+    const withValue = () =>
+      `and ${key} ${beyond}= ${this.bind(last)} and (${key} ${beyond} ${this.bind(last)} or ${isNext()})`;
+    // A required field may be lacking in rows from before it was that.
+    return sort.descending || sort.field === EXTERNAL_ID ? [withValue] : [withValue, () => `and ${key} is null`];
   }
 
   private columnOf(field: string): string {
