@@ -9,7 +9,7 @@ export interface BenchPayment {
 }
 
 /** Ids in scattered order, as real systems hand them out: a permutation of 0 … count − 1. */
-function scattered(place: number, count: number): number {
+export function scattered(place: number, count: number): number {
   // A step that shares no divisor with any count we use (it is prime) visits every number once.
   return Number((BigInt(place) * 618_033_989n) % BigInt(count));
 }
@@ -89,7 +89,8 @@ function jsonOf({ externalId, patientId, amount }: BenchPayment): string {
 
 const WRITE_BYTES = 256 * 1024;
 
-function writeArray(path: string, elements: () => Iterable<string>): Promise<void> {
+/** Writes a JSON array, streaming. */
+export function writeArray(path: string, elements: () => Iterable<string>): Promise<void> {
   return write(path, function* () {
     yield '[';
     let separator = '';

@@ -80,15 +80,16 @@ function phaseRows(rounds: Round[]): string[][] {
   ]);
 }
 
-function print(head: string[], rows: string[][]): void {
+/** Prints a table of Markdown. */
+export function print(head: string[], rows: string[][]): void {
   for (const row of [head, head.map(() => '---'), ...rows]) console.log(`| ${row.join(' | ')} |`);
 }
 
-function list(numbers: number[], digits: number): string {
+export function list(numbers: number[], digits: number): string {
   return numbers.map((one) => one.toFixed(digits)).join(' ');
 }
 
-function median(numbers: number[]): number {
+export function median(numbers: number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   const middle = (sorted.length - 1) / 2;
   return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2;

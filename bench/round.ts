@@ -1,8 +1,9 @@
 import { ServerProcess } from '../test/setup/server-process.js';
 import { rawCopy, walPosition } from './database.js';
 import { JobLog } from './job-log.js';
+import { allPhases } from './measured.js';
 import { type PageTimes, readPages } from './pages.js';
-import { type Load, Sender } from './sender.js';
+import { Sender } from './sender.js';
 
 /** What is sent, in this order, and which file. Nobody vacuums, analyzes or makes a checkpoint between two of them. */
 export const STEPS = [
@@ -76,10 +77,4 @@ export async function runRound(plan: RoundPlan): Promise<Round> {
   } finally {
     await server.stop();
   }
-}
-
-/** What is not the upload and not a phase is the wait for a worker and for the answer that the job is completed. */
-function allPhases({ ack, total }: Load, phases: Record<string, number>): Record<string, number> {
-  const worked = Object.values(phases).reduce((sum, seconds) => sum + seconds, 0);
-  return { upload: ack, 'wait for a worker and the answer': Math.max(0, total - ack - worked), ...phases };
 }
