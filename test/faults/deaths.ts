@@ -5,12 +5,16 @@ import type { Sender } from '../http/sender.js';
 import { killServerProcesses } from '../setup/server-process.js';
 import type { Backend } from '../setup/test-server.js';
 import { sample } from '../setup/exhaustive.js';
+import type { Account } from './account.js';
 import type { Scenario } from './scenarios.js';
 import { NOTHING_LEFT, Stage } from './stage.js';
 import { placesOf, type StatementKind, traced } from './statements.js';
 
 /** An exhaustive walk starts a hundred processes, one after the other. */
 const LIMIT_MS = 900_000;
+
+/** Declared resources that hang on each other and on patients, one of them with windows. */
+const RESOURCES = 'test/resources';
 
 const AT_REST = ['completed', 'failed', 'awaiting_approval'];
 
@@ -24,7 +28,7 @@ export function describeDeaths(backend: Backend, scenarios: Scenario[]): void {
     let stage: Stage;
 
     beforeAll(async () => {
-      stage = await Stage.set(backend);
+      stage = await Stage.set(backend, RESOURCES);
     });
 
     afterEach(killServerProcesses);
@@ -46,8 +50,12 @@ export function describeDeaths(backend: Backend, scenarios: Scenario[]): void {
           if (!(await diesAt(stage, n, [from, job]))) break;
           died.push(n);
           const { status } = await from.get<JobView>(`/sync/jobs/${job.id}`);
-          const { rows } = await stage.accountOf(from.source);
-          expect({ n, rows }).toEqual({ n, rows: AT_REST.includes(status) ? after.rows : before.rows });
+          const { rows, faults } = await stage.accountOf(from.source);
+          expect({ n, rows, faults }).toEqual({
+            n,
+            rows: AT_REST.includes(status) ? after.rows : before.rows,
+            faults: [],
+          });
         }
         await stage.process('worker');
 
@@ -76,7 +84,7 @@ export function describeJointDeaths(backend: Backend, scenarios: Scenario[]): vo
   it(
     `a worker that is killed with ${scenarios.length} different jobs at hand, on the ${backend} queue, leaves none half done`,
     async () => {
-      const stage = await Stage.set(backend);
+      const stage = await Stage.set(backend, RESOURCES);
       const worker = await stage.process('worker');
       const cases = await Promise.all(scenarios.map((scenario) => prepareCase(stage, scenario)));
       await worker.kill();
@@ -93,9 +101,14 @@ export function describeJointDeaths(backend: Backend, scenarios: Scenario[]): vo
         deaths += 1;
         for (const [index, [from, job]] of jobs.entries()) {
           const { status } = await from.get<JobView>(`/sync/jobs/${job.id}`);
-          const { rows } = await stage.accountOf(from.source);
+          const { rows, faults } = await stage.accountOf(from.source);
           const { before, after } = cases[index] as Case;
-          expect({ n, index, rows }).toEqual({ n, index, rows: AT_REST.includes(status) ? after.rows : before.rows });
+          expect({ n, index, rows, faults }).toEqual({
+            n,
+            index,
+            rows: AT_REST.includes(status) ? after.rows : before.rows,
+            faults: [],
+          });
         }
       }
       await stage.process('worker');
@@ -113,8 +126,6 @@ export function describeJointDeaths(backend: Backend, scenarios: Scenario[]): vo
     LIMIT_MS,
   );
 }
-
-type Account = Awaited<ReturnType<Stage['accountOf']>>;
 
 /** A source to which a scenario is to happen, and what is stored of it before that and after it without a fault. */
 interface Case {

@@ -1,6 +1,7 @@
 import { IS_EXHAUSTIVE } from '../setup/exhaustive.js';
 import { describeDeaths, describeJointDeaths } from './deaths.js';
-import { fullSnapshot, otherScenarios } from './scenarios.js';
+import { allScenarios, heldSnapshot, partialSnapshot } from './scenarios.js';
+import { allWindowScenarios, approvedWindow, windowSnapshot } from './window-scenarios.js';
 
-if (IS_EXHAUSTIVE) describeDeaths('postgresql', [fullSnapshot, ...otherScenarios]);
-else describeJointDeaths('postgresql', [fullSnapshot, ...otherScenarios.slice(0, 3)]);
+if (IS_EXHAUSTIVE) describeDeaths('postgresql', [...allScenarios, ...allWindowScenarios]);
+else describeJointDeaths('postgresql', [windowSnapshot, approvedWindow, partialSnapshot, heldSnapshot]);

@@ -1,8 +1,10 @@
 import { IS_EXHAUSTIVE } from '../setup/exhaustive.js';
 import { BACKENDS } from '../setup/test-server.js';
 import { describeDeaths, describeJointDeaths } from './deaths.js';
-import { fullSnapshot, otherScenarios } from './scenarios.js';
+import { allScenarios, fullSnapshot, sameSnapshot, truncatedSnapshot } from './scenarios.js';
+import { allWindowScenarios, parentsOfWindows, revertedWindow } from './window-scenarios.js';
 
 const backend = BACKENDS.at(-1) ?? 'postgresql';
-if (IS_EXHAUSTIVE) describeDeaths(backend, [fullSnapshot, ...otherScenarios]);
-else describeJointDeaths(backend, [fullSnapshot, ...otherScenarios.slice(3)]);
+const joint = [fullSnapshot, revertedWindow, parentsOfWindows, truncatedSnapshot, sameSnapshot];
+if (IS_EXHAUSTIVE) describeDeaths(backend, [...allScenarios, ...allWindowScenarios]);
+else describeJointDeaths(backend, joint);

@@ -61,7 +61,7 @@ export const fullSnapshot: Scenario = {
   },
 };
 
-const partialSnapshot: Scenario = {
+export const partialSnapshot: Scenario = {
   name: 'a partial snapshot of payments, some of them unresolved',
   prepare,
   begin: (from) =>
@@ -86,7 +86,7 @@ const partialSnapshot: Scenario = {
   },
 };
 
-const heldSnapshot: Scenario = {
+export const heldSnapshot: Scenario = {
   name: 'a snapshot that is held',
   prepare,
   begin: (from) => submitted(from, '/patients?deletes=hold', NEXT),
@@ -106,14 +106,14 @@ const approvedSnapshot: Scenario = {
   end: { ...fullSnapshot.end, plan: { create: 3, update: 1, delete: 1, unchanged: 1, live: 4 } },
 };
 
-const truncatedSnapshot: Scenario = {
+export const truncatedSnapshot: Scenario = {
   name: 'a truncated snapshot',
   prepare,
   begin: (from) => submitted(from, '/patients', `${JSON.stringify([...NEXT, { externalId: 1 }]).slice(0, -1)},`),
   end: { status: 'failed', error: { code: 'truncated', record: 8 } },
 };
 
-const sameSnapshot: Scenario = {
+export const sameSnapshot: Scenario = {
   name: 'the same bytes again',
   prepare: async (from) => {
     await prepare(from);
@@ -136,8 +136,9 @@ const revertedSnapshot: Scenario = {
   end: { status: 'completed', counts: { received: 2, created: 1, updated: 1, deleted: 3, rejected: 0, unresolved: 0 } },
 };
 
-/** All ways that a job can go but that of `fullSnapshot`. */
-export const otherScenarios: Scenario[] = [
+/** All ways that a job of patients or payments can go. */
+export const allScenarios: Scenario[] = [
+  fullSnapshot,
   partialSnapshot,
   heldSnapshot,
   approvedSnapshot,
@@ -146,7 +147,8 @@ export const otherScenarios: Scenario[] = [
   sameSnapshot,
 ];
 
-async function submitted(from: Sender, path: string, body: unknown): Promise<JobView> {
+/** @throws Error unless the snapshot is accepted */
+export async function submitted(from: Sender, path: string, body: unknown): Promise<JobView> {
   const response = await from.post(path, body);
   if (response.status !== 202) throw new Error(`not accepted: ${response.status}`);
   return (await response.json()) as JobView;

@@ -1,12 +1,13 @@
 import { getQueueToken } from '@nestjs/bullmq';
 import type { Queue } from 'bullmq';
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Config } from '../../src/platform/config.js';
 import { SYNC_QUEUES } from '../../src/sync/jobs/sync-queues.js';
 import { Sender } from '../http/sender.js';
 import { SERVER, ServerProcess } from '../setup/server-process.js';
+import { type Account, accountOf } from './account.js';
 import { type Backend, queueOn, REDIS_URL, startTestServer, type TestServer } from '../setup/test-server.js';
 
 /** With room for young objects a process starts in four fifths of the CPU time, and hundreds are started here. */
@@ -33,10 +34,13 @@ export class Stage {
     private readonly settings: Record<string, string | undefined>,
   ) {}
 
-  static async set(backend: Backend): Promise<Stage> {
+  /** @param resources a folder of declared ones that all processes have */
+  static async set(backend: Backend, resources?: string): Promise<Stage> {
     const QUEUE_PREFIX = `t${randomBytes(4).toString('hex')}`;
-    const api = await startTestServer({ backend, ROLE: 'api', QUEUE_PREFIX });
+    const declared = resources === undefined ? {} : { RESOURCES_DIR: resolve(resources) };
+    const api = await startTestServer({ backend, ROLE: 'api', QUEUE_PREFIX, ...declared });
     return new Stage(api, backend, {
+      ...declared,
       QUEUE_PREFIX,
       DATABASE_URL: api.databaseUrl,
       REDIS_URL: backend === 'redis' ? REDIS_URL : undefined,
@@ -74,10 +78,9 @@ export class Stage {
     return this.api.close();
   }
 
-  /** All that is stored for a source but ids and times: rows, logs, and the account of every job. */
-  async accountOf(source: string): Promise<{ rows: unknown; logs: unknown; jobs: unknown }> {
-    const [account] = await this.api.query(ACCOUNT, [source]);
-    return account;
+  /** All that is stored for a source but ids and times; for callers of the API as for those of SQL. */
+  accountOf(source: string): Promise<Account> {
+    return accountOf(this.api, source);
   }
 
   /** What is left for good: processes that live go their rounds, and hold a lock for as long as one takes. */
@@ -114,30 +117,3 @@ export const NOTHING_LEFT = {
   'temporary files': 0,
   'advisory locks': 0,
 };
-
-const ACCOUNT = `
-  with mine as (select id from source where name = $1),
-  patients as (
-    select 'patient' as kind, external_id, first_name, last_name, date_of_birth, payments_total, payments_count,
-           deleted_at is null as live, created = updated as fresh
-      from patient where source_id = (table mine)),
-  payments as (
-    select 'payment' as kind, c.external_id, c.patient_external_id, p.external_id as linked_to, c.amount,
-           c.deleted_at is null as live, c.created = c.updated as fresh
-      from payment c left join patient p on p.id = c.patient_id where c.source_id = (table mine)),
-  jobs as (
-    select seq, resource, mode, status, counts, plan, error, warnings, processed, row_number() over (order by id) as place, id
-      from sync_job where source_id = (table mine))
-  select
-    json_build_object(
-      'patients', (select json_agg(patients order by external_id) from patients),
-      'payments', (select json_agg(payments order by external_id) from payments)) as rows,
-    json_build_object(
-      'changes', (select json_agg(json_build_object('place', place, 'operation', c.operation, 'id', external_id, 'before', c.before)
-                                  order by place, c.external_id)
-                    from change c join jobs on jobs.id = c.job_id),
-      'errors', (select json_agg(json_build_object('place', place, 'index', index, 'code', code, 'errors', errors) order by place, index)
-                   from sync_error e join jobs on jobs.id = e.job_id)) as logs,
-    (select json_agg(json_build_object('resource', resource, 'mode', mode, 'status', status, 'counts', counts, 'plan', plan,
-                                       'error', error, 'warnings', warnings, 'processed', processed) order by place)
-       from jobs) as jobs`;
