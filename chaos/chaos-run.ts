@@ -1,6 +1,7 @@
 import { appendFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ResourceName } from '../test/contract/mirror-model.js';
 import { Callers } from './callers.js';
 import { Database } from './database.js';
 import { SeededRandom } from './seeded-random.js';
@@ -8,6 +9,7 @@ import { Faults } from './faults.js';
 import { Findings } from './findings.js';
 import { freePorts } from './free-ports.js';
 import { checkInvariants } from './invariants.js';
+import { checkDerived } from './verify-check.js';
 import { GUARD_SETTINGS, JobCheck } from './job-check.js';
 import { Ledger, type Line } from './ledger.js';
 import { Member, type Role } from './member.js';
@@ -31,7 +33,14 @@ const ROLES: Role[] = ['api', 'api', 'worker', 'worker'];
 
 /** Senders of each line (source and resource): one, or two that do not know of each other. */
 const MARKED = 'marked';
-const RANDOM: Record<string, number> = { alone: 1, another: 1, crowded: 2 };
+const RANDOM: Record<string, Partial<Record<ResourceName, number>>> = {
+  alone: { patients: 1, payments: 1, doctors: 1, visits: 1 },
+  another: { patients: 1, payments: 1 },
+  crowded: { patients: 2, payments: 2, doctors: 1, visits: 2 },
+};
+
+/** The files of the resources that are declared. */
+const RESOURCES_DIR = resolve('chaos/resources');
 
 /** All accepted jobs must have ended this long after the last fault. */
 const REST_LIMIT_MS = 180_000;
@@ -119,6 +128,7 @@ export class ChaosRun {
       ...this.queue.settings,
       ...GUARD_SETTINGS,
       DATABASE_URL: this.database.url,
+      RESOURCES_DIR,
       WORKER_CONCURRENCY: '8',
       // About half of the snapshots are worked on in one transaction, the others in several.
       SHORT_JOB_BYTES: '50000',
@@ -131,17 +141,19 @@ export class ChaosRun {
   }
 
   private submitters(context: RunContext): Submitter[] {
-    const resources: Line['resource'][] = ['patients', 'payments'];
     const submitter = (name: string, line: Line, kind: 'marked' | 'random') =>
       new Submitter(name, line, kind, this.random.named(name), context);
-    return resources.flatMap((resource) => [
+    const marked = (['patients', 'payments'] as const).map((resource) =>
       submitter(`${MARKED}-${resource}`, { source: MARKED, resource }, 'marked'),
-      ...Object.entries(RANDOM).flatMap(([source, senders]) =>
+    );
+    const random = Object.entries(RANDOM).flatMap(([source, lines]) =>
+      (Object.entries(lines) as [ResourceName, number][]).flatMap(([resource, senders]) =>
         Array.from({ length: senders }, (_, place) =>
           submitter(`${source}-${resource}-${place}`, { source, resource }, 'random'),
         ),
       ),
-    ]);
+    );
+    return [...marked, ...random];
   }
 
   private async waitForJobs(operator: Operator): Promise<void> {
@@ -161,6 +173,7 @@ export class ChaosRun {
       rowsCompared += await checkMirror(source, jobs.modelOf(source), this.callers, this.findings);
     }
     const leftovers = await checkInvariants(this.database, jobs.models, this.ledger, this.findings);
+    await checkDerived(this.database.url, RESOURCES_DIR, this.findings);
     const { idle, overtaken, times } = this.watch;
     return {
       ...this.options,

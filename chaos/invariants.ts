@@ -1,4 +1,4 @@
-import type { MirrorModel } from '../test/contract/mirror-model.js';
+import type { MirrorModel, ResourceName } from '../test/contract/mirror-model.js';
 import type { Database } from './database.js';
 import type { Findings } from './findings.js';
 import type { Ledger } from './ledger.js';
@@ -20,11 +20,15 @@ const VIOLATIONS: Record<string, string> = {
   'external ids with two rows': `
     select count(*) from (
       select 1 from patient group by source_id, external_id having count(*) > 1
-      union all select 1 from payment group by source_id, external_id having count(*) > 1) twice`,
+      union all select 1 from payment group by source_id, external_id having count(*) > 1
+      union all select 1 from mirrored_doctors group by source_id, external_id having count(*) > 1
+      union all select 1 from mirrored_visits group by source_id, external_id having count(*) > 1) twice`,
   'rows whose time is that of no job': `
     select count(*) from (
       select source_id, 'patients' as resource, created, updated from patient
-      union all select source_id, 'payments', created, updated from payment) t
+      union all select source_id, 'payments', created, updated from payment
+      union all select source_id, 'doctors', created, updated from mirrored_doctors
+      union all select source_id, 'visits', created, updated from mirrored_visits) t
      where created > updated
         or not exists (select 1 from sync_job j where j.source_id = t.source_id and j.resource = t.resource
                          and j.applied_at = t.created and j.status = 'completed')
@@ -93,16 +97,25 @@ export async function checkInvariants(
   return { uploads, stagingTables };
 }
 
-/** Payments without their patient are stored but hidden. */
+/** Rows that wait for a parent are stored but hidden. */
+const WAITING: Partial<Record<ResourceName, string>> = {
+  payments: `select source_id from payment where patient_id is null and deleted_at is null`,
+  visits: `
+    select source_id from mirrored_visits
+     where ("$link_doctor" is null or ("patientId" is not null and "$link_patient" is null)) and deleted_at is null`,
+};
+
 async function checkUnresolved(database: Database, models: Map<string, MirrorModel>, findings: Findings) {
-  const rows = await database.query<{ source: string; unresolved: number }>(
-    `select source.name as source, count(payment.id)::int as unresolved
-       from source left join payment on source_id = source.id and patient_id is null and deleted_at is null group by 1`,
-  );
-  for (const { source, unresolved } of rows) {
-    const expected = models.get(source)?.unresolved() ?? 0;
-    if (unresolved !== expected) {
-      findings.add('invariant', `${source}: ${unresolved} unresolved payments instead of ${expected}`);
+  for (const [resource, waiting] of Object.entries(WAITING)) {
+    const rows = await database.query<{ source: string; unresolved: number }>(
+      `select source.name as source, count(waiting.source_id)::int as unresolved
+         from source left join (${waiting}) waiting on waiting.source_id = source.id group by 1`,
+    );
+    for (const { source, unresolved } of rows) {
+      const expected = models.get(source)?.unresolved(resource as ResourceName) ?? 0;
+      if (unresolved !== expected) {
+        findings.add('invariant', `${source}: ${unresolved} unresolved ${resource} instead of ${expected}`);
+      }
     }
   }
 }

@@ -18,6 +18,8 @@ interface JobRow {
   source: string;
   resource: string;
   mode: string;
+  windowFrom: string | null;
+  windowTo: string | null;
   deletes: string;
   dryRun: boolean;
   status: string;
@@ -30,7 +32,8 @@ interface JobRow {
 }
 
 const JOBS = `
-  select job.id, seq::int, source.name as source, resource, mode, deletes, dry_run as "dryRun", status, error, counts,
+  select job.id, seq::int, source.name as source, resource, mode, window_from as "windowFrom",
+         window_to as "windowTo", deletes, dry_run as "dryRun", status, error, counts,
          replay_of as "replayOf", coalesce(applied_at, finished_at) as "effectAt",
          (select count(*)::int from sync_error where job_id = job.id) as errors
     from sync_job job join source on source.id = job.source_id
@@ -76,7 +79,10 @@ export class JobCheck {
     return false;
   }
 
-  /** A job that was accepted before another one was sent has the lower number; effects come in the order of the numbers. */
+  /**
+   * A job that was accepted before another one was sent has the lower number; effects come in the order of the numbers, except
+   * of windows that are apart from each other.
+   */
   private checkOrder(jobs: JobRow[]): void {
     for (const line of Map.groupBy(jobs, ({ source, resource }) => `${source} ${resource}`).values()) {
       let earliest: { jobId: string; answeredAt: number } | null = null;
@@ -89,10 +95,8 @@ export class JobCheck {
       }
       const applied = line.filter(({ status, dryRun }) => status === 'completed' && !dryRun);
       for (const [place, job] of applied.entries()) {
-        const before = applied[place - 1];
-        if (before && before.effectAt >= job.effectAt) {
-          this.findings.add('order of effects', `${job.id} not after ${before.id}`);
-        }
+        const before = applied.slice(0, place).find((older) => overlaps(older, job) && older.effectAt >= job.effectAt);
+        if (before) this.findings.add('order of effects', `${job.id} not after ${before.id}`);
       }
     }
   }
@@ -116,7 +120,7 @@ export class JobCheck {
   private checkEffect(job: JobRow): void {
     const { plan, options, line } = this.ledger.accepted.get(job.id) as Accepted;
     const model = this.modelOf(line.source);
-    const expected: ModelJob = model.submit(line.resource, recordsOf(plan), options);
+    const expected: ModelJob = model.submit(line.resource, recordsOf(plan), options, job.seq);
     if (expected.status === 'awaiting_approval') {
       if (!this.ledger.mayHave(job.id, 'approve')) {
         this.findings.add('guard', `${job.id} took effect without approval`);
@@ -139,7 +143,26 @@ export class JobCheck {
 
 function supersedes(newer: JobRow, older: JobRow): boolean {
   const isSameLine = newer.source === older.source && newer.resource === older.resource;
-  return isSameLine && newer.seq > older.seq && newer.mode === 'full' && !newer.dryRun;
+  if (!isSameLine || newer.seq <= older.seq || newer.dryRun) return false;
+  return newer.mode === 'full' || (newer.mode === 'window' && older.mode === 'window' && contains(newer, older));
+}
+
+/** Whether both may touch the same rows. Days have the order of their texts. */
+function overlaps(one: JobRow, other: JobRow): boolean {
+  const [from, to] = boundsOf(one);
+  const [otherFrom, otherTo] = boundsOf(other);
+  return from < otherTo && otherFrom < to;
+}
+
+function contains(outer: JobRow, inner: JobRow): boolean {
+  const [from, to] = boundsOf(outer);
+  const [innerFrom, innerTo] = boundsOf(inner);
+  return from <= innerFrom && innerTo <= to;
+}
+
+/** What speaks for no window may touch any row. */
+function boundsOf({ windowFrom, windowTo }: JobRow): [string, string] {
+  return [windowFrom ?? '', windowTo ?? '~'];
 }
 
 function byEffect(a: JobRow, b: JobRow): number {

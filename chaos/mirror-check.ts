@@ -1,9 +1,39 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type MirrorModel, money } from '../test/contract/mirror-model.js';
+import { type MirrorModel, money, type ResourceName } from '../test/contract/mirror-model.js';
 import type { Callers } from './callers.js';
 import type { Findings } from './findings.js';
 
 const ATTEMPTS = 20;
+
+/** A resource's list: what it says of a row, and what the model says it must say, in its order. */
+interface Comparison {
+  shown: (row: any) => unknown[];
+  expected: (model: MirrorModel) => unknown[][];
+}
+
+const COMPARISONS: Record<ResourceName, Comparison> = {
+  patients: {
+    shown: (row) => [
+      row.externalId,
+      JSON.stringify([row.firstName, row.lastName, row.middleName]),
+      row.paymentsCount,
+      row.paymentsTotal,
+    ],
+    expected: (model) => model.patients().map((row) => [row.externalId, row.fields, row.count, money(row.total)]),
+  },
+  payments: {
+    shown: (row) => [row.externalId, row.patientId, row.amount],
+    expected: (model) => model.payments().map((row) => [row.externalId, row.parent, money(row.amount)]),
+  },
+  doctors: {
+    shown: (row) => [row.externalId, JSON.stringify([row.name, row.ward]), row.visitsCount, row.feesTotal],
+    expected: (model) => model.doctors().map((row) => [row.externalId, row.fields, row.count, money(row.total)]),
+  },
+  visits: {
+    shown: (row) => [row.externalId, JSON.stringify([row.doctorId, row.patientId, row.day, row.fee])],
+    expected: (model) => model.visits().map((row) => [row.externalId, row.fields]),
+  },
+};
 
 /** Compares what callers see of a source with the model, row by row. @returns the number of rows compared */
 export async function checkMirror(
@@ -12,26 +42,14 @@ export async function checkMirror(
   callers: Callers,
   findings: Findings,
 ): Promise<number> {
-  const patients = (await listOf('patients', source, callers)).map((row) =>
-    JSON.stringify([
-      row.externalId,
-      JSON.stringify([row.firstName, row.lastName, row.middleName]),
-      row.paymentsCount,
-      row.paymentsTotal,
-    ]),
-  );
-  const payments = (await listOf('payments', source, callers)).map((row) =>
-    JSON.stringify([row.externalId, row.patientId, row.amount]),
-  );
-  const expectedPatients = model
-    .patients()
-    .map((row) => JSON.stringify([row.externalId, row.fields, row.count, money(row.total)]));
-  const expectedPayments = model
-    .payments()
-    .map((row) => JSON.stringify([row.externalId, row.parent, money(row.amount)]));
-  compare(`${source} patients`, patients, expectedPatients, findings);
-  compare(`${source} payments`, payments, expectedPayments, findings);
-  return patients.length + payments.length;
+  let compared = 0;
+  for (const [resource, { shown, expected }] of Object.entries(COMPARISONS)) {
+    const rows = (await listOf(resource, source, callers)).map((row) => JSON.stringify(shown(row)));
+    const inModel = expected(model).map((row) => JSON.stringify(row));
+    compare(`${source} ${resource}`, rows, inModel, findings);
+    compared += rows.length;
+  }
+  return compared;
 }
 
 async function listOf(resource: string, source: string, callers: Callers): Promise<any[]> {

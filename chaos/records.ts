@@ -9,6 +9,14 @@ export const STEADY = 20;
 /** Ids that marked snapshots choose from: a page of 1000 shows all of a snapshot's rows. */
 const MARKED_IDS = 880;
 
+/** Days on which there are visits. */
+export const DAYS = 180;
+
+/** @param place from 0 on */
+export function dayAt(place: number): string {
+  return new Date(Date.UTC(2026, 0, 1 + place)).toISOString().slice(0, 10);
+}
+
 /** The ids of a marked snapshot: two thirds of them, different ones each time. */
 export function markedIds(marker: number): string[] {
   const ids: string[] = [];
@@ -53,10 +61,9 @@ export function bodyOf(plan: SnapshotPlan): { body: Buffer<ArrayBuffer>; headers
 function randomRecords(plan: SnapshotPlan, random: SeededRandom): ModelRecord[] {
   const records: ModelRecord[] = [];
   const add = (id: string) => {
-    const isUnusual = random.chance(1 / plan.changeOneIn);
-    records.push(
-      plan.resource === 'patients' ? somePatient(id, isUnusual, random) : somePayment(id, isUnusual, random),
-    );
+    const record = SOME[plan.resource](id, random.chance(1 / plan.changeOneIn), random);
+    // Of a window few are to be rejected.
+    if (isFor(plan, record) || (plan.isFaulty && random.chance(0.02))) records.push(record);
   };
   for (let place = 0; place < plan.ids; place += 1) {
     const id = `r${place}`;
@@ -69,14 +76,25 @@ function randomRecords(plan: SnapshotPlan, random: SeededRandom): ModelRecord[] 
   return records;
 }
 
+function isFor({ window }: SnapshotPlan, { value }: ModelRecord): boolean {
+  const day = value?.at ?? '';
+  return window === undefined || (window.from <= day && day < window.to);
+}
+
+/** Records that must be rejected. */
+const INVALID: Record<SnapshotPlan['resource'], object> = {
+  patients: { firstName: null, lastName: 'Tell' },
+  payments: { patientId: 'r1', amount: '1.00001' },
+  doctors: { name: null },
+  visits: { doctorId: 'r1', day: '2026-02-30', fee: '1.00' },
+};
+
 function rejected(id: string, { resource }: SnapshotPlan, random: SeededRandom): ModelRecord {
   if (random.chance(0.2)) return { sent: [id], key: null, value: null, code: 'not_an_object' };
-  const sent =
-    resource === 'patients'
-      ? { externalId: id, firstName: null, lastName: 'Tell' }
-      : { externalId: id, patientId: 'r1', amount: '1.00001' };
-  return { sent, key: id, value: null, code: 'invalid_record' };
+  return { sent: { externalId: id, ...INVALID[resource] }, key: id, value: null, code: 'invalid_record' };
 }
+
+const SOME = { patients: somePatient, payments: somePayment, doctors: someDoctor, visits: someVisit };
 
 function somePatient(id: string, isUnusual: boolean, random: SeededRandom): ModelRecord {
   const firstName = isUnusual ? `Ann ${random.between(0, 999)}` : 'Bob\t\\N';
@@ -90,6 +108,30 @@ function somePayment(id: string, isUnusual: boolean, random: SeededRandom): Mode
   return payment(id, parent, amount, random.chance(0.5));
 }
 
+function someDoctor(id: string, isUnusual: boolean, random: SeededRandom): ModelRecord {
+  const [name, ward] = [isUnusual ? `Dr. ${random.between(0, 999)}` : 'Dr. Tell', isUnusual ? 'West' : null];
+  return { sent: { externalId: id, name, ward }, key: id, value: { fields: JSON.stringify([name, ward]) } };
+}
+
+/** A visit keeps its day unless it is unusual, so that snapshots of different windows mostly agree on where it is. */
+function someVisit(id: string, isUnusual: boolean, random: SeededRandom): ModelRecord {
+  const number = Number(id.slice(1));
+  const doctor = random.chance(0.01) ? 'nobody' : `r${number % 400}`;
+  const named = number % 3 === 0 ? `r${number % 1_500}` : null;
+  const day = dayAt(isUnusual ? random.between(0, DAYS - 1) : (number * 7) % DAYS);
+  const fee = isUnusual ? BigInt(random.between(-50_000, 500_000)) * 100n : 45_000n;
+  return {
+    sent: { externalId: id, doctorId: doctor, patientId: named, day, fee: money(fee) },
+    key: id,
+    value: {
+      fields: JSON.stringify([doctor, named, day, money(fee)]),
+      parents: { doctors: doctor, ...(named !== null && { patients: named }) },
+      amount: fee,
+      at: day,
+    },
+  };
+}
+
 function patient(id: string, lastName: string, firstName: string, middleName: string | null): ModelRecord {
   const sent = { externalId: id, firstName, lastName, ...(middleName === null ? {} : { middleName }) };
   return { sent, key: id, value: { fields: JSON.stringify([firstName, lastName, middleName]) } };
@@ -97,5 +139,5 @@ function patient(id: string, lastName: string, firstName: string, middleName: st
 
 function payment(id: string, parent: string, amount: bigint, asNumber: boolean): ModelRecord {
   const sent = { externalId: id, patientId: parent, amount: asNumber ? Number(money(amount)) : money(amount) };
-  return { sent, key: id, value: { fields: `${parent} ${amount}`, parent, amount } };
+  return { sent, key: id, value: { fields: `${parent} ${amount}`, parents: { patients: parent }, amount } };
 }

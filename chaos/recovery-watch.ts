@@ -13,7 +13,7 @@ const RECOVERY_LIMIT_MS = 10_000;
 const LONGEST_TRANSACTION_MS = 60_000;
 
 /**
- * Unfinished jobs. `runs`: it is under way, or waits while nothing older of its source and resource is unfinished.
+ * Unfinished jobs. `runs`: it is under way, or waits while nothing older of its source and resource is unfinished that may touch the same rows.
  * `progress` differs after every sign of work; a notification in the queue is none. `heldSince` is the start of the
  * transaction that has the row locked, which a row has as its `xmax`.
  */
@@ -23,6 +23,8 @@ const UNFINISHED = `
          job.status in ('staging', 'reconciling') or (job.status = 'queued' and not exists (
            select 1 from sync_job older
             where older.source_id = job.source_id and older.resource = job.resource and older.seq < job.seq
+              and (older.window_low is null or job.window_low is null
+                   or (older.window_low < job.window_high and job.window_low < older.window_high))
               and (older.status in ('queued', 'staging', 'reconciling')
                    or (older.status = 'awaiting_approval' and not job.dry_run)))) as runs,
          (extract(epoch from holder.xact_start) * 1000)::float8 as "heldSince"

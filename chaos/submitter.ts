@@ -84,7 +84,8 @@ export class Submitter {
       };
     }
     if (this.last && this.random.chance(0.1)) return this.last;
-    return { plan: randomPlan(resource, this.random), options: randomOptions(this.random) };
+    const options = randomOptions(resource, this.random);
+    return { plan: randomPlan(resource, this.random, options.window), options };
   }
 
   private preference(): Record<string, string> {
@@ -108,10 +109,12 @@ export class Submitter {
     const plan = { ...randomPlan(this.line.resource, this.random), ids: 40_000, skipOneIn: 1_000, isGzip: false };
     const { body, headers } = bodyOf(plan);
     this.context.ledger.aborted += 1;
-    await this.context.callers.abort(this.line.source, pathOf(this.line, randomOptions(this.random)), body, headers);
+    const path = pathOf(this.line, randomOptions(this.line.resource, this.random));
+    await this.context.callers.abort(this.line.source, path, body, headers);
   }
 }
 
-function pathOf({ resource }: Line, { mode, deletes, dryRun }: SnapshotOptions): string {
-  return `/${resource}?mode=${mode}&deletes=${deletes}&dryRun=${dryRun}`;
+function pathOf({ resource }: Line, { mode, window, deletes, dryRun }: SnapshotOptions): string {
+  const range = window ? `&from=${window.from}&to=${window.to}` : '';
+  return `/${resource}?mode=${mode}${range}&deletes=${deletes}&dryRun=${dryRun}`;
 }

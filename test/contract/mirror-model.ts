@@ -3,7 +3,8 @@
  * each job, and what callers must see after it.
  */
 
-export type ResourceName = 'patients' | 'payments';
+/** Patients with their payments, and two declared ones: visits at a doctor's, some of them of a patient, with a window of days. */
+export type ResourceName = 'patients' | 'payments' | 'doctors' | 'visits';
 
 /** A record as it is sent, and its meaning. */
 export type ModelRecord =
@@ -14,13 +15,24 @@ export type ModelRecord =
 /** What is stored of a record. `fields` are the same for equal values in different spellings. */
 export interface RowValue {
   fields: string;
-  parent?: string;
+  /** The external ids of the parents that it names, by their resource. */
+  parents?: Partial<Record<ResourceName, string>>;
   /** In ten-thousandths. */
   amount?: bigint;
+  /** The value of the field by which windows are told. */
+  at?: string;
+}
+
+/** From the first value, included, to the second one, excluded, in the order of their code points. */
+export interface ModelWindow {
+  from: string;
+  to: string;
 }
 
 export interface SnapshotOptions {
-  mode: 'full' | 'partial';
+  mode: 'full' | 'partial' | 'window';
+  /** What a snapshot is complete for if it is a window. */
+  window?: ModelWindow;
   deletes: 'auto' | 'apply' | 'hold';
   dryRun: boolean;
 }
@@ -34,6 +46,8 @@ interface Row {
 
 export interface ModelJob extends SnapshotOptions {
   resource: ResourceName;
+  /** Its place in the order of acceptance. */
+  seq: number;
   records: ModelRecord[];
   status: 'queued' | 'completed' | 'awaiting_approval' | 'cancelled' | 'rejected' | 'superseded';
   isApproved: boolean;
@@ -49,14 +63,24 @@ export const GUARD = { rows: 1, percent: 40 };
 
 export class MirrorModel {
   readonly jobs: ModelJob[] = [];
-  private readonly tables = { patients: new Map<string, Row>(), payments: new Map<string, Row>() };
+  private readonly tables: Record<ResourceName, Map<string, Row>> = {
+    patients: new Map(),
+    payments: new Map(),
+    doctors: new Map(),
+    visits: new Map(),
+  };
 
-  submit(resource: ResourceName, records: ModelRecord[], options: SnapshotOptions): ModelJob {
+  /** @param seq its place in the order of acceptance; windows apart from each other may take effect in another one */
+  submit(
+    resource: ResourceName,
+    records: ModelRecord[],
+    options: SnapshotOptions,
+    seq: number = this.jobs.length,
+  ): ModelJob {
     const job: ModelJob = {
-      mode: options.mode,
-      deletes: options.deletes,
-      dryRun: options.dryRun,
+      ...options,
       resource,
+      seq,
       records,
       status: 'queued',
       isApproved: false,
@@ -86,26 +110,31 @@ export class MirrorModel {
 
   /** What the list of patients shows. */
   patients(): { externalId: string; fields: string; count: number; total: bigint; changes: number }[] {
-    const payments = Map.groupBy(this.live('payments'), ([, { value }]) => value.parent);
-    return inOrder(this.live('patients')).map(([externalId, { value, changes }]) => {
-      const own = payments.get(externalId) ?? [];
-      const total = own.reduce((sum, [, payment]) => sum + (payment.value.amount ?? 0n), 0n);
-      return { externalId, fields: value.fields, count: own.length, total, changes };
-    });
+    return this.parentsOf('patients', 'payments');
   }
 
   /** What the list of payments shows. */
   payments(): { externalId: string; parent: string; amount: bigint; changes: number }[] {
-    return inOrder(this.live('payments'))
-      .filter(([, { value }]) => this.isLivePatient(value.parent))
-      .map(([externalId, { value, changes }]) => {
-        return { externalId, parent: value.parent ?? '', amount: value.amount ?? 0n, changes };
-      });
+    return this.resolved('payments').map(([externalId, { value, changes }]) => {
+      return { externalId, parent: value.parents?.patients ?? '', amount: value.amount ?? 0n, changes };
+    });
   }
 
-  /** Live payments that are hidden, as their patients are not in the mirror. */
-  unresolved(): number {
-    return this.live('payments').filter(([, { value }]) => !this.isLivePatient(value.parent)).length;
+  /** What the list of doctors shows. */
+  doctors(): { externalId: string; fields: string; count: number; total: bigint; changes: number }[] {
+    return this.parentsOf('doctors', 'visits');
+  }
+
+  /** What the list of visits shows. */
+  visits(): { externalId: string; fields: string; changes: number }[] {
+    return this.resolved('visits').map(([externalId, { value, changes }]) => {
+      return { externalId, fields: value.fields, changes };
+    });
+  }
+
+  /** Live rows that are hidden, as a parent that they name is not in the mirror. */
+  unresolved(resource: ResourceName): number {
+    return this.live(resource).filter(([, { value }]) => this.missingParents(value).length > 0).length;
   }
 
   /** Runs the jobs that can run, in the order of acceptance. A held job blocks later ones, except dry runs. */
@@ -121,24 +150,27 @@ export class MirrorModel {
   /** @returns whether the guard holds the job now */
   private run(job: ModelJob): boolean {
     const table = this.tables[job.resource];
+    const live = new Map(this.live(job.resource));
     const winners = new Map<string, { value: RowValue; index: number }>();
     const errors: NonNullable<ModelJob['errors']> = [];
     const mentioned = new Set<string>();
     for (const [index, { key, value, ...rest }] of job.records.entries()) {
       if (key !== null) mentioned.add(key);
       if (value === null) errors.push({ index, externalId: key, code: 'code' in rest ? rest.code : '' });
+      else if (!isInside(value, job.window)) errors.push({ index, externalId: key, code: 'outside_window' });
+      else if (this.isOvertaken(job, live.get(key))) errors.push({ index, externalId: key, code: 'overtaken' });
       else {
         const earlier = winners.get(key);
         if (earlier) errors.push({ index: earlier.index, externalId: key, code: 'duplicate_external_id' });
         winners.set(key, { value, index });
       }
     }
-    const live = new Map(this.live(job.resource));
+    const inScope = [...live].filter(([, { value }]) => isInside(value, job.window)).map(([key]) => key);
     const created = [...winners.keys()].filter((key) => !live.has(key));
     const updated = [...winners].filter(
       ([key, { value }]) => (live.get(key) ?? { value }).value.fields !== value.fields,
     );
-    const deleted = job.mode === 'full' ? [...live.keys()].filter((key) => !mentioned.has(key)) : [];
+    const deleted = job.mode === 'partial' ? [] : inScope.filter((key) => !mentioned.has(key));
     const retained = [...live.keys()].filter((key) => mentioned.has(key) && !winners.has(key));
     const counts = {
       received: job.records.length,
@@ -151,14 +183,14 @@ export class MirrorModel {
       unresolved: 0,
     };
     const unidentified = job.records.filter(({ key }) => key === null).length;
-    const found = { valid: winners.size, unidentified, live: live.size, deleted: deleted.length };
-    const isHeld = job.mode === 'full' && exceedsGuard(job.deletes, found);
+    const found = { valid: winners.size, unidentified, live: inScope.length, deleted: deleted.length };
+    const isHeld = job.mode !== 'partial' && exceedsGuard(job.deletes, found);
     const plan = {
       create: counts.created,
       update: counts.updated,
       delete: counts.deleted,
       unchanged: counts.unchanged,
-      live: live.size,
+      live: inScope.length,
       held: isHeld,
       sample: deleted.toSorted(byCodePoint).slice(0, 20),
       listed: counts.created + counts.updated + counts.deleted,
@@ -176,15 +208,28 @@ export class MirrorModel {
         table.set(key, { value: winners.get(key)?.value as RowValue, isLive: true, changes });
       }
     }
-    if (job.resource === 'payments') {
-      for (const [key, { value, index }] of winners) {
-        if (!this.isLivePatient(value.parent)) errors.push({ index, externalId: key, code: 'unresolved_patient' });
-      }
-      counts.unresolved = errors.length - counts.rejected;
+    for (const [key, { value, index }] of winners) {
+      const [missing] = this.missingParents(value);
+      if (missing) errors.push({ index, externalId: key, code: `unresolved_${missing.slice(0, -1)}` });
     }
+    counts.unresolved = errors.length - counts.rejected;
     job.counts = counts;
     job.status = 'completed';
     return false;
+  }
+
+  /** Whether a record's row lies in a newer window that took effect before: it was complete, so the row belongs there. */
+  private isOvertaken({ resource, seq, window }: ModelJob, row: Row | undefined): boolean {
+    if (!window || !row || isInside(row.value, window)) return false;
+    return this.jobs.some(
+      (newer) =>
+        newer.resource === resource &&
+        newer.seq > seq &&
+        newer.status === 'completed' &&
+        !newer.dryRun &&
+        newer.window &&
+        isInside(row.value, newer.window),
+    );
   }
 
   private unfinished(resource: ResourceName): ModelJob[] {
@@ -193,13 +238,34 @@ export class MirrorModel {
     );
   }
 
-  private isLivePatient(key: string | undefined): boolean {
-    return key !== undefined && (this.tables.patients.get(key)?.isLive ?? false);
+  private parentsOf(resource: ResourceName, children: ResourceName) {
+    const byParent = Map.groupBy(this.resolved(children), ([, { value }]) => value.parents?.[resource]);
+    return inOrder(this.live(resource)).map(([externalId, { value, changes }]) => {
+      const own = byParent.get(externalId) ?? [];
+      const total = own.reduce((sum, [, child]) => sum + (child.value.amount ?? 0n), 0n);
+      return { externalId, fields: value.fields, count: own.length, total, changes };
+    });
+  }
+
+  /** Live rows all of whose parents are live. */
+  private resolved(resource: ResourceName): [string, Row][] {
+    return inOrder(this.live(resource)).filter(([, { value }]) => this.missingParents(value).length === 0);
+  }
+
+  /** The resources of the parents that it names and that are not live. */
+  private missingParents({ parents = {} }: RowValue): ResourceName[] {
+    const named = Object.entries(parents) as [ResourceName, string][];
+    return named.filter(([resource, key]) => !this.tables[resource].get(key)?.isLive).map(([resource]) => resource);
   }
 
   private live(resource: ResourceName): [string, Row][] {
     return [...this.tables[resource]].filter(([, { isLive }]) => isLive);
   }
+}
+
+/** Everything is inside if there is no window, and a row without a value in none. */
+function isInside({ at }: RowValue, window: ModelWindow | undefined): boolean {
+  return window === undefined || (at !== undefined && window.from <= at && at < window.to);
 }
 
 function inOrder(rows: [string, Row][]): [string, Row][] {

@@ -54,7 +54,7 @@ const payment: fc.Arbitrary<ModelRecord> = fc
   .map(({ key, parent, amount: [sent, amount] }) => ({
     sent: { externalId: spelled(key), patientId: spelled(parent), amount: sent },
     key,
-    value: { fields: `${parent} ${amount}`, parent, amount },
+    value: { fields: `${parent} ${amount}`, parents: { patients: parent }, amount },
   }));
 
 const invalidPayment: fc.Arbitrary<ModelRecord> = fc.constantFrom(...PAYMENTS).map((key) => ({
