@@ -34,7 +34,8 @@ export class ProblemFilter implements ExceptionFilter {
 export function refusalFor(thrown: unknown, request: Request): Refusal {
   if (thrown instanceof Refusal) return thrown;
   if (isDiskFull(thrown)) return Refusal.insufficientStorage();
-  if (isOutage(thrown) || isTooSlow(thrown)) return Refusal.unavailable();
+  if (isTooSlow(thrown)) return Refusal.tooSlow();
+  if (isOutage(thrown)) return Refusal.unavailable();
   if (thrown instanceof HttpException) return fromHttpException(thrown, request);
   if (isExpressClientError(thrown)) return new Refusal(thrown.status, 'bad_request', 'The request is malformed.');
   return new Refusal(500, 'internal_error', 'Something went wrong on our side. The request id helps to find it.');

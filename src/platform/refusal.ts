@@ -80,6 +80,12 @@ export class Refusal extends Error {
     );
   }
 
+  /** The database works, but a query of the request exceeded its time limit, or waited too long for a lock: 503. */
+  static tooSlow(): Refusal {
+    const detail = 'A query of this request took longer than it may. Ask for less of it, or try again later.';
+    return new Refusal(503, 'query_timeout', detail, { headers: { 'Retry-After': '5' } });
+  }
+
   /** There is no space to store the request: 507 (RFC 4918, section 11.5). */
   static insufficientStorage(
     code = 'disk_full',

@@ -101,7 +101,7 @@ describe('a query that takes too long', () => {
 
     expect(late.status).toBe(503);
     expect(late.headers.get('retry-after')).toMatch(/^\d+$/);
-    expect(await late.json()).toMatchObject({ code: 'unavailable' });
+    expect(await late.json()).toMatchObject({ code: 'query_timeout', detail: expect.stringContaining('took longer') });
     await locks.end();
     expect(await from.patientIds()).toEqual(['1']);
     const [session] = await server.app
