@@ -74,7 +74,7 @@ describe.each(backendsOr('redis'))('patients and their payments on the %s queue'
           status: 'fail',
           code: 'unresolved_patient',
           data: { externalId: '601', patientId: '6', amount: 7.0005 },
-          errors: { patientId: ['There is no live patient with this external id yet'] },
+          errors: { patientId: ['Waits for patients 6: there is no such live row yet'] },
         },
       ]);
       expect(await seen()).toEqual({ patients: ['5 1 4.46'], payments: ['501 5 4.46'] });

@@ -1,10 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import type { Definition, Parent } from '../../definitions/definition.js';
-import { labelOf, snakeCase } from '../../definitions/field-names.js';
+import { snakeCase } from '../../definitions/field-names.js';
 import { copyErrors, type RecordError } from '../read/record-errors.js';
 import type { RecordBatch } from '../read/record-batch.js';
-import { liveParents, type MirrorTable } from './mirror-table.js';
+import { asKey, liveParents, type MirrorTable } from './mirror-table.js';
 import { stagingTable } from './staging-table.js';
 
 /** Positions that are held in memory at once; the records themselves pass through one by one. */
@@ -21,24 +21,38 @@ const OVERTAKEN = {
   errors: { externalId: ['The row with this external id lies in the window of a newer snapshot'] },
 };
 
-/** What is told of a record that waits for these parents. */
-export function unresolvedError(parents: readonly Parent[]): Pick<RecordError, 'code' | 'errors'> {
-  const [first] = parents;
+/** A parent that a record waits for, and its external id. */
+export interface MissingParent {
+  parent: Parent;
+  id: string;
+}
+
+/** What is told of a record that waits for a parent: around the parent's external id. */
+export function waitsFor({ resource }: Parent): [before: string, after: string] {
+  return [`Waits for ${resource} `, ': there is no such live row yet'];
+}
+
+/** The code of a record that waits for a parent, or for several of which this is the first. */
+export function unresolvedCode({ name }: Parent): string {
+  return `unresolved_${snakeCase(name)}`;
+}
+
+function unresolvedError(missing: readonly MissingParent[]): Pick<RecordError, 'code' | 'errors'> {
   const errors: Record<string, string[]> = {};
-  for (const { by, name } of parents) {
-    (errors[by] ??= []).push(`There is no live ${labelOf(name).toLowerCase()} with this external id yet`);
-  }
-  return { code: `unresolved_${snakeCase(first?.name ?? 'parent')}`, errors };
+  for (const { parent, id } of missing) (errors[parent.by] ??= []).push(waitsFor(parent).join(id));
+  const [first] = missing;
+  if (!first) throw new Error('a record that waits for no parent is reported as unresolved');
+  return { code: unresolvedCode(first.parent), errors };
 }
 
 /**
  * Deferred errors are those that no record shows by itself: they are noted by position until their records are read again.
- * `missing` is the places, from 1, of the parents that a record waits for; null says that it is a duplicate, none that it was
- * overtaken. To be called before one is noted.
+ * `missing` is the places, from 1, of the parents that a record waits for, and `ids` their external ids; null says that it is a
+ * duplicate, none that it was overtaken. To be called before one is noted.
  */
 export async function createDeferredErrors(em: EntityManager): Promise<void> {
   await em.execute(
-    'create temporary table if not exists deferred_error (ordinal int primary key, external_id text, missing int[]) on commit drop',
+    'create temporary table if not exists deferred_error (ordinal int primary key, external_id text, missing int[], ids text[]) on commit drop',
   );
 }
 
@@ -51,17 +65,35 @@ export async function noteUnresolved(em: EntityManager, job: SyncJob, mirror: Mi
   if (mirror.links.length === 0) return 0;
   if (!job.dryRun && !(await hasUnresolved(em, job.sourceId, mirror))) return 0;
   await createDeferredErrors(em);
-  const waits = mirror.links.map(({ by }, index) => `(s.${by.column} is not null and p${index}.id is null)`);
+  const { joins, waits } = waitingFor(mirror, job.sourceId, 's');
+  const ids = mirror.links.map(({ by }, index) => `case when ${waits[index]} then s.${by.column}::text end`);
   const [row] = await em.execute<{ rows: number }[]>(
     `with noted as (
        insert into deferred_error
-       select s."$ordinal", s.external_id, ${missingOf(waits)}
-         from ${stagingTable(job)} s ${liveParents(mirror, job.sourceId, 's')}
+       select s."$ordinal", s.external_id, ${missingOf(waits)}, array_remove(array[${ids.join(', ')}]::text[], null)
+         from ${stagingTable(job)} s ${joins}
         where not s."$rejected" and (${waits.join(' or ')})
        returning 1)
      select count(*)::int as rows from noted`,
   );
   return row?.rows ?? 0;
+}
+
+/**
+ * SQL: joins of a relation `alias` with the columns of records, and for each link whether such a record waits for that parent once
+ * the difference is applied, which a dry run only tells of. A resource may be its own parent.
+ */
+export function waitingFor(mirror: MirrorTable, sourceId: number, alias: string): { joins: string; waits: string[] } {
+  const joins = [liveParents(mirror, sourceId, alias)];
+  const waits = mirror.links.map(({ by, parent }, index) => {
+    const name = `${alias}.${by.column}`;
+    if (parent.resource !== mirror.resource) return `(${name} is not null and p${index}.id is null)`;
+    joins.push(`left join difference own${index} on own${index}."$operation" <> 'U'
+            and own${index}.external_id = ${name}${asKey(by)}`);
+    return `(${name} is not null
+      and case when own${index}."$operation" is null then p${index}.id is null else own${index}."$operation" = 'D' end)`;
+  });
+  return { joins: joins.join(' '), waits };
 }
 
 /** SQL: the places of the conditions that hold, as an array. */
@@ -106,20 +138,23 @@ export async function reportDeferredErrors(
   }
 }
 
-function deferredError(missing: number[] | null, parents: readonly Parent[]): Pick<RecordError, 'code' | 'errors'> {
+function toError({ missing, ids }: DeferredError, parents: readonly Parent[]): Pick<RecordError, 'code' | 'errors'> {
   if (missing === null) return DUPLICATE;
-  return missing.length === 0 ? OVERTAKEN : unresolvedError(parents.filter((_, place) => missing.includes(place + 1)));
+  if (missing.length === 0) return OVERTAKEN;
+  const awaited = parents.filter((_, place) => missing.includes(place + 1));
+  return unresolvedError(awaited.map((parent, index) => ({ parent, id: ids?.[index] ?? '' })));
 }
 
 interface DeferredError {
   ordinal: number;
   external_id: string;
   missing: number[] | null;
+  ids: string[] | null;
 }
 
 async function nextWindow(em: EntityManager, after: number): Promise<DeferredError[]> {
   return em.execute<DeferredError[]>(
-    'select ordinal, external_id, missing from deferred_error where ordinal > ? order by ordinal limit ?',
+    'select ordinal, external_id, missing, ids from deferred_error where ordinal > ? order by ordinal limit ?',
     [after, WINDOW],
   );
 }
@@ -131,7 +166,8 @@ class RecordsByIndex {
   constructor(private readonly batches: AsyncGenerator<RecordBatch>) {}
 
   async *errorsAt(places: DeferredError[], parents: readonly Parent[]): AsyncGenerator<RecordError> {
-    for (const { ordinal: index, external_id: externalId, missing } of places) {
+    for (const place of places) {
+      const { ordinal: index, external_id: externalId } = place;
       while (index >= this.batch.firstIndex + this.batch.records.length) {
         const next = await this.batches.next();
         if (next.done) throw new Error('the kept bytes end before a record that was staged from them');
@@ -140,7 +176,7 @@ class RecordsByIndex {
       yield {
         index,
         externalId,
-        ...deferredError(missing, parents),
+        ...toError(place, parents),
         data: this.batch.records[index - this.batch.firstIndex],
       };
     }

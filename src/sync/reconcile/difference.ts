@@ -124,7 +124,7 @@ export async function rejectDuplicates(em: EntityManager, job: SyncJob, mirror: 
        where s.external_id = last.external_id and not s."$rejected" and s."$ordinal" < last.ordinal
       returning s."$ordinal" as ordinal, s.external_id
     ), noted as (
-      insert into deferred_error select ordinal, external_id, null from earlier returning 1
+      insert into deferred_error select ordinal, external_id from earlier returning 1
     )
     select count(*)::int as rows from noted`);
   return (rows[0] as { rows: number }).rows;

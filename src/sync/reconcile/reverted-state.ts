@@ -7,7 +7,7 @@ import { NO_COUNTS } from '../jobs/job-outcome.js';
 import { SyncJob } from '../jobs/sync-job.entity.js';
 import { isLogGone } from '../log-horizons.js';
 import { reasonToHold } from './deletion-guard.js';
-import { unresolvedError } from './deferred-errors.js';
+import { unresolvedCode, waitingFor, waitsFor } from './deferred-errors.js';
 import { countLive, sampleDeletions } from './difference.js';
 import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
 import { jsonImage, type MirrorTable } from './mirror-table.js';
@@ -50,20 +50,17 @@ export class RevertedState implements DesiredState {
   /** There are no bytes from which it could be reported later, so that is done here, from what is put back. */
   async noteUnresolved(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
     if (mirror.links.length === 0) return 0;
-    const image = jsonImage(mirror.columns, ({ column }) => column);
-    const waits = mirror.links.map(({ by, newLink }) => `(${by.column} is not null and ${newLink} is null)`);
-    const told = mirror.links.map(({ parent }) => unresolvedError([parent]));
-    const code = told.map((error, index) => `when ${waits[index]} then ${literal(error.code)}`).join(' ');
-    const errors = told.map((error, index) => {
-      const [field, messages] = Object.entries(error.errors)[0] ?? [];
-      return `${literal(field ?? '')}, case when ${waits[index]} then ${literal(JSON.stringify(messages))}::json end`;
-    });
+    const image = jsonImage(mirror.columns, ({ column }) => `d.${column}`);
+    const { joins, waits } = waitingFor(mirror, job.sourceId, 'd');
+    const code = mirror.links.map(
+      ({ parent }, index) => `when ${waits[index]} then ${literal(unresolvedCode(parent))}`,
+    );
     const [row] = await em.execute<{ rows: number }[]>(
       `with reported as (
          insert into sync_error (job_id, at, index, external_id, code, errors, data)
-         select ?, ?, "$ordinal", external_id, case ${code} end, json_strip_nulls(json_build_object(${errors.join(', ')})),
-                (jsonb_build_object('externalId', external_id) || ${image})::json
-           from difference where "$operation" <> 'D' and (${waits.join(' or ')})
+         select ?, ?, d."$ordinal", d.external_id, case ${code.join(' ')} end, ${messagesOf(mirror, waits)},
+                (jsonb_build_object('externalId', d.external_id) || ${image})::json
+           from difference d ${joins} where d."$operation" <> 'D' and (${waits.join(' or ')})
          returning 1)
        select count(*)::int as rows from reported`,
       [job.id, job.submittedAt],
@@ -78,6 +75,23 @@ export class RevertedState implements DesiredState {
   contentDigest(): null {
     return null;
   }
+}
+
+/**
+ * SQL: the messages about a row `d` by field, of which several parents may have the same one.
+ * @param waits for each link whether the row waits for that parent
+ */
+function messagesOf({ links }: MirrorTable, waits: string[]): string {
+  const told = links.map((link, index) => ({ link, isMissing: waits[index] ?? 'false' }));
+  const byField = Map.groupBy(told, ({ link }) => link.parent.by);
+  const entries = [...byField].map(([field, missing]) => {
+    const messages = missing.map(({ link: { parent, by }, isMissing }) => {
+      const [before, after] = waitsFor(parent);
+      return `case when ${isMissing} then ${literal(before)} || d.${by.column}::text || ${literal(after)} end`;
+    });
+    return `${literal(field)}, to_json(nullif(array_remove(array[${messages.join(', ')}]::text[], null), '{}'))`;
+  });
+  return `json_strip_nulls(json_build_object(${entries.join(', ')}))`;
 }
 
 /** To be called after the log was read. @throws Refusal 410 if what it held of a job has been dropped */
