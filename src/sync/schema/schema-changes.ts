@@ -14,6 +14,7 @@ import {
   wantedIndexes,
 } from './resource-ddl.js';
 import { type SchemaChange, type Step, STEPS, type StoredShape, type TablePlan } from './table-plan.js';
+import { isTooLong, tooLongFields } from './too-long.js';
 import { totalsChanges } from './totals-changes.js';
 
 /**
@@ -29,7 +30,7 @@ export async function schemaChanges(
   const plans: TablePlan[] = [];
   for (const mirror of mirrors) {
     // oxlint-disable-next-line no-await-in-loop -- over resources, in one session
-    plans.push({ mirror, found: await findTable(client, mirror), stored: stored.get(mirror.resource) ?? null });
+    plans.push(await planOf(client, mirror, stored.get(mirror.resource) ?? null));
   }
   const changes = plans.flatMap((plan) => [...tableChanges(plan), ...columnChanges(plan)]);
   const emptied = new Set(plans.filter(isEmptied).map(({ mirror }) => mirror.resource));
@@ -40,6 +41,11 @@ export async function schemaChanges(
   changes.push(...plans.flatMap((plan) => definitionChange(plan, changes)));
   changes.push(...plans.flatMap(indexChanges), ...goneChanges(mirrors, stored));
   return changes.toSorted((one, other) => STEPS.indexOf(one.step) - STEPS.indexOf(other.step));
+}
+
+async function planOf(client: Client, mirror: MirrorTable, stored: StoredShape | null): Promise<TablePlan> {
+  const found = await findTable(client, mirror);
+  return { mirror, found, stored, tooLong: await tooLongFields(client, mirror, found, stored) };
 }
 
 /** A resource without a file keeps its table. Servers that have the file do none of its jobs once that is noted. */
@@ -54,8 +60,9 @@ function isNew({ found }: TablePlan): boolean {
 }
 
 /** Whether the rows that are there are none of this definition's: they are named by another key. */
-function isEmptied({ mirror: { definition }, stored }: TablePlan): boolean {
+function isEmptied({ mirror: { definition }, stored, tooLong }: TablePlan): boolean {
   if (stored === null) return false;
+  if (definition.key.some((field) => tooLong.has(field))) return true;
   const keyOf = (key: unknown) => JSON.stringify([key ?? 'externalId'].flat());
   const { key, duplicates } = stored.shape;
   return keyOf(definition.shape.key) !== keyOf(key) || definition.countsDuplicates !== (duplicates === 'count');
@@ -69,9 +76,12 @@ function tableChanges(plan: TablePlan): SchemaChange[] {
     return [change('makes the table', [...createTable(mirror), ...indexes])];
   }
   if (!isEmptied(plan)) return [];
+  const shorterKey = mirror.definition.key.some((field) => plan.tooLong.has(field))
+    ? 'a key that is too short for stored rows'
+    : null;
   // Ids go on where they were, as the change log knows rows by them. The feed cannot tell of rows that are gone.
   const sql = [`truncate ${mirror.table}`, `delete from mirror_commit where resource = ${literal(mirror.resource)}`];
-  return [change('has another key or other duplicates: drops all rows', sql, true)];
+  return [change(`has ${shorterKey ?? 'another key or other duplicates'}: drops all rows`, sql, true)];
 }
 
 function columnChanges(plan: TablePlan): SchemaChange[] {
@@ -119,10 +129,24 @@ function columnChange(plan: TablePlan, column: MirrorColumn): SchemaChange[] {
       change(`adds the field ${column.field}${lacks ? ', which no stored row has but each must' : ''}`, [add], lacks),
     ];
   }
-  if (type === column.type.sql) return [];
+  if (type === column.type.sql) return plan.tooLong.has(column.field) ? [narrowing(plan, column)] : [];
   const what = `changes the type of ${column.field} to ${column.type.name}: drops its values`;
   const drop = `alter table ${table} drop column ${column.column} cascade`;
   return [change(what, [drop, add, forgetField(plan.mirror, column.field)], true)];
+}
+
+/** Values that are too long are not cut, as they would be other values: they go, like those of another type. */
+function narrowing({ mirror }: TablePlan, column: MirrorColumn): SchemaChange {
+  const { resource, table } = mirror;
+  const { field, type } = column;
+  const name = literal(field);
+  const what = `limits ${field} to ${type.name}: drops the values that are longer`;
+  const sql = [
+    `update ${table} set ${column.column} = null where ${isTooLong(column)}`,
+    `update change set before = before - ${name}
+      where resource = ${literal(resource)} and ${isTooLong(column, `before->>${name}`)}`,
+  ];
+  return changeOf(mirror, 'columns')(what, sql, true);
 }
 
 /** Earlier values of the field in the log, which are none of another type. */
@@ -137,7 +161,10 @@ function linkChanges(plan: TablePlan, emptied: ReadonlySet<string>): SchemaChang
   if (isNew(plan)) return [];
   const change = changeOf(mirror, 'links');
   const isStale = ({ parent, by }: Link) =>
-    stored?.shape.away === true || emptied.has(parent.resource) || found.columns.get(by.column) !== by.type.sql;
+    stored?.shape.away === true ||
+    emptied.has(parent.resource) ||
+    plan.tooLong.has(by.field) ||
+    found.columns.get(by.column) !== by.type.sql;
   return mirror.links.flatMap((link) => {
     const { name, resource, by } = link.parent;
     const before = stored?.shape.parents?.[name];

@@ -35,4 +35,6 @@ export interface TablePlan {
   mirror: MirrorTable;
   found: FoundTable;
   stored: StoredShape | null;
+  /** Fields with stored values that are longer than they may be now. */
+  tooLong: ReadonlySet<string>;
 }
