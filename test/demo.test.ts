@@ -64,6 +64,15 @@ it('prints the same on a fresh database and after it was stopped, on another por
   expect(first.stdout).toMatch(/record 2 +13 +dateOfBirth: Date of birth cannot be in the future/);
   expect(first.stdout).toMatch(/11 +Ilka Morrow +1991-03-14 +2 +17\.25/);
   expect(first.stdout).toMatch(/16 +Sabine Arkwright .* 42\.00\n +14 .* 20\.00\n +11 .* 18\.25\n +13 .* 15\.00/);
+  // Before and after the window: A-3 is gone, A-5 has moved, A-7 is new, and A-4 appears with its patient.
+  expect(first.stdout).toMatch(/name: appointments\n +fields:\n/);
+  expect(first.stdout).toMatch(/A-4 +patientId: There is no live patient with this external id yet/);
+  expect(first.stdout).toMatch(/ A-1 .*\n +A-2 .*\n +A-3 .*\n +A-5 +13 +2026-03-11 +crown +90\n +A-6 /);
+  expect(first.stdout).toContain("/appointments?mode=window&from=2026-03-02&to=2026-03-09'");
+  expect(first.stdout).toMatch(/A-6 +day: Day lies outside of the window of this snapshot/);
+  expect(first.stdout).toMatch(
+    / A-1 .*\n +A-2 .*\n +A-7 .*\n +A-4 .*\n +A-5 +13 +2026-03-06 +crown +90\n +A-6 +11 +2026-03-12 +cleaning +30\n/,
+  );
   expect(first.stdout).toMatch(/awaiting_approval[\s\S]*It would delete 11, 13, 14, 16\.[\s\S]*patients rejected/);
   expect(first.stdout).toMatch(/0 +1234567893 +0\.00\n +1 +1234567893 +120\.50\n +all +120\.50/);
   expect(first.stdout).toMatch(/payment settled[\s\S]*1234567893 +120\.50 +1\n/);
@@ -74,6 +83,19 @@ it('prints the same on a fresh database and after it was stopped, on another por
   expect(items).toMatchObject([{ externalId: '11' }, { externalId: '13' }, { externalId: '14' }]);
   expect(code).toBe(0);
   occupant.close();
+});
+
+it('leaves out its own resource where others are declared', async () => {
+  const RESOURCES_DIR = join(import.meta.dirname, 'resources');
+
+  const { code, stdout } = await outputOf(
+    demo(['--exit'], { DATABASE_URL: await createDatabase(), PORT: '0', RESOURCES_DIR }),
+  );
+
+  expect(code).toBe(0);
+  expect(stdout).toContain('You have declared resources of your own');
+  expect(stdout).not.toContain('appointments');
+  expect(stdout).toContain('Yours to explore');
 });
 
 it('does not touch records that were mirrored before, and uses an internal key where keys are required', async () => {

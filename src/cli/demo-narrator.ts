@@ -7,6 +7,8 @@ export interface DemoTarget {
   source: string | null;
   /** Whether a reader who repeats a command needs a key. The demo itself has one. */
   wantsKeys: boolean;
+  /** Whether the demo's own file declares the server's resources, and not files of the user. */
+  hasAppointments: boolean;
 }
 
 /** Prints the demo: its chapters, what happens, and the commands that do it. */

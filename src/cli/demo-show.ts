@@ -1,11 +1,11 @@
 import type { ApiClient } from './api-client.js';
+import { showAppointments } from './demo-appointments.js';
 import { showClaim } from './demo-claim.js';
 import type { Narrator } from './demo-narrator.js';
+import { followJob, sendSample } from './demo-snapshots.js';
 import { countsLine, headline, printPlan } from './job-report.js';
-import { type Job, jobPath, submitSnapshot, watchJob } from './jobs-api.js';
-import { Progress } from './progress.js';
-import { printErrors } from './rejected-records.js';
-import { inMemory, readSample } from './samples.js';
+import { type Job, jobPath, submitSnapshot } from './jobs-api.js';
+import { inMemory } from './samples.js';
 import { renderTable } from './tables.js';
 import type { Terminal } from './terminal.js';
 
@@ -43,6 +43,7 @@ export class DemoShow {
   async run(): Promise<void> {
     await this.firstDay();
     await this.secondDay();
+    if (this.narrator.target.hasAppointments) await showAppointments(this.narrator);
     await this.brokenExport();
     await showClaim(this.narrator);
     await this.largeSnapshot();
@@ -52,9 +53,9 @@ export class DemoShow {
   private async firstDay(): Promise<void> {
     this.narrator.title('Day 1');
     this.narrator.say('A clinic sends its patients: one was born in the future, one appears twice.');
-    await this.send('patients', 'patients-day1.json');
+    await sendSample(this.narrator, 'patients', 'patients-day1.json');
     this.narrator.say('It sends its payments. Two of them belong to patients that are not in the mirror.');
-    await this.send('payments', 'payments-day1.json');
+    await sendSample(this.narrator, 'payments', 'payments-day1.json');
     this.narrator.say('Who has paid between 10 and 20 in total?');
     await this.askPatients('payment_min=10&payment_max=20');
     this.narrator.say('The payments of patient 11:');
@@ -64,9 +65,9 @@ export class DemoShow {
   private async secondDay(): Promise<void> {
     this.narrator.title('Day 2');
     this.narrator.say('Payments first this time: one amount changed, one payment is new, two are gone.');
-    await this.send('payments', 'payments-day2.json');
+    await sendSample(this.narrator, 'payments', 'payments-day2.json');
     this.narrator.say('Then patients: 13 is corrected, 16 arrives, 11 has a new name, 12 has left.');
-    await this.send('patients', 'patients-day2.json');
+    await sendSample(this.narrator, 'patients', 'patients-day2.json');
     this.narrator.say('Payments 506 and 507 have found their patients by themselves. Largest totals first:');
     await this.askPatients('sort=-paymentsTotal');
   }
@@ -76,7 +77,7 @@ export class DemoShow {
     this.narrator.title('A mistake');
     this.narrator.say("The clinic's export breaks: a full snapshot without a single patient.");
     this.narrator.curl(`-H 'Content-Type: application/json' -d '[]'`, '/patients');
-    const held = await this.follow(await submitSnapshot(this.api, 'patients', inMemory('[]'), {}));
+    const held = await followJob(this.narrator, await submitSnapshot(this.api, 'patients', inMemory('[]'), {}));
     printPlan(this.terminal, held);
     this.narrator.say('Somebody looks at the plan and drops it. The mirror was never touched.');
     this.narrator.curl('-X POST', jobPath(held.id, '/reject'));
@@ -90,28 +91,8 @@ export class DemoShow {
     this.narrator.say(`${count} patients as NDJSON, as a dry run: everything but the writing.`);
     const file = inMemory(manyPatients(), 'application/x-ndjson');
     const accepted = await submitSnapshot(this.api, 'patients', file, { mode: 'partial', dryRun: true });
-    const job = await this.follow(accepted);
+    const job = await followJob(this.narrator, accepted);
     this.terminal.line(`    ${countsLine(this.terminal, job)}; nothing was written`);
-  }
-
-  private async send(resource: string, sample: string): Promise<void> {
-    this.narrator.curl(`-H 'Content-Type: application/json' --data-binary @samples/${sample}`, `/${resource}`);
-    const file = inMemory(await readSample(sample));
-    const job = await this.follow(await submitSnapshot(this.api, resource, file, {}));
-    this.terminal.line(`    ${countsLine(this.terminal, job)}`);
-    for (const kind of ['rejected', 'unresolved'] as const) {
-      if (job.counts[kind] > 0) await printErrors({ api: this.api, terminal: this.terminal }, job.id, kind, Infinity);
-    }
-  }
-
-  /** Shows the progress of a job and how it ended. */
-  private async follow(accepted: Job): Promise<Job> {
-    const progress = new Progress(this.terminal);
-    const isClose = this.terminal.isInteractive;
-    const job = await watchJob(this.api, accepted.id, { isClose, onSight: (seen) => progress.sighted(seen) });
-    progress.stop();
-    this.terminal.line(`  ${headline(this.terminal, job)}`);
-    return job;
   }
 
   private async askPatients(query: string): Promise<void> {

@@ -1,17 +1,20 @@
 import { Command } from 'commander';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { newKey } from '../access/key-text.js';
+import { DEFAULT_DIRECTORY } from '../definitions/resource-files.js';
 import { authMode, type Config, loadConfig } from '../platform/config.js';
 import { StopRequest } from '../platform/stop-request.js';
 import { DataDirectoryInUseError } from '../platform/embedded-postgres/data-directory-lock.js';
 import { ApiClient } from './api-client.js';
 import type { Application, LocalServer } from './application.js';
-import { Narrator } from './demo-narrator.js';
+import { type DemoTarget, Narrator } from './demo-narrator.js';
 import { chooseDemoSource } from './demo-source.js';
 import { DemoShow } from './demo-show.js';
 import { EXIT } from './exit-codes.js';
 import { Failure } from './failure.js';
 import { runCommand } from './run-command.js';
+import { SAMPLE_RESOURCES } from './samples.js';
 import type { Terminal } from './terminal.js';
 
 /** The process exits after this time, even if closing the server has not finished. */
@@ -30,7 +33,7 @@ async function demo(app: Application, terminal: Terminal, options: { exit?: bool
   terminal.line(
     `\n${terminal.style('bold', 'counterpart')} keeps an exact counterpart of what an external system holds.`,
   );
-  const config = await demoConfig(terminal);
+  const config = withResources(await demoConfig(terminal), terminal);
   const database = config.DATABASE_URL ? 'the one of DATABASE_URL' : `an embedded PostgreSQL in ${config.DATA_DIR}`;
   terminal.line(terminal.style('dim', `Starting the server and its database, ${database} …`));
   const operatorKey = newKey();
@@ -39,7 +42,10 @@ async function demo(app: Application, terminal: Terminal, options: { exit?: bool
   try {
     terminal.line(`listening on ${server.url}`);
     await Promise.race([
-      show(server, terminal, { key: operatorKey, isNeeded: authMode(config) === 'keys' }),
+      show(server, terminal, operatorKey, {
+        wantsKeys: authMode(config) === 'keys',
+        hasAppointments: config.RESOURCES_DIR === SAMPLE_RESOURCES,
+      }),
       stop.made(),
     ]);
     if (!options.exit) await stop.made();
@@ -54,12 +60,22 @@ async function demo(app: Application, terminal: Terminal, options: { exit?: bool
 async function show(
   server: LocalServer,
   terminal: Terminal,
-  { key, isNeeded }: { key: string; isNeeded: boolean },
+  key: string,
+  target: Omit<DemoTarget, 'source'>,
 ): Promise<void> {
   const api = new ApiClient(server.url, { Authorization: `Bearer ${key}` });
-  const source = await chooseDemoSource(api, terminal);
+  const source = await chooseDemoSource(api, terminal, target.hasAppointments);
   const own = source === null ? api : api.forSource(source);
-  await new DemoShow(new Narrator(own, terminal, { source, wantsKeys: isNeeded })).run();
+  await new DemoShow(new Narrator(own, terminal, { source, ...target })).run();
+}
+
+/** Whoever has declared resources keeps them, and sees the demo without its own. */
+function withResources(config: Config, terminal: Terminal): Config {
+  if (config.RESOURCES_DIR === undefined && !existsSync(DEFAULT_DIRECTORY)) {
+    return { ...config, RESOURCES_DIR: SAMPLE_RESOURCES };
+  }
+  terminal.line('You have declared resources of your own: the demo leaves out the one that it would declare.');
+  return config;
 }
 
 /** The usual settings, but with a free port if the configured one is taken, and a log of warnings and errors only. */
