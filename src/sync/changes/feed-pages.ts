@@ -1,6 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { literal } from '../../platform/database.js';
+import { type BoundedRow, roomFor, withinBytes } from '../page-bytes.js';
 import type { FeedItem } from './change.dto.js';
 import { AppliedChanges, type ChangedResource } from './applied-changes.js';
 import type { ChangedRow, ChangedRows } from './changed-rows.js';
@@ -32,7 +33,7 @@ interface NearCommits extends FeedState {
   resources: ChangedResource[] | null;
 }
 
-interface FeedRow extends ChangedRow, FeedState {
+interface FeedRow extends ChangedRow, FeedState, BoundedRow {
   /** Null, as everything that follows, if there is nothing at this position. */
   seq: string | null;
   resource: string;
@@ -77,10 +78,11 @@ export class FeedPages {
     ]);
     const found = rows.filter((row) => row.seq !== null);
     const { lastCommit, firstKept, nextSeq } = stateOf(rows[0]);
+    const room = roomFor(found, limit);
     return {
-      items: found.slice(0, limit).map((row) => toItem(changes, row)),
-      next: nextPosition(found, limit) ?? { seq: nextSeq, row: 0 },
-      hasMore: found.length > limit || nextSeq <= lastCommit,
+      items: found.slice(0, room).map((row) => toItem(changes, row)),
+      next: nextPosition(found, room) ?? { seq: nextSeq, row: 0 },
+      hasMore: found.length > room || nextSeq <= lastCommit,
       firstKept,
       lastCommit,
     };
@@ -135,11 +137,14 @@ function nearCommits(size: number, isWanted: string): string {
  */
 function pageOf(changes: ChangedRows[], size: number, isWanted: string): string {
   const changed = changes.map((rows) => `select ${COLUMNS} from ${rows.ofJob(size)} changed`);
+  const page = `
+    select job.seq, job.resource, job.job_id, (extract(epoch from job.at) * 1000)::bigint::text as time, changed.*
+      from job cross join lateral (${changed.join(' union all ')}) changed
+     order by job.seq, changed.row_id limit ${size}`;
+  const columns = ['seq', 'resource', 'job_id', 'time', 'row_id', 'external_id', 'operation'];
   return `
-    with ${commitsOf(size, `seq <= ? and ${isWanted}`)}, change_page as (
-      select job.seq, job.resource, job.job_id, (extract(epoch from job.at) * 1000)::bigint::text as time, changed.*
-        from job cross join lateral (${changed.join(' union all ')}) changed
-       order by job.seq, changed.row_id limit ${size})
+    with ${commitsOf(size, `seq <= ? and ${isWanted}`)},
+    change_page as (${withinBytes(page, { columns, contents: ['before', 'after'], orderBy: 'seq, row_id' })})
     select source.last_commit, coalesce(oldest.seq, last_commit + 1) as first_kept,
            coalesce(following.seq, last_commit + 1) as next_seq, change_page.*
       from source
@@ -182,8 +187,8 @@ function toItem(changes: ReadonlyMap<string, ChangedRows>, row: FeedRow): FeedIt
 }
 
 /** Where the row behind the page is, or null if there is none. */
-function nextPosition(rows: FeedRow[], limit: number): FeedPosition | null {
-  const [last, beyond] = rows.slice(limit - 1, limit + 1);
+function nextPosition(rows: FeedRow[], size: number): FeedPosition | null {
+  const [last, beyond] = rows.slice(size - 1, size + 1);
   if (!last || !beyond) return null;
   return { seq: Number(beyond.seq), row: beyond.seq === last.seq ? Number(last.row_id) : 0 };
 }

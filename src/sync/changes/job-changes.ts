@@ -7,10 +7,11 @@ import type { SyncJob } from '../jobs/sync-job.entity.js';
 import { LogHorizons } from '../log-horizons.js';
 import type { JobChangeView } from './change.dto.js';
 import type { ChangedRow } from './changed-rows.js';
+import { type BoundedRow, roomFor, withinBytes } from '../page-bytes.js';
 import { MirrorChanges } from './mirror-changes.js';
 import { rowsChangedBy } from './number-commit.js';
 
-/** Rows fetched at once for an export: about a megabyte. */
+/** Rows fetched at once for an export, fewer if they are large: about a megabyte. */
 const EXPORT_PAGE = 2_000;
 
 /** Tells what a job changed, by row. A job that changed nothing, has not yet, or was dry has no changes. */
@@ -27,7 +28,7 @@ export class JobChanges {
   async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<JobChangeView>> {
     const after = this.cursors.readPosition(cursor, `changes of ${job.id}`) ?? 0;
     const rows = await this.rows(job, after, limit + 1);
-    const page = this.cursors.toPage(rows, limit, `changes of ${job.id}`, (row) => [row.row_id]);
+    const page = this.cursors.toPage(rows, roomFor(rows, limit), `changes of ${job.id}`, (row) => [row.row_id]);
     return { ...page, items: page.items.map((row) => this.changes.of(job.resource).toChange(row)) };
   }
 
@@ -35,19 +36,23 @@ export class JobChanges {
   async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
     let rows = await this.rows(job, 0, EXPORT_PAGE);
     while (rows.length > 0) {
-      yield* rows.map((row) => this.changes.of(job.resource).toChange(row));
-      rows = await this.rows(job, Number(rows.at(-1)?.row_id), EXPORT_PAGE);
+      const fitting = rows.slice(0, roomFor(rows, EXPORT_PAGE));
+      yield* fitting.map((row) => this.changes.of(job.resource).toChange(row));
+      rows = await this.rows(job, Number(fitting.at(-1)?.row_id), EXPORT_PAGE);
     }
   }
 
-  private async rows(job: SyncJob, after: number, limit: number): Promise<ChangedRow[]> {
+  private async rows(job: SyncJob, after: number, limit: number): Promise<(ChangedRow & BoundedRow)[]> {
     if (job.appliedAt === null || rowsChangedBy(job) === 0) return [];
-    const rows = await this.em.fork().execute<ChangedRow[]>(
-      `select changed.* from (
+    const rows = await this.em.fork().execute<(ChangedRow & BoundedRow)[]>(
+      withinBytes(
+        `select changed.* from (
          select source_id, resource, applied_at as at, created_after_id, created_up_to_id, ?::bigint as after_row
            from sync_job where id = ?) job
         cross join lateral ${this.changes.of(job.resource).ofJob(limit)} changed
         order by changed.row_id`,
+        { columns: ['row_id', 'external_id', 'operation'], contents: ['before', 'after'], orderBy: 'row_id' },
+      ),
       [after, job.id],
     );
     if (await this.horizons.isGone('change', job.appliedAt)) {

@@ -6,13 +6,14 @@ import { Refusal } from '../../platform/refusal.js';
 import type { SyncJob } from '../jobs/sync-job.entity.js';
 import type { JobChangeView } from './change.dto.js';
 import type { ChangedRow } from './changed-rows.js';
+import { type BoundedRow, roomFor, withinBytes } from '../page-bytes.js';
 import { MirrorChanges } from './mirror-changes.js';
 
-interface PlannedRow extends Omit<ChangedRow, 'row_id'> {
+interface PlannedRow extends Omit<ChangedRow, 'row_id'>, BoundedRow {
   ordinal: number;
 }
 
-/** Rows fetched at once for an export: about a megabyte. */
+/** Rows fetched at once for an export, fewer if they are large: about a megabyte. */
 const EXPORT_PAGE = 2_000;
 
 /** Tells what a job would change, or would have changed when it was held. */
@@ -28,7 +29,9 @@ export class KeptPlans {
   async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<JobChangeView>> {
     const after = this.cursors.readPosition(cursor, `plan of ${job.id}`) ?? 0;
     const rows = await this.rows(job, after, limit + 1);
-    const page = this.cursors.toPage(rows, limit, `plan of ${job.id}`, ({ ordinal }) => [String(ordinal)]);
+    const page = this.cursors.toPage(rows, roomFor(rows, limit), `plan of ${job.id}`, ({ ordinal }) => [
+      String(ordinal),
+    ]);
     return { ...page, items: page.items.map((row) => this.changes.of(job.resource).toChange(row)) };
   }
 
@@ -36,8 +39,9 @@ export class KeptPlans {
   async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
     let rows = await this.rows(job, 0, EXPORT_PAGE);
     while (rows.length > 0) {
-      yield* rows.map((row) => this.changes.of(job.resource).toChange(row));
-      rows = await this.rows(job, rows.at(-1)?.ordinal ?? 0, EXPORT_PAGE);
+      const fitting = rows.slice(0, roomFor(rows, EXPORT_PAGE));
+      yield* fitting.map((row) => this.changes.of(job.resource).toChange(row));
+      rows = await this.rows(job, fitting.at(-1)?.ordinal ?? 0, EXPORT_PAGE);
     }
   }
 
@@ -46,8 +50,11 @@ export class KeptPlans {
       throw new Refusal(404, 'no_plan', 'The job has no plan: it was neither held for approval nor a dry run.');
     }
     const rows = await this.em.fork().execute<PlannedRow[]>(
-      `select ordinal, external_id, operation, before::text, after::text from planned_change
-        where source_id = ? and job_id = ? and ordinal > ? order by ordinal limit ?`,
+      withinBytes(
+        `select ordinal, external_id, operation, before::text, after::text from planned_change
+          where source_id = ? and job_id = ? and ordinal > ? order by ordinal limit ?`,
+        { columns: ['ordinal', 'external_id', 'operation'], contents: ['before', 'after'], orderBy: 'ordinal' },
+      ),
       [job.sourceId, job.id, after, limit],
     );
     if (rows.length === 0 && after === 0 && (job.plan.listed ?? 0) > 0) {

@@ -5,12 +5,13 @@ import type { Page, PageQuery } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import type { Definition } from '../../definitions/definition.js';
 import { isStorable } from '../../platform/text.js';
+import { type BoundedRow, roomFor, withinBytes } from '../page-bytes.js';
 import { Sources } from '../sources.js';
 import type { HistoryItem } from './change.dto.js';
 import type { ChangedRow } from './changed-rows.js';
 import { MirrorChanges } from './mirror-changes.js';
 
-interface HistoryRow extends ChangedRow {
+interface HistoryRow extends ChangedRow, BoundedRow {
   /** Milliseconds. */
   time: string;
   job_id: string;
@@ -45,14 +46,17 @@ export class RowHistory {
     const rows = await em.execute<HistoryRow[]>(
       `with wanted as (
          select ?::int as source_id, ?::text collate "C" as external_id, to_timestamp(?::bigint / 1000.0) as before)
-       select change.*, (extract(epoch from change.at) * 1000)::bigint::text as time
-         from (${changes.ofRow(limit + 1)}) change order by change.at desc limit ${limit + 1}`,
+       ${withinBytes(
+         `select change.*, (extract(epoch from change.at) * 1000)::bigint::text as time
+            from (${changes.ofRow(limit + 1)}) change order by change.at desc limit ${limit + 1}`,
+         { columns: ['operation', 'job_id', 'time'], contents: ['before', 'after'], orderBy: 'at desc' },
+       )}`,
       [sourceId, externalId, before],
     );
     if (rows.length === 0 && (await em.execute(changes.existence(), [sourceId, externalId])).length === 0) {
       throw Refusal.notFound('row');
     }
-    const page = this.cursors.toPage(rows, limit, 'history', (row) => [row.time]);
+    const page = this.cursors.toPage(rows, roomFor(rows, limit), 'history', (row) => [row.time]);
     const items = page.items.map((row) => ({
       operation: row.operation,
       at: new Date(Number(row.time)),

@@ -5,6 +5,7 @@ import type { Page } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { LogHorizons } from '../log-horizons.js';
 import { parseExact } from '../../platform/exact-json.js';
+import { type BoundedRow, roomFor, withinBytes } from '../page-bytes.js';
 import type { SyncJob } from './sync-job.entity.js';
 
 /** A record that was rejected or is unresolved, as it is reported. */
@@ -19,7 +20,7 @@ export interface RecordErrorView {
   errors: Record<string, string[]>;
 }
 
-interface ErrorRow {
+interface ErrorRow extends BoundedRow {
   index: number;
   external_id: string | null;
   code: string;
@@ -27,7 +28,7 @@ interface ErrorRow {
   data: string;
 }
 
-/** Rows fetched at once for an export, and the bytes of records among them at which it makes do with fewer. */
+/** Rows fetched at once for an export, fewer if their records are large. */
 const EXPORT_PAGE = 500;
 
 /** Reads what a job reported about single records. */
@@ -43,23 +44,28 @@ export class RecordErrorLog {
   async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<RecordErrorView>> {
     const after = this.cursors.readPosition(cursor, `errors of ${job.id}`) ?? -1;
     const rows = await this.rows(job, after, limit + 1);
-    return this.cursors.toPage(rows.map(toView), limit, `errors of ${job.id}`, (error) => [String(error.index)]);
+    const page = this.cursors.toPage(rows, roomFor(rows, limit), `errors of ${job.id}`, ({ index }) => [String(index)]);
+    return { ...page, items: page.items.map(toView) };
   }
 
   /** All of them, a page at a time. */
   async *all(job: SyncJob): AsyncGenerator<RecordErrorView> {
     let rows = await this.rows(job, -1, EXPORT_PAGE);
     while (rows.length > 0) {
-      yield* rows.map(toView);
-      rows = await this.rows(job, rows.at(-1)?.index ?? 0, EXPORT_PAGE);
+      const fitting = rows.slice(0, roomFor(rows, EXPORT_PAGE));
+      yield* fitting.map(toView);
+      rows = await this.rows(job, fitting.at(-1)?.index ?? 0, EXPORT_PAGE);
     }
   }
 
   private async rows(job: SyncJob, after: number, limit: number): Promise<ErrorRow[]> {
     // As text: the driver's own parser would round numbers.
     const rows = await this.em.fork().execute<ErrorRow[]>(
-      `select index, external_id, code, errors::text, data::text from sync_error
-        where job_id = ? and at = ? and index > ? order by index limit ?`,
+      withinBytes(
+        `select index, external_id, code, errors::text, data::text from sync_error
+          where job_id = ? and at = ? and index > ? order by index limit ?`,
+        { columns: ['index', 'external_id', 'code'], contents: ['errors', 'data'], orderBy: 'index' },
+      ),
       [job.id, job.submittedAt, after, limit],
     );
     // A job's errors are dropped together: where some are, all are.

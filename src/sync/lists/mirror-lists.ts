@@ -8,12 +8,16 @@ import type { Page } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { isStorable } from '../../platform/text.js';
 import { LogHorizons } from '../log-horizons.js';
+import { roomFor } from '../page-bytes.js';
 import { type MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
 import type { ListQuery } from './list-query.js';
 import { liveRows, type PageEnd, type PageRow, rowColumns, RowPage } from './row-page.js';
 
 /** A row as callers see it: its ids, its fields, its totals, its times. */
 export type RowView = Record<string, unknown> & { id: number; externalId: string };
+
+/** A row without its place in a page. */
+type StoredRow = Pick<PageRow, 'id' | 'external_id' | 'fields' | 'totals' | 'created' | 'updated'>;
 
 /** Reads the live rows of any resource. Rows that wait for a parent are hidden until it arrives. */
 @Injectable()
@@ -32,7 +36,7 @@ export class MirrorLists {
     const rows = isStorable(externalId)
       ? await this.em
           .fork()
-          .execute<PageRow[]>(`select ${rowColumns(mirror)} from ${liveRows(mirror, '?')} and t.external_id = ?`, [
+          .execute<StoredRow[]>(`select ${rowColumns(mirror)} from ${liveRows(mirror, '?')} and t.external_id = ?`, [
             sourceId,
             externalId,
           ])
@@ -58,7 +62,7 @@ export class MirrorLists {
       const key = sort === null || row.sort_key === null ? '' : `=${row.sort_key}`;
       return [end?.asOf ?? row.as_of, key, row.external_id];
     };
-    const page = this.cursors.toPage(rows, query.limit, scope, keyOf);
+    const page = this.cursors.toPage(rows, roomFor(rows, query.limit), scope, keyOf);
     return { ...page, items: page.items.map((row) => toView(mirror, row)) };
   }
 }
@@ -70,7 +74,7 @@ function pageEndOf(cursor: string[] | null): PageEnd | null {
   return { asOf, key: key === '' ? null : key.slice(1), externalId };
 }
 
-function toView(mirror: MirrorTable, row: PageRow): RowView {
+function toView(mirror: MirrorTable, row: StoredRow): RowView {
   const stored = parseExact(row.fields) as Record<string, unknown>;
   const fields = mirror.columns.map(({ field, type }): [string, unknown] => {
     const value = stored[field] ?? null;

@@ -1,6 +1,7 @@
 import { EXTERNAL_ID } from '../../definitions/definition.js';
 import { identifier, literal } from '../../platform/database.js';
 import { jsonImage, jsonObject, type MirrorTable } from '../reconcile/mirror-table.js';
+import { type BoundedRow, withinBytes } from '../page-bytes.js';
 import type { Condition, ListQuery } from './list-query.js';
 
 /** Where a page ended: the state that the first page showed, and the key and external id that its last row had then. */
@@ -12,7 +13,7 @@ export interface PageEnd {
 }
 
 /** A row of a page: its fields as JSON text, times in milliseconds, the key that it is sorted by as text. */
-export interface PageRow {
+export interface PageRow extends BoundedRow {
   id: string;
   external_id: string;
   fields: string;
@@ -89,7 +90,9 @@ export class RowPage {
     // External ids never change.
     const moving = query.sort?.field === EXTERNAL_ID ? undefined : query.sort?.field;
     const sql = end !== null && moving !== undefined ? this.laterPage(end, moving) : this.oneOf(this.parts());
-    return { sql, values: this.values };
+    const columns = ['id', 'external_id', 'totals', 'created', 'updated', 'sort_key', 'as_of'];
+    const orderBy = this.order('raw_key', '');
+    return { sql: withinBytes(sql, { columns, contents: ['fields'], orderBy }), values: this.values };
   }
 
   /** Rows whose key is unchanged are found by the index, the others by the key that they had. */
@@ -127,9 +130,12 @@ export class RowPage {
 
   /** Ties are broken by the external id, ascending in every order. Rows without a value come last, or first in a descending order. */
   private orderBy(key: string, alias: string): string {
-    const limit = this.query.limit + 1;
-    if (this.query.sort === null) return `order by ${alias}external_id limit ${limit}`;
-    return `order by ${key} ${this.query.sort.descending ? 'desc' : 'asc'}, ${alias}external_id limit ${limit}`;
+    return `order by ${this.order(key, alias)} limit ${this.query.limit + 1}`;
+  }
+
+  private order(key: string, alias: string): string {
+    const { sort } = this.query;
+    return sort === null ? `${alias}external_id` : `${key} ${sort.descending ? 'desc' : 'asc'}, ${alias}external_id`;
   }
 
   private conditions(): string {
