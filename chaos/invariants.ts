@@ -6,10 +6,11 @@ import type { Ledger } from './ledger.js';
 /** Rules for the stored data once all jobs have ended: each query counts the violations. */
 const VIOLATIONS: Record<string, string> = {
   'patients whose total is not the sum of their payments': `
-    select count(*) from patient p left join (
+    select count(*) from patient p left join patient_totals t on t.id = p.id left join (
       select patient_id, sum(amount) as total, count(*) as items from payment where deleted_at is null group by 1) own
       on own.patient_id = p.id
-     where p.payments_total <> coalesce(own.total, 0) or p.payments_count <> coalesce(own.items, 0)`,
+     where (t.payments_total, t.payments_count) is distinct from
+           (case when p.deleted_at is null then coalesce(own.total, 0) end, case when p.deleted_at is null then coalesce(own.items, 0) end)`,
   'payments linked to a patient that is not theirs, or gone': `
     select count(*) from payment c join patient p on p.id = c.patient_id
      where p.source_id <> c.source_id or p.external_id <> c.patient_external_id

@@ -94,7 +94,7 @@ async function sendSmallJobs(over: AbortSignal): Promise<number[]> {
 async function verify(jobId: string): Promise<void> {
   const { rows: found } = await database.query(
     `select (select count(*) from payment where patient_id is not null and deleted_at is null)::int as payments,
-            (select sum(payments_total) from patient) = (select sum(amount) from payment) as "sums agree",
+            (select sum(payments_total) from patient_totals) = (select sum(amount) from payment) as "sums agree",
             (select count(*) from pg_tables where schemaname = 'staging')::int as "staging tables",
             status, (counts->>'created')::int as created, attempts from sync_job where id = $1`,
     [jobId],

@@ -339,7 +339,7 @@ function patientsOf(sender: Sender): Promise<PatientView[]> {
 
 /**
  * Checks what must hold after every job: a live patient has the sum and number of its live payments, a deleted one has
- * zero, and a live payment is linked to the live patient with its external id, or to none if there is none.
+ * no totals, and a live payment is linked to the live patient with its external id, or to none if there is none.
  */
 async function expectLinksToHold(sender: Sender): Promise<void> {
   const wrong = await sender.server.query(
@@ -350,8 +350,12 @@ async function expectLinksToHold(sender: Sender): Promise<void> {
               from payments where deleted_at is null group by patient_external_id)
      select 'totals of patient ' || p.external_id as wrong
        from patients p
-       left join sums on sums.patient_external_id = p.external_id and p.deleted_at is null
-      where (p.payments_total, p.payments_count) is distinct from (coalesce(total, 0), coalesce(items, 0))
+       left join sums on sums.patient_external_id = p.external_id
+       left join patient_totals t on t.source_id = p.source_id and t.id = p.id
+      where case when p.deleted_at is null
+                 then (t.payments_total, t.payments_count) is distinct from (coalesce(total, 0), coalesce(items, 0))
+                      or t.external_id <> p.external_id
+                 else t.id is not null end
      union all
      select 'link of payment ' || m.external_id
        from payments m

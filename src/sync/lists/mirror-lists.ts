@@ -3,7 +3,6 @@ import { Injectable } from '@nestjs/common';
 import { EXTERNAL_ID } from '../../definitions/definition.js';
 import { Cursors } from '../../platform/cursors.js';
 import { parseExact } from '../../platform/exact-json.js';
-import { formatMoney } from '../../platform/money.js';
 import type { Page } from '../../platform/paging.js';
 import { Refusal } from '../../platform/refusal.js';
 import { isStorable } from '../../platform/text.js';
@@ -11,7 +10,7 @@ import { LogHorizons } from '../log-horizons.js';
 import { roomFor } from '../page-bytes.js';
 import { type MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
 import type { ListQuery } from './list-query.js';
-import { liveRows, type PageEnd, type PageRow, rowColumns, RowPage } from './row-page.js';
+import { liveRows, type PageEnd, type PageRow, rowColumns, RowPage, showTotals } from './row-page.js';
 
 /** A row as callers see it: its ids, its fields, its totals, its times. */
 export type RowView = Record<string, unknown> & { id: number; externalId: string };
@@ -80,15 +79,11 @@ function toView(mirror: MirrorTable, row: StoredRow): RowView {
     const value = stored[field] ?? null;
     return [field, value === null ? null : type.show(value)];
   });
-  const counted = JSON.parse(row.totals) as Record<string, string | null>;
-  const totals = mirror.totals.map(({ name, sumOf }): [string, unknown] => {
-    return [name, sumOf === null ? Number(counted[name] ?? 0) : formatMoney(counted[name] ?? '0')];
-  });
   return {
     id: Number(row.id),
     externalId: row.external_id,
     ...Object.fromEntries(fields),
-    ...Object.fromEntries(totals),
+    ...showTotals(mirror, row.totals),
     created: new Date(row.created),
     updated: new Date(row.updated),
   };

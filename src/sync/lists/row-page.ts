@@ -1,5 +1,6 @@
 import { EXTERNAL_ID } from '../../definitions/definition.js';
 import { identifier, literal } from '../../platform/database.js';
+import { formatMoney } from '../../platform/money.js';
 import { jsonImage, jsonObject, type MirrorTable } from '../reconcile/mirror-table.js';
 import { type BoundedRow, withinBytes } from '../page-bytes.js';
 import type { Condition, ListQuery } from './list-query.js';
@@ -41,29 +42,38 @@ export function prefixPattern(text: string): string {
   return `${text.replace(/[\\%_]/g, String.raw`\$&`)}%`;
 }
 
+/** SQL: a row `totals` with the totals of a row as JSON text, for {@link showTotals}. */
+export function totalsImage({ totals }: MirrorTable): string {
+  return `${jsonObject(totals.map(({ name, column }) => [name, `totals.${column}::text`]))}::text`;
+}
+
+/** Totals as they leave, in their order. @param image from {@link totalsImage} */
+export function showTotals({ totals }: MirrorTable, image: string): Record<string, string | number> {
+  const counted = JSON.parse(image) as Record<string, string | null>;
+  return Object.fromEntries(
+    totals.map(({ name, sumOf }) => [
+      name,
+      sumOf === null ? Number(counted[name] ?? 0) : formatMoney(counted[name] ?? '0'),
+    ]),
+  );
+}
+
 /** The columns of {@link PageRow} but the last two, of a row `t` of the resource's view. */
 export function rowColumns(mirror: MirrorTable): string {
-  const totals = mirror.totals.map(({ name, column }): [string, string] => {
-    return [name, `${totalsAlias(mirror)}.${column}::text`];
-  });
   return `t.id, t.external_id,
     ${jsonImage(mirror.columns, ({ column }) => `t.${column}`)}::text as fields,
-    ${jsonObject(totals)}::text as totals,
+    ${totalsImage(mirror)} as totals,
     (extract(epoch from t.created) * 1000)::float8 as created, (extract(epoch from t.updated) * 1000)::float8 as updated`;
 }
 
 /** What follows `from`: the live rows that wait for no parent, with their totals. A `where` with conditions may go on with `and`. */
 export function liveRows(mirror: MirrorTable, sourceId: string, join = ''): string {
-  const hasTotals = mirror.totals.length > 0 && mirror.hasTotalsTable;
-  const totals = hasTotals
-    ? `left join ${mirror.totalsTable} totals on totals.source_id = t.source_id and totals.id = t.id`
-    : '';
+  const totals =
+    mirror.totals.length > 0
+      ? `left join ${mirror.totalsTable} totals on totals.source_id = t.source_id and totals.id = t.id`
+      : '';
   return `${mirror.view} t ${join} ${totals}
     where t.source_id = ${sourceId} and t.deleted_at is null and ${mirror.isRowResolved('t')}`;
-}
-
-function totalsAlias(mirror: MirrorTable): string {
-  return mirror.hasTotalsTable ? 'totals' : 't';
 }
 
 /**

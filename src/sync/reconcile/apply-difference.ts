@@ -25,6 +25,7 @@ export async function applyDifference(
   if (rows === 0) return [];
   const instant = at.toISOString();
   enterPhase('change log');
+  if (mirror.isBundled) await em.execute(KEEPS_TOTALS);
   if (rows > counts.insert) await logChanges(em, job, mirror, instant);
   enterPhase('delete');
   if (counts.delete > 0) await tombstone(em, mirror, instant);
@@ -33,14 +34,21 @@ export async function applyDifference(
   enterPhase('insert');
   if (counts.insert > 0) await insert(em, job, mirror, instant);
   enterPhase('totals');
-  if (mirror.totals.length > 0 && mirror.hasTotalsTable) await keepTotals(em, job, mirror, counts);
-  const touched = [{ table: mirror.table, rows }, ...(await moveTotals(em, job, mirror, instant))];
+  const touched = [{ table: mirror.table, rows }];
+  if (mirror.totals.length > 0) touched.push(await keepTotals(em, job, mirror, counts));
+  touched.push(...(await moveTotals(em, job, mirror, instant)));
   enterPhase('links');
   const arrivedOrGone = rows - counts.update;
   if (mirror.children.length > 0 && arrivedOrGone > FEW_PARENTS) await indexDifference(em);
   touched.push(...(await relinkChildren(em, job, mirror, instant, counts)));
   return touched;
 }
+
+/**
+ * Tells the triggers that keep the totals of patients for processes of the version before that this transaction does so itself.
+ * Without it they would do the same once more, row by row.
+ */
+const KEEPS_TOTALS = `set local counterpart.keeps_totals = 'yes'`;
 
 /** To read so few rows for each of a million children takes about a second, to index them a few milliseconds for every job. */
 const FEW_PARENTS = 10;
@@ -70,11 +78,9 @@ async function logChanges(em: EntityManager, job: SyncJob, mirror: MirrorTable, 
 // Rows are found by their ids alone, without a condition on the source: that comes from row-level security, in a form by
 // which the planner does not take a source that the statistics do not know for one row.
 
-/** Rows that are gone have no children, so their totals are zero, and stay so: see {@link moveTotals}. */
 async function tombstone(em: EntityManager, mirror: MirrorTable, at: string): Promise<void> {
-  const noTotals = mirror.hasTotalsTable ? '' : mirror.totals.map(({ column }) => `, ${column} = 0`).join('');
   await em.execute(
-    `update ${mirror.table} t set deleted_at = ?${noTotals}
+    `update ${mirror.table} t set deleted_at = ?
        from difference d where d."$operation" = 'D' and t.id = d.id`,
     [at],
   );
@@ -90,28 +96,31 @@ async function update(em: EntityManager, mirror: MirrorTable, at: string): Promi
   );
 }
 
-/** Live rows have totals, which begin at zero; those that are gone have none. */
+/** Live rows have totals, which begin at zero; those that are gone have none. @returns how many rows of them were touched */
 async function keepTotals(
   em: EntityManager,
   job: SyncJob,
   mirror: MirrorTable,
   counts: DifferenceCounts,
-): Promise<void> {
+): Promise<TouchedRows> {
+  const { table, totalsTable, totalsKey } = mirror;
   if (counts.delete > 0) {
     await em.execute(
-      `delete from ${mirror.totalsTable} t using difference d
+      `delete from ${totalsTable} t using difference d
         where d."$operation" = 'D' and t.id = d.id`,
     );
   }
   if (counts.insert + counts.restore > 0) {
     await em.execute(
-      `insert into ${mirror.totalsTable} (source_id, id)
-       select t.source_id, t.id from difference d join ${mirror.table} t on t.source_id = ? and t.external_id = d.external_id
+      `insert into ${totalsTable} (${totalsKey.join(', ')})
+       select ${totalsKey.map((column) => `t.${column}`).join(', ')}
+         from difference d join ${table} t on t.source_id = ? and t.external_id = d.external_id
         where d."$operation" in ('I', 'R')
        on conflict do nothing`,
       [job.sourceId],
     );
   }
+  return { table: totalsTable, rows: counts.delete + counts.insert + counts.restore };
 }
 
 /** In the order of the ids, which keeps the unique index's pages together: 15 % faster than as they come. */

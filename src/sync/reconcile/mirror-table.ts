@@ -41,11 +41,9 @@ export interface Link {
 
 /** The sums and counts that the parents of one resource have of the rows of another one. */
 export interface ParentTotals {
-  /** The parents' resource, and the table with their totals by row id. */
+  /** The parents' resource, and the table with the totals of those that are live by row id. */
   resource: string;
   table: string;
-  /** Whether that table is theirs alone: then those that are gone have no row in it. */
-  hasOwnTable: boolean;
   totals: TotalColumn[];
   /** The column whose earlier values are logged, as lists are sorted by it. */
   logged: string | null;
@@ -75,8 +73,10 @@ export class MirrorTable {
   readonly table: string;
   /** The rows of the current source, for queries by conditions that row-level security keeps from indexes. */
   readonly view: string;
-  /** The totals of the live rows by row id; the table itself where an earlier version has put them there. */
+  /** The totals of the live rows by row id. There is such a table if a child has totals. */
   readonly totalsTable: string;
+  /** What names a row of it: where lists are sorted by a total also the external id, which breaks ties in its index. */
+  readonly totalsKey: readonly string[];
   /** Of every field of the record but the external id; last the number of copies, if duplicates are counted. */
   readonly columns: MirrorColumn[];
   /** To this resource's parents. */
@@ -93,7 +93,8 @@ export class MirrorTable {
     this.entity = mirroredEntity(definition.name, this.tableName);
     this.table = identifier(this.tableName);
     this.view = identifier(`${this.tableName}_of_source`);
-    this.totalsTable = identifier(definition.own.table ?? `${this.tableName}_totals`);
+    this.totalsTable = identifier(`${this.tableName}_totals`);
+    this.totalsKey = ['source_id', 'id', ...(definition.own.loggedTotal === undefined ? [] : ['external_id'])];
     this.columns = storedFields(definition).map((field, index) => this.columnOf(field, index));
     if (definition.countsDuplicates) this.columns.push(copiesColumn(this.columns.length));
   }
@@ -102,8 +103,9 @@ export class MirrorTable {
     return this.definition.name;
   }
 
-  get hasTotalsTable(): boolean {
-    return this.totalsTable !== this.table;
+  /** Whether it comes along, so that its table is made by migrations. */
+  get isBundled(): boolean {
+    return this.definition.own.table !== undefined;
   }
 
   /** @throws if there is none: the reading of definitions has checked all names */
@@ -138,8 +140,8 @@ export class MirrorTable {
   }
 
   private columnOf({ name, type }: Field, index: number): MirrorColumn {
-    const { table, columns } = this.definition.own;
-    const column = table === undefined ? columnName(name) : (columns?.[name] ?? snakeCase(name));
+    const { columns } = this.definition.own;
+    const column = this.isBundled ? (columns?.[name] ?? snakeCase(name)) : columnName(name);
     return { field: name, column: identifier(column), oldColumn: identifier(`$old${index + 1}`), type };
   }
 }
@@ -184,12 +186,11 @@ export class MirrorTables {
   }
 
   private link(mirror: MirrorTable): void {
-    const { own, parents } = mirror.definition;
-    mirror.links = parents.map((parent, index) => ({
+    mirror.links = mirror.definition.parents.map((parent, index) => ({
       parent,
       parentTable: this.of(parent.resource).table,
       by: mirror.column(parent.by),
-      linkColumn: identifier(own.table === undefined ? `$link_${parent.name}` : `${snakeCase(parent.name)}_id`),
+      linkColumn: identifier(mirror.isBundled ? `${snakeCase(parent.name)}_id` : `$link_${parent.name}`),
       oldLink: identifier(`$old_link${index + 1}`),
       newLink: identifier(`$new_link${index + 1}`),
     }));
@@ -202,20 +203,19 @@ function parentTotals(child: MirrorTable, tableOf: (resource: string) => MirrorT
   );
   return [...resources].map((resource) => {
     const parent = tableOf(resource);
-    const { own } = parent.definition;
-    const columnOf = (name: string) => identifier(own.table === undefined ? columnName(name) : snakeCase(name));
+    const { loggedTotal } = parent.definition.own;
     const totals = child.links
       .filter((link) => link.parent.resource === resource)
       .flatMap((link) =>
         link.parent.totals.map(({ name, sumOf }) => ({
           name,
-          column: columnOf(name),
+          column: identifier(child.isBundled ? snakeCase(name) : columnName(name)),
           link,
           sumOf: sumOf === null ? null : child.column(sumOf),
         })),
       );
-    const logged = own.loggedTotal === undefined ? null : columnOf(own.loggedTotal);
-    return { resource, table: parent.totalsTable, hasOwnTable: parent.hasTotalsTable, totals, logged };
+    const logged = totals.find(({ name }) => name === loggedTotal)?.column ?? null;
+    return { resource, table: parent.totalsTable, totals, logged };
   });
 }
 

@@ -75,13 +75,12 @@ export async function runTotals(
  */
 export function addTotals(job: SyncJob, mirror: MirrorTable, at: string, counted: Counted[]): string[] {
   return mirror.parentTotals.flatMap((parents, index) => {
-    const { table, hasOwnTable, totals, logged, resource } = parents;
+    const { table, totals, logged, resource } = parents;
     const links = mirror.links.filter((link) => totals.some((total) => total.link === link));
     const touched = links.flatMap((link) => counted.map((children) => contributions(parents, link, children)));
     const sums = totals.map((_, place) => `sum(${sumName(place)}) as ${sumName(place)}`);
     const isMoved = totals.map((_, place) => `sum(${sumName(place)}) <> 0`);
     const set = totals.map(({ column }, place) => `${column} = p.${column} + moved.${sumName(place)}`);
-    const live = `p.id = moved.parent_id${hasOwnTable ? '' : ' and p.deleted_at is null'}`;
     const loggedAt = totals.findIndex(({ column }) => column === logged);
     const log =
       loggedAt === -1 || resource === job.resource
@@ -90,7 +89,7 @@ export function addTotals(job: SyncJob, mirror: MirrorTable, at: string, counted
             `logged${index} as (
                insert into total_change (source_id, resource, at, row_id, before)
                select p.source_id, ${literal(resource)}, ${literal(at)}, p.id, p.${logged}
-                 from moved${index} moved join ${table} p on ${live} where moved.${sumName(loggedAt)} <> 0)`,
+                 from moved${index} moved join ${table} p on p.id = moved.parent_id where moved.${sumName(loggedAt)} <> 0)`,
           ];
     return [
       `moved${index} as (
@@ -98,7 +97,7 @@ export function addTotals(job: SyncJob, mirror: MirrorTable, at: string, counted
           group by parent_id having ${isMoved.join(' or ')})`,
       ...log,
       `summed${index} as (
-         update ${table} p set ${set.join(', ')} from moved${index} moved where ${live} returning 1)`,
+         update ${table} p set ${set.join(', ')} from moved${index} moved where p.id = moved.parent_id returning 1)`,
     ];
   });
 }

@@ -15,7 +15,7 @@ export interface FoundTable {
 export async function findTable(client: Client, mirror: MirrorTable): Promise<FoundTable> {
   return {
     columns: await columnsOf(client, mirror.table),
-    totals: mirror.hasTotalsTable ? await columnsOf(client, mirror.totalsTable) : new Map(),
+    totals: await columnsOf(client, mirror.totalsTable),
     indexes: await indexesOf(client, mirror),
   };
 }

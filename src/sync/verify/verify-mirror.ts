@@ -54,7 +54,7 @@ function statements(mirror: MirrorTable): string[] {
         where c.deleted_at is null and c.${linkColumn} is distinct from p.id`;
     }),
     ...totals.map((total) => wrongTotal(mirror, total)),
-    ...(totals.length > 0 && mirror.hasTotalsTable ? [wrongTotalRows(mirror)] : []),
+    ...(totals.length > 0 ? [wrongTotalRows(mirror)] : []),
     wrongCommits(mirror),
   ];
 }
@@ -72,13 +72,15 @@ function wrongTotal({ table, totalsTable }: MirrorTable, { name, column, child, 
      where t.deleted_at is null and kept.${column} <> coalesce(counted.value, 0)`;
 }
 
-function wrongTotalRows({ table, totalsTable }: MirrorTable): string {
+function wrongTotalRows({ table, totalsTable, totalsKey }: MirrorTable): string {
+  const isOther = totalsKey.map((column) => `kept.${column} <> t.${column}`).join(' or ');
   return `
     select coalesce(t.source_id, kept.source_id) as source_id, t.external_id,
-           case when t.id is null then 'there are totals of a row that is not live' else 'it has no totals' end as what
+           case when t.id is null then 'there are totals of a row that is not live'
+                when kept.id is null then 'it has no totals' else 'its totals have another external id' end as what
       from (select * from ${table} where deleted_at is null) t
       full join ${totalsTable} kept on kept.source_id = t.source_id and kept.id = t.id
-     where t.id is null or kept.id is null`;
+     where t.id is null or kept.id is null or ${isOther}`;
 }
 
 /** The feed reads what a commit changed from the log and, of created rows, from the table. */
