@@ -1,130 +1,90 @@
 /** Who may import whom: the table of docs/architecture.md, checked by `npm test`. */
-const RESOURCES = '^src/(patients|payments)/';
+
+/** The rooms of the house, from the ground up: each imports those before it, and none after it. */
+const ROOMS = (
+  'values settings logging database queue http runtime migrations definitions audit limits sync ' +
+  'patients payments settlement claims accounts webhooks access ops cli'
+).split(' ');
+
+/** The rooms of the engine in the same order: a snapshot walks through them once. */
+const ENGINE = (
+  'sources logs model tables staging leases snapshots bytes json read reconcile ' +
+  'changes lists intake schema verify jobs api'
+).split(' ');
+
+/** What works beside each other, each without knowing of the others. */
+const SERVICES = '^src/(patients|payments|settlement|claims|accounts|webhooks|access|ops|cli)/';
+
+/** What composes the rooms. */
+const APPLICATION = '^src/(app\\.module|server|local-application|api-docs)\\.ts$';
+
+/** A rule for each room of a list: it imports none of those after it. */
+function inOrder(rooms, folder) {
+  return rooms.slice(0, -1).map((room, index) => ({
+    name: `${room}-is-below-${rooms[index + 1]}`,
+    severity: 'error',
+    from: { path: `^${folder}/${room}/` },
+    to: { path: `^${folder}/(${rooms.slice(index + 1).join('|')})/` },
+  }));
+}
 
 module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-ring-of-folders', severity: 'error', scope: 'folder', from: {}, to: { circular: true } },
+    ...inOrder(ROOMS, 'src'),
+    ...inOrder(ENGINE, 'src/sync'),
     {
-      name: 'platform-knows-nothing-of-ours',
+      name: 'the-module-of-the-engine-is-above-its-rooms',
       severity: 'error',
-      from: { path: '^src/platform/' },
-      to: { path: '^src/', pathNot: '^src/platform/' },
+      from: { path: '^src/sync/[^/]+/' },
+      to: { path: '^src/sync/[^/]+\\.ts$' },
     },
     {
-      name: 'definitions-see-the-ground-alone',
+      name: 'the-application-is-above-all-rooms',
       severity: 'error',
-      from: { path: '^src/definitions/' },
-      to: { path: '^src/', pathNot: '^src/(definitions|platform)/' },
+      from: { path: '^src/[^/]+/' },
+      to: { path: '^src/[^/]+\\.ts$' },
     },
     {
-      name: 'the-engine-names-no-resource',
+      name: 'services-do-not-know-of-each-other',
       severity: 'error',
-      from: { path: '^src/sync/' },
-      to: { path: '^src/', pathNot: '^src/(sync|definitions|platform)/' },
-    },
-    {
-      name: 'a-resource-sees-the-engine-and-other-resources-entities-alone',
-      severity: 'error',
-      from: { path: '^src/(patients|payments)/' },
-      to: { path: '^src/', pathNot: ['^src/(sync|definitions|platform)/', '^src/$1/', '\\.entity\\.ts$'] },
-    },
-    {
-      name: 'ops-access-and-cli-name-no-resource',
-      severity: 'error',
-      from: { path: '^src/(ops|access|cli)/' },
-      to: { path: [RESOURCES, '^src/resources\\.ts$'] },
-    },
-    {
-      name: 'access-sees-the-engine-alone',
-      severity: 'error',
-      from: { path: '^src/access/' },
-      to: { path: '^src/', pathNot: '^src/(access|sync|platform)/' },
-    },
-    // What rooms need of it is in platform: who calls (caller.ts), and what a route wants (wants.ts).
-    {
-      name: 'nobody-but-the-application-and-the-command-line-knows-of-access',
-      severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(access/|cli/|app\\.module\\.ts$|server\\.ts$|api-docs\\.ts$)' },
-      to: { path: '^src/access/' },
-    },
-    {
-      name: 'webhooks-see-the-engine-alone',
-      severity: 'error',
-      from: { path: '^src/webhooks/' },
-      to: { path: '^src/', pathNot: '^src/(webhooks|sync|platform)/' },
-    },
-    {
-      name: 'nobody-but-the-application-knows-of-webhooks',
-      severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(webhooks/|app\\.module\\.ts$)' },
-      to: { path: '^src/webhooks/' },
-    },
-    {
-      name: 'settlement-sees-the-engine-alone',
-      severity: 'error',
-      from: { path: '^src/settlement/' },
-      to: { path: '^src/', pathNot: '^src/(settlement|sync|platform)/' },
-    },
-    // Claims use its outbox and show the state of their payment; it does not import them.
-    {
-      name: 'nobody-but-the-application-and-claims-knows-of-settlement',
-      severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(settlement/|claims/|app\\.module\\.ts$|server\\.ts$)' },
-      to: { path: '^src/settlement/' },
-    },
-    {
-      name: 'claims-see-the-engine-and-the-outbox-of-settlement-alone',
-      severity: 'error',
-      from: { path: '^src/claims/' },
+      from: { path: SERVICES },
       to: {
-        path: '^src/',
+        path: SERVICES,
         pathNot: [
-          '^src/(claims|sync|platform)/',
+          '^src/$1/',
+          // Claims add to its outbox and show the state of their payment.
           '^src/settlement/(payment-outbox|payment-notification\\.entity|payment-state)\\.ts$',
+          // The command line makes keys, and shows what others have found.
+          '^src/access/',
+          '-verdict\\.ts$',
         ],
       },
     },
     {
-      name: 'nobody-but-the-application-knows-of-claims',
+      name: 'claims-alone-know-of-settlement',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(claims/|app\\.module\\.ts$|local-application\\.ts$)' },
-      to: { path: '^src/claims/' },
+      from: { path: '^src/', pathNot: ['^src/(settlement|claims)/', APPLICATION] },
+      to: { path: '^src/settlement/' },
     },
     {
-      name: 'audit-sees-the-engine-alone',
+      name: 'the-command-line-alone-knows-of-access',
       severity: 'error',
-      from: { path: '^src/audit/' },
-      to: { path: '^src/', pathNot: '^src/(audit|sync|platform)/' },
+      from: { path: '^src/', pathNot: ['^src/(access|cli)/', APPLICATION] },
+      to: { path: '^src/access/' },
     },
     {
-      name: 'nobody-but-the-application-knows-of-audit',
+      name: 'of-the-audit-others-see-what-they-tell-it',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(audit/|app\\.module\\.ts$|server\\.ts$|local-application\\.ts$)' },
-      to: { path: '^src/audit/' },
+      from: { path: '^src/', pathNot: ['^src/audit/', APPLICATION] },
+      to: { path: '^src/audit/', pathNot: '^src/audit/(audited|append-audit|exports|audit-verdict)\\.ts$' },
     },
     {
-      name: 'accounts-see-the-engine-alone',
+      name: 'of-the-limits-others-see-the-mark-of-a-route',
       severity: 'error',
-      from: { path: '^src/accounts/' },
-      to: { path: '^src/', pathNot: '^src/(accounts|sync|platform)/' },
-    },
-    {
-      name: 'nobody-but-the-application-knows-of-accounts',
-      severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(accounts/|app\\.module\\.ts$|local-application\\.ts$)' },
-      to: { path: '^src/accounts/' },
-    },
-    {
-      name: 'limits-see-the-ground-alone',
-      severity: 'error',
-      from: { path: '^src/limits/' },
-      to: { path: '^src/', pathNot: '^src/(limits|platform)/' },
-    },
-    {
-      name: 'nobody-but-the-application-knows-of-limits',
-      severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(limits/|app\\.module\\.ts$|server\\.ts$)' },
-      to: { path: '^src/limits/' },
+      from: { path: '^src/', pathNot: ['^src/limits/', APPLICATION] },
+      to: { path: '^src/limits/', pathNot: '^src/limits/route-limit\\.ts$' },
     },
     {
       name: 'entry-points-are-imported-by-nobody',

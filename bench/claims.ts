@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { rebuildTotals, verifyTotals } from '../src/claims/totals-check.js';
-import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../src/database/embedded-postgres/embedded-postgres.js';
 import { ServerProcess } from '../test/setup/server-process.js';
 import { ClaimBench, type Latencies, latenciesOf, readRepeatedly } from './claim-bench.js';
 

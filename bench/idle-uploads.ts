@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../src/database/embedded-postgres/embedded-postgres.js';
 import { ServerProcess } from '../test/setup/server-process.js';
 
 /** Uploads that say a byte and then nothing, of so many sources that none has more than it may. */

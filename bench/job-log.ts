@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PhaseSeconds } from '../src/sync/jobs/job-phases.js';
+import type { PhaseSeconds } from '../src/sync/model/job-phases.js';
 
 /** How long after a job's end its line may come. */
 const LINE_WITHIN_MS = 5_000;

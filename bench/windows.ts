@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../src/database/embedded-postgres/embedded-postgres.js';
 import { ServerProcess } from '../test/setup/server-process.js';
 import { type EntriesPlan, ROWS_A_DAY, writeEntries } from './data-entries.js';
 import { allPhases, type Measured } from './measured.js';

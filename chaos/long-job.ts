@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { writePatients, writePayments } from '../bench/data.js';
 import { Sender } from '../bench/sender.js';
-import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../src/database/embedded-postgres/embedded-postgres.js';
 import { ServerProcess } from '../test/setup/server-process.js';
 
 // One long job whose worker is killed several times, and the latency of another source's small jobs meanwhile.

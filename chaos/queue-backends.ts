@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
-import { queueSchema } from '../src/platform/queue.js';
+import { queueSchema } from '../src/queue/queue.js';
 import { TcpProxy } from '../test/http/tcp-proxy.js';
 import type { Database } from './database.js';
 import type { Availability } from './availability.js';

@@ -1,7 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { Route } from './access/routes.js';
-import { VERSION } from './platform/version.js';
+import { VERSION } from './values/version.js';
 
 /**
  * Serves the OpenAPI description at `/openapi.json` and Swagger UI at `/docs`. It is made when first asked for: that takes a

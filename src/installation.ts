@@ -2,9 +2,9 @@ import type { Client } from 'pg';
 import type { Definition } from './definitions/definition.js';
 import { Definitions } from './definitions/definitions.js';
 import { describeFaults, type FileFault, readResourceFiles } from './definitions/resource-files.js';
-import type { Config } from './platform/config.js';
+import type { Config } from './settings/config.js';
 import { resources } from './resources.js';
-import { MirrorTables } from './sync/reconcile/mirror-table.js';
+import { MirrorTables } from './sync/tables/mirror-table.js';
 import { type Applying, applySchema, plannedChanges } from './sync/schema/apply-schema.js';
 import type { SchemaChange } from './sync/schema/table-plan.js';
 

@@ -1,11 +1,11 @@
 import 'reflect-metadata';
-import { EXIT_UNCLOSED, StopRequest } from './platform/stop-request.js';
-import { handleUnhandledErrors } from './platform/unhandled-errors.js';
+import { EXIT_UNCLOSED, StopRequest } from './runtime/stop-request.js';
+import { handleUnhandledErrors } from './runtime/unhandled-errors.js';
 
 // Before the rest is loaded, which takes a second: signals and errors of that time are handled too.
 const stop = StopRequest.listen();
 handleUnhandledErrors(stop);
-const { ConfigError, loadConfig } = await import('./platform/config.js');
+const { ConfigError, loadConfig } = await import('./settings/config.js');
 
 try {
   const config = loadConfig();

@@ -15,16 +15,16 @@ import { AuditLog } from './audit/audit-log.js';
 import { auditQueueActions } from './audit/audit-queue-actions.js';
 import { DASHBOARD_PATH, mountQueueDashboard } from './ops/queue-dashboard.js';
 import { RequestMetrics } from './ops/request-metrics.js';
-import { BoundedHttpAdapter } from './platform/bounded-http-adapter.js';
-import type { Config } from './platform/config.js';
-import { Cursors } from './platform/cursors.js';
-import { answersCallers } from './platform/process-role.js';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.js';
-import { recordMove } from './platform/following-client.js';
-import { identifyRequest } from './platform/logging.js';
-import { migrate, refuseUnlessMigrated } from './platform/migrate.js';
-import { chooseQueueBackend } from './platform/queue.js';
-import { requestLimits } from './platform/request-limits.js';
+import { BoundedHttpAdapter } from './http/bounded-http-adapter.js';
+import type { Config } from './settings/config.js';
+import { Cursors } from './http/cursors.js';
+import { answersCallers } from './settings/process-role.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded-postgres/embedded-postgres.js';
+import { recordMove } from './database/following-client.js';
+import { identifyRequest } from './logging/logging.js';
+import { migrate, refuseUnlessMigrated } from './migrations/migrate.js';
+import { chooseQueueBackend } from './queue/queue.js';
+import { requestLimits } from './http/request-limits.js';
 
 /** A running server. */
 export interface Server {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { migrationOptions } from '../src/app.module.js';
-import { migrate } from '../src/platform/migrate.js';
+import { migrate } from '../src/migrations/migrate.js';
 import { makeKey } from './access/keys.js';
 import { Sender, somePatients } from './http/sender.js';
 import { createEmptyDatabase, startTestServer, type TestServer } from './setup/test-server.js';

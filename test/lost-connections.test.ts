@@ -1,9 +1,9 @@
 import { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { expect, it } from '@jest/globals';
 import pg from 'pg';
-import { DatabasePool } from '../src/platform/database-pool.js';
-import { chooseQueueBackend } from '../src/platform/queue.js';
-import { acrossSources } from '../src/platform/source-isolation.js';
+import { DatabasePool } from '../src/database/database-pool.js';
+import { chooseQueueBackend } from '../src/queue/queue.js';
+import { acrossSources } from '../src/database/source-isolation.js';
 import { aPatient, Sender } from './http/sender.js';
 import { startTestServer, until } from './setup/test-server.js';
 

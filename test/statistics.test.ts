@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { ORDERS, PatientPage } from '../src/patients/patient-page.js';
-import { literal } from '../src/platform/database.js';
-import { MirrorTables } from '../src/sync/reconcile/mirror-table.js';
+import { literal } from '../src/database/database.js';
+import { MirrorTables } from '../src/sync/tables/mirror-table.js';
 import { aPayment, Sender, somePatients } from './http/sender.js';
 import { startTestServer, type TestServer } from './setup/test-server.js';
 

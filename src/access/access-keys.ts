@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuid } from 'uuid';
-import { appendAudit, type AuditEntry } from '../platform/append-audit.js';
-import type { Caller, Scope } from '../platform/caller.js';
-import { sqlState } from '../platform/outage.js';
-import { acrossSources, asSessionUser } from '../platform/source-isolation.js';
+import { appendAudit, type AuditEntry } from '../audit/append-audit.js';
+import type { Caller, Scope } from '../http/caller.js';
+import { sqlState } from '../database/outage.js';
+import { acrossSources, asSessionUser } from '../database/source-isolation.js';
 import { digestOf, newKey } from './key-text.js';
 
 /** https://www.postgresql.org/docs/18/errcodes-appendix.html */

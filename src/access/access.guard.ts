@@ -1,7 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
-import { callerOf } from '../platform/caller.js';
-import { callerSource } from '../platform/caller-source.js';
+import { callerOf } from '../http/caller.js';
+import { callerSource } from '../http/caller-source.js';
 import { Authenticator } from './authenticator.js';
 import { Routes } from './routes.js';
 

@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
-import { callerAddress } from '../platform/caller-address.js';
-import { Refusal } from '../platform/refusal.js';
+import { callerAddress } from '../http/caller-address.js';
+import { Refusal } from '../http/refusal.js';
 import { Authenticator } from './authenticator.js';
 import { isPage, PAGES } from './pages.js';
 import { Routes } from './routes.js';

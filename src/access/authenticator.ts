@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
-import { ANYBODY, type Caller, callerOf, noteCaller, STRANGER } from '../platform/caller.js';
-import { authMode, CONFIG, type Config } from '../platform/config.js';
-import { Refusal } from '../platform/refusal.js';
-import type { Want } from '../platform/wants.js';
-import { isOutage, isTooSlow } from '../platform/outage.js';
+import { ANYBODY, type Caller, callerOf, noteCaller, STRANGER } from '../http/caller.js';
+import { authMode, CONFIG, type Config } from '../settings/config.js';
+import { Refusal } from '../http/refusal.js';
+import type { Want } from '../http/wants.js';
+import { isOutage, isTooSlow } from '../database/outage.js';
 import { AccessKeys } from './access-keys.js';
 import { credentialsOf } from './credentials.js';
 import { OPERATOR_KEY, type OperatorKey } from './operator-key.js';

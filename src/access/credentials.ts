@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { presentedCredentials } from '../platform/presented-credentials.js';
+import { presentedCredentials } from '../http/presented-credentials.js';
 import { looksLikeKey } from './key-text.js';
 
 /** The key that a request presents. */

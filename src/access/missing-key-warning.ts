@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import { authMode, CONFIG, type Config } from '../platform/config.js';
+import { authMode, CONFIG, type Config } from '../settings/config.js';
 import { AccessKeys } from './access-keys.js';
 import { OPERATOR_KEY, type OperatorKey } from './operator-key.js';
 

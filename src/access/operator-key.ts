@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
-import { userName } from '../platform/user-name.js';
-import { type Caller, SCOPES } from '../platform/caller.js';
+import { userName } from '../values/user-name.js';
+import { type Caller, SCOPES } from '../http/caller.js';
 import { digestOf } from './key-text.js';
 
 /** The injection token of the {@link OperatorKey}. */

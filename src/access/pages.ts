@@ -1,4 +1,4 @@
-import type { Want } from '../platform/wants.js';
+import type { Want } from '../http/wants.js';
 
 /**
  * Pages that are opened in a browser, and what each requires. A browser signs in by HTTP Basic, which is accepted on

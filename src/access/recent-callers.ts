@@ -1,4 +1,4 @@
-import type { Caller } from '../platform/caller.js';
+import type { Caller } from '../http/caller.js';
 import { digestOf } from './key-text.js';
 
 /** As long as an outage that somebody watches may last; a key that was revoked meanwhile would be taken for as long. */

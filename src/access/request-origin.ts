@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isLoopback } from '../platform/loopback.js';
+import { isLoopback } from '../settings/loopback.js';
 
 /** A name has at most 253 characters (RFC 1035), and a port five. A longer text is parsed by nothing. */
 const MAX_HOST_CHARACTERS = 260;

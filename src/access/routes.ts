@@ -1,7 +1,7 @@
 import { type ExecutionContext, Injectable, type OnModuleInit, RequestMethod, type Type } from '@nestjs/common';
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
-import { type Want, WANTS } from '../platform/wants.js';
+import { type Want, WANTS } from '../http/wants.js';
 
 /** A route, as its controller declares it. */
 export interface Route {

@@ -1,4 +1,4 @@
-import { Refusal } from '../platform/refusal.js';
+import { Refusal } from '../http/refusal.js';
 
 /** A refusal of the ledger. Its problem also carries `error`, a fixed text that callers of accounts rely on. */
 class AccountRefusal extends Refusal {

@@ -1,7 +1,7 @@
 import { applyDecorators, type Type } from '@nestjs/common';
 import { ApiExtraModels, ApiHeader, ApiOperation, ApiResponse, getSchemaPath } from '@nestjs/swagger';
-import { MAX_KEY_CHARACTERS } from '../platform/idempotency-key.js';
-import { Wants } from '../platform/wants.js';
+import { MAX_KEY_CHARACTERS } from '../http/idempotency-key.js';
+import { Wants } from '../http/wants.js';
 import { AccountProblem } from './account-view.js';
 
 const IDEMPOTENCY_KEY = {

@@ -1,11 +1,11 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Put, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiBody, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { CallerSource } from '../platform/caller-source.js';
-import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
-import { withinSource } from '../platform/source-isolation.js';
-import { ApiPage } from '../sync/changes/api-page.js';
-import { Sources } from '../sync/sources.js';
+import { CallerSource } from '../http/caller-source.js';
+import { linkNextPage, type Page, PageQuery } from '../http/paging.js';
+import { withinSource } from '../database/source-isolation.js';
+import { ApiPage } from '../http/api-page.js';
+import { Sources } from '../sync/sources/sources.js';
 import { BalanceQuery, OpenAccount, SumQuery } from './account.dto.js';
 import { ChangesLedger, ReadsLedger } from './account-routes.js';
 import { Balance, OpenedAccount, StatementEntry } from './account-view.js';

@@ -6,10 +6,10 @@ import {
   type NestModule,
   RequestMethod,
 } from '@nestjs/common';
-import { CONFIG, type Config } from '../platform/config.js';
-import { answersCallers, worksOnJobs } from '../platform/process-role.js';
-import { readJsonBody } from '../platform/json-body.js';
-import { withTask } from '../platform/periodic-task.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { answersCallers, worksOnJobs } from '../settings/process-role.js';
+import { readJsonBody } from '../http/json-body.js';
+import { withTask } from '../runtime/periodic-task.js';
 import { Accounts } from './accounts.js';
 import { AccountsController } from './accounts.controller.js';
 import { Ledger } from './ledger.js';

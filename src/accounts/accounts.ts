@@ -1,8 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { sqlState } from '../platform/outage.js';
-import { Cursors } from '../platform/cursors.js';
-import type { Page, PageQuery } from '../platform/paging.js';
+import { sqlState } from '../database/outage.js';
+import { Cursors } from '../http/cursors.js';
+import type { Page, PageQuery } from '../http/paging.js';
 import { isAccountNumber, newAccountNumber } from './account-number.js';
 import { idempotencyKeyReused, unknownAccount } from './account-refusal.js';
 import type { StatementEntry } from './account-view.js';

@@ -1,9 +1,9 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import { Counter, Histogram, Registry } from 'prom-client';
-import { CONFIG, type Config, poolSize } from '../platform/config.js';
-import { Refusal } from '../platform/refusal.js';
-import { withinSource } from '../platform/source-isolation.js';
+import { CONFIG, type Config, poolSize } from '../settings/config.js';
+import { Refusal } from '../http/refusal.js';
+import { withinSource } from '../database/source-isolation.js';
 import { Semaphore } from './semaphore.js';
 import { postBatch } from './post-batch.js';
 import type { Decision, Posting } from './posting.js';

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDiskFull, isOutage, sqlState } from '../platform/outage.js';
-import { Refusal } from '../platform/refusal.js';
+import { isDiskFull, isOutage, sqlState } from '../database/outage.js';
+import { Refusal } from '../http/refusal.js';
 import { type Decision, type Posting, requestOf } from './posting.js';
 
 /** How long a batch waits for a locked account; then other batches get their turn. */

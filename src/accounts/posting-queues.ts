@@ -1,5 +1,5 @@
-import { isTooSlow } from '../platform/outage.js';
-import { Refusal } from '../platform/refusal.js';
+import { isTooSlow } from '../database/outage.js';
+import { Refusal } from '../http/refusal.js';
 import type { Semaphore } from './semaphore.js';
 import { OutcomeUnknown, type Verdict } from './post-batch.js';
 import { accountsOf, type Decision, type Posting } from './posting.js';

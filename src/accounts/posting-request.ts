@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { v7 as uuidv7 } from 'uuid';
-import { callerOf } from '../platform/caller.js';
-import { idempotencyKeyOf } from '../platform/idempotency-key.js';
+import { callerOf } from '../http/caller.js';
+import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { isAccountNumber } from './account-number.js';
 import { insufficientFunds, invalidSum, idempotencyKeyReused, unknownAccount } from './account-refusal.js';
 import { type Decision, MOST_CENTS, type Posting } from './posting.js';

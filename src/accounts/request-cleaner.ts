@@ -1,8 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { deleteInBatches } from '../platform/delete-in-batches.js';
-import { PeriodicTask } from '../platform/periodic-task.js';
-import { acrossSources } from '../platform/source-isolation.js';
+import { deleteInBatches } from '../database/delete-in-batches.js';
+import { PeriodicTask } from '../runtime/periodic-task.js';
+import { acrossSources } from '../database/source-isolation.js';
 
 const PAUSE_MS = 10 * 60 * 1000;
 

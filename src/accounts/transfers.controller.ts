@@ -1,9 +1,9 @@
 import { Body, Controller, Post, Req, UseGuards } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { CallerSource } from '../platform/caller-source.js';
-import { pointerTo, Refusal } from '../platform/refusal.js';
-import { Sources } from '../sync/sources.js';
+import { CallerSource } from '../http/caller-source.js';
+import { pointerTo, Refusal } from '../http/refusal.js';
+import { Sources } from '../sync/sources/sources.js';
 import { TransferOrder } from './account.dto.js';
 import { ChangesLedger } from './account-routes.js';
 import { PostedTransfer } from './account-view.js';

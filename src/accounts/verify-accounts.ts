@@ -1,6 +1,6 @@
 import pg from 'pg';
-import type { AccountsVerdict, LedgerFault } from '../platform/accounts-verdict.js';
-import { SYSTEM_ROLE } from '../platform/source-isolation.js';
+import type { AccountsVerdict, LedgerFault } from './accounts-verdict.js';
+import { SYSTEM_ROLE } from '../database/source-isolation.js';
 
 /** How many faults of one kind are reported. */
 const MAX_FAULTS = 20;

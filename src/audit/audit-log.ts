@@ -1,9 +1,9 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { Counter, Registry } from 'prom-client';
-import { appendAudit, type AuditEntry } from '../platform/append-audit.js';
-import { safeError } from '../platform/safe-error.js';
-import { Refusal } from '../platform/refusal.js';
+import { appendAudit, type AuditEntry } from './append-audit.js';
+import { safeError } from '../logging/safe-error.js';
+import { Refusal } from '../http/refusal.js';
 
 /** Entries per statement: it locks the end of the chain for some 20 ms, while other instances wait. */
 const MAX_BATCH = 500;

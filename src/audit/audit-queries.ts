@@ -1,9 +1,9 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../platform/cursors.js';
-import type { Page } from '../platform/paging.js';
+import { Cursors } from '../http/cursors.js';
+import type { Page } from '../http/paging.js';
 import type { AuditView } from './audit.dto.js';
-import { acrossSources } from '../platform/source-isolation.js';
+import { acrossSources } from '../database/source-isolation.js';
 
 /** Which entries to list; undefined fields match all. */
 export interface AuditFilter {

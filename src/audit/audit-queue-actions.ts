@@ -1,7 +1,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
-import { callerOf } from '../platform/caller.js';
-import { sendProblem } from '../platform/problem.filter.js';
-import { Refusal } from '../platform/refusal.js';
+import { callerOf } from '../http/caller.js';
+import { sendProblem } from '../http/problem.filter.js';
+import { Refusal } from '../http/refusal.js';
 import { AuditLog } from './audit-log.js';
 import { entryOf } from './audited-request.js';
 

@@ -1,11 +1,11 @@
 import { Controller, Get, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { Audited } from '../platform/audited.js';
-import { callerOf } from '../platform/caller.js';
-import { answerPageOrExport } from '../platform/exports.js';
-import { Wants } from '../platform/wants.js';
-import { ApiPage } from '../sync/changes/api-page.js';
+import { Audited } from './audited.js';
+import { callerOf } from '../http/caller.js';
+import { answerPageOrExport } from './exports.js';
+import { Wants } from '../http/wants.js';
+import { ApiPage } from '../http/api-page.js';
 import { AuditQueries } from './audit-queries.js';
 import { AuditView, ListAudit } from './audit.dto.js';
 

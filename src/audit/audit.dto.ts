@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsISO8601, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
-import { PageQuery } from '../platform/paging.js';
+import { PageQuery } from '../http/paging.js';
 
 /** PostgreSQL stores no NUL. */
 const TEXT = /^[^\0]+$/;

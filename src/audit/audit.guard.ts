@@ -1,7 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
-import { AUDITED, type AuditRule } from '../platform/audited.js';
+import { AUDITED, type AuditRule } from './audited.js';
 import { AuditLog } from './audit-log.js';
 import { entryOf, wasRefusedByGuard } from './audited-request.js';
 

@@ -2,9 +2,9 @@ import { type CallHandler, type ExecutionContext, Injectable, type NestIntercept
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import { catchError, concatMap, type Observable } from 'rxjs';
-import { AUDITED, type AuditRule, type RequestOutcome, setOutcomeRecorder } from '../platform/audited.js';
-import type { AuditEntry } from '../platform/append-audit.js';
-import { refusalFor } from '../platform/problem.filter.js';
+import { AUDITED, type AuditRule, type RequestOutcome, setOutcomeRecorder } from './audited.js';
+import type { AuditEntry } from './append-audit.js';
+import { refusalFor } from '../http/problem.filter.js';
 import { AuditLog } from './audit-log.js';
 import { entryOf, leaveToInterceptor } from './audited-request.js';
 import { peopleOfPage } from './people-of-page.js';

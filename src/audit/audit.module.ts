@@ -1,8 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
-import type { Config } from '../platform/config.js';
-import { answersCallers, worksOnJobs } from '../platform/process-role.js';
-import { withTask } from '../platform/periodic-task.js';
+import type { Config } from '../settings/config.js';
+import { answersCallers, worksOnJobs } from '../settings/process-role.js';
+import { withTask } from '../runtime/periodic-task.js';
 import { AuditCleaner } from './audit-cleaner.js';
 import { AuditLog } from './audit-log.js';
 import { AuditQueries } from './audit-queries.js';

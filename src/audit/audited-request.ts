@@ -1,9 +1,9 @@
 import type { Request } from 'express';
-import type { AuditEntry, AuditOutcome } from '../platform/append-audit.js';
-import type { AuditRule, RequestOutcome } from '../platform/audited.js';
-import { callerAddress } from '../platform/caller-address.js';
-import { callerOf } from '../platform/caller.js';
-import { callerSource } from '../platform/caller-source.js';
+import type { AuditEntry, AuditOutcome } from './append-audit.js';
+import type { AuditRule, RequestOutcome } from './audited.js';
+import { callerAddress } from '../http/caller-address.js';
+import { callerOf } from '../http/caller.js';
+import { callerSource } from '../http/caller-source.js';
 
 /** The entry for a request with the result `done` that is answered with `status`. */
 export function entryOf(request: Request, rule: AuditRule, status: number, done: RequestOutcome = {}): AuditEntry {

@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import type { AuditRule, RequestOutcome } from '../platform/audited.js';
+import type { AuditRule, RequestOutcome } from './audited.js';
 
 /** A page with no more items than this is a read about the people in it, and not about a source. */
 const FEW_ITEMS = 5;

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { AuditHead, AuditVerdict } from '../platform/audit-verdict.js';
+import type { AuditHead, AuditVerdict } from './audit-verdict.js';
 import { type ChainedEntry, CHAINED_FIELDS, entryHash } from './audit-chain.js';
 
 /** Entries read at once. */

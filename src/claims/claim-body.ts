@@ -2,9 +2,9 @@ import type { Request } from 'express';
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliDecompress, constants, gunzip, zstdDecompress } from 'node:zlib';
-import { announcedDigest, mustBeAnnounced } from '../platform/content-digest.js';
-import { bodyTooLarge, wholeBody } from '../platform/whole-body.js';
-import { Refusal } from '../platform/refusal.js';
+import { announcedDigest, mustBeAnnounced } from '../http/content-digest.js';
+import { bodyTooLarge, wholeBody } from '../http/whole-body.js';
+import { Refusal } from '../http/refusal.js';
 import { readCsvClaim, readJsonClaim, type SentClaim } from './sent-claim.js';
 
 /** A Map, since an object would also find inherited names such as `constructor`. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Refusal } from '../platform/refusal.js';
+import { Refusal } from '../http/refusal.js';
 import { ClaimCheck, MAX_REPORTED_FAULTS } from './claim-check.js';
 import { rulesOf } from './claim-rules.js';
 import { readCsvClaim, readJsonClaim, type SentClaim } from './sent-claim.js';

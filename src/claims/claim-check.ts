@@ -1,7 +1,7 @@
-import { parseDecimal } from '../platform/money.js';
-import { type ProblemDetail, Refusal } from '../platform/refusal.js';
-import { rawNumber } from '../platform/exact-json.js';
-import { isLongerThan, isStorable } from '../platform/text.js';
+import { parseDecimal } from '../values/money.js';
+import { type ProblemDetail, Refusal } from '../http/refusal.js';
+import { rawNumber } from '../values/exact-json.js';
+import { isLongerThan, isStorable } from '../values/text.js';
 import type { CheckedClaim, ClaimLine } from './checked-claim.js';
 import { type ClaimRule, MAX_CHARACTERS } from './claim-rules.js';
 import { decimalOf, readCents } from './fees.js';

@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
-import { CONFIG, type Config } from '../platform/config.js';
-import { idempotencyKeyOf } from '../platform/idempotency-key.js';
-import { withinSource } from '../platform/source-isolation.js';
-import { Sources } from '../sync/sources.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { idempotencyKeyOf } from '../http/idempotency-key.js';
+import { withinSource } from '../database/source-isolation.js';
+import { Sources } from '../sync/sources/sources.js';
 import { type ClaimFormat, claimFormat } from './claim-body.js';
 import type { CheckedClaim } from './checked-claim.js';
 import { ClaimCheck } from './claim-check.js';

@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import { Refusal } from '../platform/refusal.js';
+import { Refusal } from '../http/refusal.js';
 
 /** How long a request waits for memory: bursts of large claims pass in that time. */
 const MAX_WAIT_MS = 5_000;

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { PaymentOutbox } from '../settlement/payment-outbox.js';
-import { Refusal } from '../platform/refusal.js';
+import { Refusal } from '../http/refusal.js';
 import type { CheckedClaim } from './checked-claim.js';
 
 /** Stores claims. Each is stored in one transaction with its lines, its providers' totals and its payment notification. */

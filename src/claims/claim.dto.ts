@@ -2,7 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
 import { PAYMENT_STATUSES, type PaymentStatus } from '../settlement/payment-notification.entity.js';
-import { PageQuery, wholeNumber } from '../platform/paging.js';
+import { PageQuery, wholeNumber } from '../http/paging.js';
 
 /** Query of `GET /claims`. */
 export class ListClaims extends PageQuery {

@@ -1,12 +1,12 @@
 import { Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { Audited, newSubject, subjectOf } from '../platform/audited.js';
-import { CallerSource } from '../platform/caller-source.js';
-import { MAX_KEY_CHARACTERS } from '../platform/idempotency-key.js';
-import { linkNextPage, type Page } from '../platform/paging.js';
-import { Wants } from '../platform/wants.js';
-import { Sources } from '../sync/sources.js';
+import { Audited, newSubject, subjectOf } from '../audit/audited.js';
+import { CallerSource } from '../http/caller-source.js';
+import { MAX_KEY_CHARACTERS } from '../http/idempotency-key.js';
+import { linkNextPage, type Page } from '../http/paging.js';
+import { Wants } from '../http/wants.js';
+import { Sources } from '../sync/sources/sources.js';
 import { ClaimIntake } from './claim-intake.js';
 import { ClaimQueries } from './claim-queries.js';
 import { type ClaimSummary, ClaimView, StoredClaim } from './claim-view.js';

@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { formatMoney } from '../platform/money.js';
+import { formatMoney } from '../values/money.js';
 import type { ProviderTotal } from './claim.dto.js';
 
 /** Reads only `limit` rows, along the index in that order. */

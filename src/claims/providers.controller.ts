@@ -1,9 +1,9 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { CallerSource } from '../platform/caller-source.js';
-import { LimitedBy } from '../platform/route-limit.js';
-import { Wants } from '../platform/wants.js';
-import { Sources } from '../sync/sources.js';
+import { CallerSource } from '../http/caller-source.js';
+import { LimitedBy } from '../limits/route-limit.js';
+import { Wants } from '../http/wants.js';
+import { Sources } from '../sync/sources/sources.js';
 import { ProviderRanking, TopProviders } from './claim.dto.js';
 import { ProviderTotals } from './provider-totals.js';
 

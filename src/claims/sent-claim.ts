@@ -1,6 +1,6 @@
 import { CsvError, parse as parseTable } from 'csv-parse/sync';
-import { parseExact, rawNumber } from '../platform/exact-json.js';
-import { Refusal } from '../platform/refusal.js';
+import { parseExact, rawNumber } from '../values/exact-json.js';
+import { Refusal } from '../http/refusal.js';
 import { fieldNamed, namesLines } from './line-fields.js';
 
 /** Fields under the names they were sent with. They are iterated once: a body may have half a million unknown fields. */

@@ -1,4 +1,4 @@
-import { withoutTrailing } from '../platform/without-trailing.js';
+import { withoutTrailing } from '../values/without-trailing.js';
 
 /** The format of US spreadsheets: `3/28/18 0:00`, with or without leading zeros. */
 const AMERICAN = /^(\d{1,2})\/(\d{1,2})\/(\d{2})\s+(\d{1,2}):(\d{2})$/;

@@ -1,6 +1,6 @@
 import pg from 'pg';
-import type { TotalDifference, TotalsVerdict } from '../platform/totals-verdict.js';
-import { SYSTEM_ROLE } from '../platform/source-isolation.js';
+import type { TotalDifference, TotalsVerdict } from './totals-verdict.js';
+import { SYSTEM_ROLE } from '../database/source-isolation.js';
 
 /** Differences that are listed. Further ones are only counted: so many have one common cause. */
 const MAX_LISTED = 100;

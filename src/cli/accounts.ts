@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import type { AccountsVerdict } from '../platform/accounts-verdict.js';
-import { loadConfig } from '../platform/config.js';
+import type { AccountsVerdict } from '../accounts/accounts-verdict.js';
+import { loadConfig } from '../settings/config.js';
 import type { Application } from './application.js';
 import { withExistingDatabase } from './database.js';
 import { EXIT } from './exit-codes.js';

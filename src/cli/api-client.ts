@@ -1,5 +1,5 @@
-import type { ProblemDetail } from '../platform/refusal.js';
-import { withoutTrailing } from '../platform/without-trailing.js';
+import type { ProblemDetail } from '../http/refusal.js';
+import { withoutTrailing } from '../values/without-trailing.js';
 import { Failure } from './failure.js';
 
 /** The limit for every answer except those to uploads; `Prefer: wait` takes at most 30 s of it. */

@@ -1,10 +1,10 @@
 import type { Options } from '@mikro-orm/postgresql';
 import type { Client } from 'pg';
-import type { AccountsVerdict } from '../platform/accounts-verdict.js';
-import type { AuditHead, AuditVerdict } from '../platform/audit-verdict.js';
-import type { Config } from '../platform/config.js';
-import type { MirrorVerdict } from '../platform/mirror-verdict.js';
-import type { TotalsVerdict } from '../platform/totals-verdict.js';
+import type { AccountsVerdict } from '../accounts/accounts-verdict.js';
+import type { AuditHead, AuditVerdict } from '../audit/audit-verdict.js';
+import type { Config } from '../settings/config.js';
+import type { MirrorVerdict } from '../sync/verify/mirror-verdict.js';
+import type { TotalsVerdict } from '../claims/totals-verdict.js';
 
 /** What applying the files of resources changes. */
 export interface SchemaChangeView {

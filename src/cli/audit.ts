@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
-import type { AuditHead, AuditVerdict } from '../platform/audit-verdict.js';
-import { loadConfig } from '../platform/config.js';
+import type { AuditHead, AuditVerdict } from '../audit/audit-verdict.js';
+import { loadConfig } from '../settings/config.js';
 import type { Application } from './application.js';
 import { withExistingDatabase } from './database.js';
 import { EXIT } from './exit-codes.js';

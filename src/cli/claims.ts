@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { loadConfig } from '../platform/config.js';
-import type { TotalDifference, TotalsVerdict } from '../platform/totals-verdict.js';
+import { loadConfig } from '../settings/config.js';
+import type { TotalDifference, TotalsVerdict } from '../claims/totals-verdict.js';
 import type { Application } from './application.js';
 import { withExistingDatabase } from './database.js';
 import { EXIT } from './exit-codes.js';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { newKey } from '../access/key-text.js';
-import { loadConfig } from '../platform/config.js';
-import { DataDirectoryInUseError } from '../platform/embedded-postgres/data-directory-lock.js';
+import { loadConfig } from '../settings/config.js';
+import { DataDirectoryInUseError } from '../database/embedded-postgres/data-directory-lock.js';
 import { ApiClient } from './api-client.js';
 import type { Application } from './application.js';
 import { Failure } from './failure.js';

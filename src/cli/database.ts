@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Config } from '../platform/config.js';
-import { DataDirectoryInUseError } from '../platform/embedded-postgres/data-directory-lock.js';
-import { startEmbeddedPostgres } from '../platform/embedded-postgres/embedded-postgres.js';
+import type { Config } from '../settings/config.js';
+import { DataDirectoryInUseError } from '../database/embedded-postgres/data-directory-lock.js';
+import { startEmbeddedPostgres } from '../database/embedded-postgres/embedded-postgres.js';
 import { Failure } from './failure.js';
-import { findRunningPostgres } from '../platform/embedded-postgres/running-server.js';
+import { findRunningPostgres } from '../database/embedded-postgres/running-server.js';
 
 /** A server that is starting holds its data directory for seconds before its PostgreSQL answers. */
 const START_TIMEOUT_MS = 30_000;

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { loadConfig } from '../platform/config.js';
-import { JOB_STATUSES } from '../sync/jobs/job-options.js';
+import { loadConfig } from '../settings/config.js';
+import { JOB_STATUSES } from '../sync/model/job-options.js';
 import type { Application } from './application.js';
 import { EXIT } from './exit-codes.js';
 import { styledStatus, suggest } from './job-report.js';

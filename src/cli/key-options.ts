@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
-import { SCOPES, type Scope } from '../platform/caller.js';
-import { isSourceName } from '../platform/source-name.js';
+import { SCOPES, type Scope } from '../http/caller.js';
+import { isSourceName } from '../values/source-name.js';
 import { ANY_SOURCE } from './key-list.js';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/;

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import type { AccessKeys } from '../access/access-keys.js';
-import { SCOPES, type Scope } from '../platform/caller.js';
-import { loadConfig } from '../platform/config.js';
+import { SCOPES, type Scope } from '../http/caller.js';
+import { loadConfig } from '../settings/config.js';
 import type { Application } from './application.js';
-import { userName } from '../platform/user-name.js';
+import { userName } from '../values/user-name.js';
 import { withDatabase } from './database.js';
 import { EXIT } from './exit-codes.js';
 import { Failure } from './failure.js';
@@ -100,7 +100,7 @@ async function withKeys<T>(app: Application, work: (keys: AccessKeys) => Promise
     const [{ MikroORM }, { AccessKeys }, { migrate }] = await Promise.all([
       import('@mikro-orm/postgresql'),
       import('../access/access-keys.js'),
-      import('../platform/migrate.js'),
+      import('../migrations/migrate.js'),
     ]);
     await migrate(options, databaseUrl, null);
     const orm = new MikroORM(options);

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
-import { loadConfig } from '../platform/config.js';
-import { DELETE_POLICIES, MODES } from '../sync/jobs/job-options.js';
+import { loadConfig } from '../settings/config.js';
+import { DELETE_POLICIES, MODES } from '../sync/model/job-options.js';
 import type { Application } from './application.js';
 import { type Job, submitSnapshot, type SubmitOptions, watchJob } from './jobs-api.js';
 import { exitCodeOf, reportJob } from './job-report.js';

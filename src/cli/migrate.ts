@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { loadConfig } from '../platform/config.js';
-import { startEmbeddedPostgres } from '../platform/embedded-postgres/embedded-postgres.js';
+import { loadConfig } from '../settings/config.js';
+import { startEmbeddedPostgres } from '../database/embedded-postgres/embedded-postgres.js';
 import type { Application } from './application.js';
 import { EXIT } from './exit-codes.js';
 import { runCommand } from './run-command.js';
@@ -19,7 +19,7 @@ async function migrateDatabase(app: Application, terminal: Terminal): Promise<nu
   const databaseUrl = config.DATABASE_URL ?? embedded?.url ?? '';
   try {
     // Imported here, as it loads the whole ORM.
-    const { migrate } = await import('../platform/migrate.js');
+    const { migrate } = await import('../migrations/migrate.js');
     const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
     await migrate(await app.migrationOptions(databaseUrl), databaseUrl, queue, await app.applyResources(config, false));
   } finally {

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import pg from 'pg';
-import { loadConfig } from '../platform/config.js';
+import { loadConfig } from '../settings/config.js';
 import type { Application, SchemaChangeView } from './application.js';
 import { withDatabase, withExistingDatabase } from './database.js';
 import { EXIT } from './exit-codes.js';
@@ -55,7 +55,7 @@ async function applyFiles(
 ): Promise<number> {
   const config = loadConfig();
   const apply = await app.applyResources(config, options.allowLoss === true).catch(toFailure);
-  const { migrate } = await import('../platform/migrate.js');
+  const { migrate } = await import('../migrations/migrate.js');
   const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
   const changes = await withDatabase(config, async (url) => {
     return migrate(await app.migrationOptions(url), url, queue, (client) => apply(client).catch(toFailure));

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ConfigError } from '../platform/config.js';
+import { ConfigError } from '../settings/config.js';
 import { Problem, Unreachable } from './api-client.js';
 import type { ApiClient } from './api-client.js';
 import type { Application } from './application.js';

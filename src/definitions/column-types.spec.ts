@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { expectProportionateTime, literalOf, ODD_NUMBERS } from '../../test/hostile/odd-texts.js';
-import { parseExact } from '../platform/exact-json.js';
+import { parseExact } from '../values/exact-json.js';
 import { columnType, type ColumnType, Fault } from './column-types.js';
 import { identifying } from './identifying.js';
 

@@ -1,7 +1,7 @@
-import { formatInstant, isCalendarDay, parseInstant } from '../platform/calendar.js';
-import { parseExact, rawNumber } from '../platform/exact-json.js';
-import { formatDecimal, parseDecimal } from '../platform/money.js';
-import { isLongerThan, isStorable } from '../platform/text.js';
+import { formatInstant, isCalendarDay, parseInstant } from '../values/calendar.js';
+import { parseExact, rawNumber } from '../values/exact-json.js';
+import { formatDecimal, parseDecimal } from '../values/money.js';
+import { isLongerThan, isStorable } from '../values/text.js';
 import { faultOfJson } from './json-faults.js';
 
 /** Why a value cannot be mirrored, as the end of a sentence that begins with the field: `must be true or false`. */

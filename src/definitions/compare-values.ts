@@ -1,4 +1,4 @@
-import { compareDecimals } from '../platform/money.js';
+import { compareDecimals } from '../values/money.js';
 import type { ColumnType } from './column-types.js';
 
 /** Compares two values, as their type has read them: numbers, days, or instants. Less than zero: the first one comes first. */

@@ -1,4 +1,4 @@
-import type { Config } from '../platform/config.js';
+import type { Config } from '../settings/config.js';
 import type { ColumnType } from './column-types.js';
 import type { ResourceShape } from './resource-shape.js';
 

@@ -1,4 +1,4 @@
-import { isLongerThan } from '../platform/text.js';
+import { isLongerThan } from '../values/text.js';
 import { Fault } from './column-types.js';
 
 /** Characters of an external id that is made of several values. */

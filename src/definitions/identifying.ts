@@ -1,5 +1,5 @@
-import { rawNumber } from '../platform/exact-json.js';
-import { MAX_DECIMAL_CHARACTERS, parseDecimal } from '../platform/money.js';
+import { rawNumber } from '../values/exact-json.js';
+import { MAX_DECIMAL_CHARACTERS, parseDecimal } from '../values/money.js';
 import { type ColumnType, Fault, readText } from './column-types.js';
 
 /**

@@ -1,5 +1,5 @@
-import { rawNumber } from '../platform/exact-json.js';
-import { isStorable } from '../platform/text.js';
+import { rawNumber } from '../values/exact-json.js';
+import { isStorable } from '../values/text.js';
 
 /** Beyond this a number is nobody's measurement; PostgreSQL would write all of its digits. */
 const MAX_NUMBER_CHARACTERS = 400;

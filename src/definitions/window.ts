@@ -1,4 +1,4 @@
-import { Refusal } from '../platform/refusal.js';
+import { Refusal } from '../http/refusal.js';
 import { type ColumnType, Fault } from './column-types.js';
 import { compareValues } from './compare-values.js';
 import type { Definition, Field } from './definition.js';

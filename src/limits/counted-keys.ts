@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { presentedCredentials } from '../platform/presented-credentials.js';
+import { presentedCredentials } from '../http/presented-credentials.js';
 
 /** Enough of the hash to tell keys apart; never the key. */
 const HASH_CHARACTERS = 32;

@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { PeriodicTask } from '../platform/periodic-task.js';
-import { acrossSources } from '../platform/source-isolation.js';
+import { PeriodicTask } from '../runtime/periodic-task.js';
+import { acrossSources } from '../database/source-isolation.js';
 
 const PAUSE_MS = 5 * 60 * 1000;
 

@@ -1,15 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Cluster, Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
-import { acrossSources } from '../platform/source-isolation.js';
+import { acrossSources } from '../database/source-isolation.js';
 import {
   type RateLimiterAbstract,
   RateLimiterMemory,
   RateLimiterPostgres,
   RateLimiterRedis,
 } from 'rate-limiter-flexible';
-import type { Config } from '../platform/config.js';
-import { redisClient } from '../platform/redis.js';
+import type { Config } from '../settings/config.js';
+import { redisClient } from '../queue/redis.js';
 
 /** A store that takes longer than this to answer counts as away. */
 const ANSWER_TIMEOUT_MS = 2_000;

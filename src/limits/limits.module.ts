@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import type { Config } from '../platform/config.js';
-import { answersCallers } from '../platform/process-role.js';
-import { withTask } from '../platform/periodic-task.js';
+import type { Config } from '../settings/config.js';
+import { answersCallers } from '../settings/process-role.js';
+import { withTask } from '../runtime/periodic-task.js';
 import { LimitCleaner } from './limit-cleaner.js';
 import { RateLimits } from './rate-limits.js';
 

@@ -1,11 +1,11 @@
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
-import { callerAddress } from '../platform/caller-address.js';
-import { callerOf } from '../platform/caller.js';
-import { callerSource } from '../platform/caller-source.js';
-import { CONFIG, type Config } from '../platform/config.js';
-import { ROUTE_LIMIT, type RouteLimit } from '../platform/route-limit.js';
+import { callerAddress } from '../http/caller-address.js';
+import { callerOf } from '../http/caller.js';
+import { callerSource } from '../http/caller-source.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { ROUTE_LIMIT, type RouteLimit } from './route-limit.js';
 import { addressGroup } from './address-group.js';
 import { RateLimits } from './rate-limits.js';
 import type { SharedCounter } from './shared-counter.js';

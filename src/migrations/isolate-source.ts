@@ -1,4 +1,4 @@
-import { APP_ROLE, SOURCE_SETTING, SYSTEM_ROLE } from '../platform/source-isolation.js';
+import { APP_ROLE, SOURCE_SETTING, SYSTEM_ROLE } from '../database/source-isolation.js';
 
 /**
  * The id of the source that the transaction has named, null if it has named none. As a subquery PostgreSQL evaluates it

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { SYSTEM_ROLE } from '../platform/source-isolation.js';
+import { SYSTEM_ROLE } from '../database/source-isolation.js';
 
 /** Access keys, of which only the digests are stored. */
 export class Migration20261121AccessKeys extends Migration {

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE, SYSTEM_ROLE } from '../platform/source-isolation.js';
+import { APP_ROLE, SYSTEM_ROLE } from '../database/source-isolation.js';
 
 /**
  * The audit log: a chain of entries, each with the hash of the one before. It is written by `audit_append` and shortened

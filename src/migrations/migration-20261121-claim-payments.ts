@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE } from '../platform/source-isolation.js';
+import { APP_ROLE } from '../database/source-isolation.js';
 import { isolateSource } from './isolate-source.js';
 
 /** The outbox of notifications about claims for the payments service, and the payments that it made of them. */

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE, SYSTEM_ROLE } from '../platform/source-isolation.js';
+import { APP_ROLE, SYSTEM_ROLE } from '../database/source-isolation.js';
 import { isolateSource } from './isolate-source.js';
 
 /** Claims with their lines, and the total of each provider's claims. */

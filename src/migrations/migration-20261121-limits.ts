@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { SYSTEM_ROLE } from '../platform/source-isolation.js';
+import { SYSTEM_ROLE } from '../database/source-isolation.js';
 
 /** Counts of recent requests, and the uploads under way. Unlogged: both may be lost in a crash. */
 export class Migration20261121Limits extends Migration {

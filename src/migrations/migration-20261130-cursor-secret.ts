@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE } from '../platform/source-isolation.js';
+import { APP_ROLE } from '../database/source-isolation.js';
 
 /** The secret that signs cursors, the same for all instances. */
 export class Migration20261130CursorSecret extends Migration {

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { SYSTEM_ROLE } from '../platform/source-isolation.js';
+import { SYSTEM_ROLE } from '../database/source-isolation.js';
 
 /** Adds partitions to logs that are being written and read. */
 export class Migration20261130Partitions extends Migration {

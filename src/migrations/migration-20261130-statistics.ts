@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE } from '../platform/source-isolation.js';
+import { APP_ROLE } from '../database/source-isolation.js';
 
 /** Lets a job analyze the tables that it has filled, although its role owns none of them. */
 export class Migration20261130Statistics extends Migration {

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE } from '../platform/source-isolation.js';
+import { APP_ROLE } from '../database/source-isolation.js';
 import { isolateSource } from './isolate-source.js';
 
 /** What jobs would change that were held, or were only tried. */

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { APP_ROLE } from '../platform/source-isolation.js';
+import { APP_ROLE } from '../database/source-isolation.js';
 
 /** The definitions of declared resources, as they were applied. Nobody's rows: they have no source. */
 export class Migration20261201Resources extends Migration {

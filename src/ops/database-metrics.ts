@@ -2,8 +2,8 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { Gauge, Registry } from 'prom-client';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isOutage, isTooSlow } from '../platform/outage.js';
-import { acrossSources } from '../platform/source-isolation.js';
+import { isOutage, isTooSlow } from '../database/outage.js';
+import { acrossSources } from '../database/source-isolation.js';
 
 /** A database that has not answered by then counts as away: Prometheus itself gives up after 10 s by default. */
 const ANSWER_TIMEOUT_MS = 2_000;

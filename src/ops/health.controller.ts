@@ -2,7 +2,7 @@ import { Controller, Get, type OnModuleDestroy, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { HealthCheckResult } from '@nestjs/terminus';
 import type { Response } from 'express';
-import { Wants } from '../platform/wants.js';
+import { Wants } from '../http/wants.js';
 import { Readiness } from './readiness.js';
 
 /** Liveness and readiness of the process. */

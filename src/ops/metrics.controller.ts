@@ -1,7 +1,7 @@
 import { Controller, Get, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { Wants } from '../platform/wants.js';
+import { Wants } from '../http/wants.js';
 import { Metrics } from './metrics.js';
 
 @ApiTags('operations')

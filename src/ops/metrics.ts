@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { CONFIG, type Config } from '../platform/config.js';
-import { DatabasePool } from '../platform/database-pool.js';
-import { VERSION } from '../platform/version.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { DatabasePool } from '../database/database-pool.js';
+import { VERSION } from '../values/version.js';
 import { DatabaseMetrics } from './database-metrics.js';
 import { QueueMetrics } from './queue-metrics.js';
 

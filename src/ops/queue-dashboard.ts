@@ -6,8 +6,8 @@ import type { INestApplication } from '@nestjs/common';
 import type { Queue } from 'bullmq';
 import type { Express, NextFunction, Request, Response } from 'express';
 import { setTimeout as delay } from 'node:timers/promises';
-import { sendProblem } from '../platform/problem.filter.js';
-import { Refusal } from '../platform/refusal.js';
+import { sendProblem } from '../http/problem.filter.js';
+import { Refusal } from '../http/refusal.js';
 
 /** The path of the dashboard. */
 export const DASHBOARD_PATH = '/admin/queues';

@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import type { Queue } from 'bullmq';
 import { Gauge, Registry } from 'prom-client';
-import { QUEUE_TIMEOUT_MS, within } from '../platform/queue-call.js';
+import { QUEUE_TIMEOUT_MS, within } from '../queue/queue-call.js';
 
 /** The injection token of the names of the queues. */
 export const QUEUE_NAMES = Symbol('QUEUE_NAMES');

@@ -1,8 +1,8 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
-import { CONFIG, type Config } from '../platform/config.js';
-import { within } from '../platform/queue-call.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { within } from '../queue/queue-call.js';
 import { RedisProbe } from './redis-probe.js';
 
 /** A service that has not answered by then counts as unavailable. */

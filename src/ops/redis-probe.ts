@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { within } from '../platform/queue-call.js';
-import { redisNodes, type RedisNode } from '../platform/redis.js';
+import { within } from '../queue/queue-call.js';
+import { redisNodes, type RedisNode } from '../queue/redis.js';
 
 /** Asks Redis whether it answers; of a cluster, whether any of the nodes does and finds all keys served. */
 export class RedisProbe {

@@ -1,6 +1,6 @@
 import { prefixPattern, stateOf, totalsImage } from '../sync/lists/row-page.js';
-import type { Log } from '../sync/log-horizons.js';
-import type { MirrorTable } from '../sync/reconcile/mirror-table.js';
+import type { Log } from '../sync/logs/log-horizons.js';
+import type { MirrorTable } from '../sync/tables/mirror-table.js';
 import type { PatientSort } from './patient.dto.js';
 
 /** Which patients to list, checked. */

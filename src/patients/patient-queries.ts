@@ -1,11 +1,11 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../platform/cursors.js';
-import type { Page } from '../platform/paging.js';
-import { Refusal } from '../platform/refusal.js';
+import { Cursors } from '../http/cursors.js';
+import type { Page } from '../http/paging.js';
+import { Refusal } from '../http/refusal.js';
 import { showTotals } from '../sync/lists/row-page.js';
-import { LogHorizons } from '../sync/log-horizons.js';
-import { type MirrorTable, MirrorTables } from '../sync/reconcile/mirror-table.js';
+import { LogHorizons } from '../sync/logs/log-horizons.js';
+import { type MirrorTable, MirrorTables } from '../sync/tables/mirror-table.js';
 import type { PatientView } from './patient.dto.js';
 import { ORDERS, type PageEnd, type PatientFilter, PatientPage } from './patient-page.js';
 

@@ -1,8 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, Length, Matches } from 'class-validator';
-import { compareDecimals } from '../platform/money.js';
-import { PageQuery } from '../platform/paging.js';
-import { Refusal } from '../platform/refusal.js';
+import { compareDecimals } from '../values/money.js';
+import { PageQuery } from '../http/paging.js';
+import { Refusal } from '../http/refusal.js';
 
 export const PATIENT_SORTS = ['externalId', '-paymentsTotal', 'paymentsTotal', 'lastName'] as const;
 export type PatientSort = (typeof PATIENT_SORTS)[number];

@@ -1,12 +1,12 @@
 import { Controller, Get, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { Audited } from '../platform/audited.js';
-import { CallerSource } from '../platform/caller-source.js';
-import { linkNextPage, type Page } from '../platform/paging.js';
-import { Wants } from '../platform/wants.js';
-import { ApiPage } from '../sync/changes/api-page.js';
-import { Sources } from '../sync/sources.js';
+import { Audited } from '../audit/audited.js';
+import { CallerSource } from '../http/caller-source.js';
+import { linkNextPage, type Page } from '../http/paging.js';
+import { Wants } from '../http/wants.js';
+import { ApiPage } from '../http/api-page.js';
+import { Sources } from '../sync/sources/sources.js';
 import { PatientQueries } from './patient-queries.js';
 import { ListPatients, PatientView, totalsBetween } from './patient.dto.js';
 

@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsOptional, IsString, Length, Matches } from 'class-validator';
 import { EXTERNAL_ID } from '../definitions/definition.js';
-import { PageQuery } from '../platform/paging.js';
+import { PageQuery } from '../http/paging.js';
 import type { Condition } from '../sync/lists/list-query.js';
 
 const TEXT = { message: 'must be text' };

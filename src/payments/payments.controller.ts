@@ -1,13 +1,13 @@
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { Audited, subjectOf } from '../platform/audited.js';
-import { CallerSource } from '../platform/caller-source.js';
-import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
-import { Wants } from '../platform/wants.js';
-import { ApiPage } from '../sync/changes/api-page.js';
+import { Audited, subjectOf } from '../audit/audited.js';
+import { CallerSource } from '../http/caller-source.js';
+import { linkNextPage, type Page, PageQuery } from '../http/paging.js';
+import { Wants } from '../http/wants.js';
+import { ApiPage } from '../http/api-page.js';
 import { MirrorLists, type RowView } from '../sync/lists/mirror-lists.js';
-import { Sources } from '../sync/sources.js';
+import { Sources } from '../sync/sources/sources.js';
 import { conditionsOf, ListPayments, PaymentView } from './payment.dto.js';
 
 /** Lists payments by the parameters that the challenge names. What every resource has comes from the definition. */

@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { formatMoney } from '../platform/money.js';
+import { formatMoney } from '../values/money.js';
 import type { ClaimPayment } from './claim-payment.entity.js';
 import type { PaymentNotification, PaymentStatus } from './payment-notification.entity.js';
 import { PaymentState } from './payment-state.js';

@@ -1,6 +1,6 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsUUID } from 'class-validator';
-import { PageQuery } from '../platform/paging.js';
+import { PageQuery } from '../http/paging.js';
 import { PAYMENT_STATUSES, type PaymentStatus } from './payment-notification.entity.js';
 
 /** Query of `GET /claim-payments`. */

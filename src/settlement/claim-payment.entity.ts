@@ -1,6 +1,6 @@
 import { OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { SOURCE_FILTER } from '../platform/source-isolation.js';
+import { SOURCE_FILTER } from '../database/source-isolation.js';
 
 /** The payment of a claim: the one effect of its settlement, unique per claim. */
 @Filter(SOURCE_FILTER)

@@ -1,11 +1,11 @@
 import { Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { Audited, subjectOf } from '../platform/audited.js';
-import { CallerSource } from '../platform/caller-source.js';
-import { linkNextPage, type Page } from '../platform/paging.js';
-import { Wants } from '../platform/wants.js';
-import { Sources } from '../sync/sources.js';
+import { Audited, subjectOf } from '../audit/audited.js';
+import { CallerSource } from '../http/caller-source.js';
+import { linkNextPage, type Page } from '../http/paging.js';
+import { Wants } from '../http/wants.js';
+import { Sources } from '../sync/sources/sources.js';
 import { SettlementQueries } from './settlement-queries.js';
 import { PaymentRetries } from './payment-retries.js';
 import {

@@ -1,6 +1,6 @@
 import { OptionalProps, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { SOURCE_FILTER } from '../platform/source-isolation.js';
+import { SOURCE_FILTER } from '../database/source-isolation.js';
 
 export const PAYMENT_STATUSES = ['pending', 'notified', 'settled', 'failed'] as const;
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];

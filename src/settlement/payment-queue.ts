@@ -1,9 +1,9 @@
 import { InjectQueue } from '@nestjs/bullmq';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { JobsOptions, Queue } from 'bullmq';
-import { CONFIG, type Config } from '../platform/config.js';
-import { KEPT, ON_THE_WAY, QUEUE_TIMEOUT_MS, within } from '../platform/queue-call.js';
-import { safeError } from '../platform/safe-error.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { KEPT, ON_THE_WAY, QUEUE_TIMEOUT_MS, within } from '../queue/queue-call.js';
+import { safeError } from '../logging/safe-error.js';
 import { type DeadLetter, PAYMENT_QUEUES, type PaymentMessage } from './payment-messages.js';
 import { RETRY_SCHEDULE } from './retry-delay.js';
 

@@ -1,8 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { PeriodicTask } from '../platform/periodic-task.js';
-import { atStep } from '../platform/steps.js';
-import { acrossSources } from '../platform/source-isolation.js';
+import { PeriodicTask } from '../runtime/periodic-task.js';
+import { atStep } from '../runtime/steps.js';
+import { acrossSources } from '../database/source-isolation.js';
 import { PaymentQueue } from './payment-queue.js';
 import type { PaymentMessage } from './payment-messages.js';
 

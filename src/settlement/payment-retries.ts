@@ -1,8 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
-import { Refusal } from '../platform/refusal.js';
-import { atStep } from '../platform/steps.js';
+import { Refusal } from '../http/refusal.js';
+import { atStep } from '../runtime/steps.js';
 import { PaymentNotification } from './payment-notification.entity.js';
 import { type MessageKey, PaymentQueue } from './payment-queue.js';
 import { PaymentRelay } from './payment-relay.js';

@@ -3,11 +3,11 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { UnrecoverableError } from 'bullmq';
 import { Counter, Registry } from 'prom-client';
 import { v7 as uuidv7 } from 'uuid';
-import { CONFIG, type Config } from '../platform/config.js';
-import { isOutage, isTooSlow, sqlState } from '../platform/outage.js';
-import { safeError } from '../platform/safe-error.js';
-import { atStep } from '../platform/steps.js';
-import { withinSource } from '../platform/source-isolation.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { isOutage, isTooSlow, sqlState } from '../database/outage.js';
+import { safeError } from '../logging/safe-error.js';
+import { atStep } from '../runtime/steps.js';
+import { withinSource } from '../database/source-isolation.js';
 import type { PaymentMessage } from './payment-messages.js';
 
 /** The reason for refusing a claim above `PAYMENT_MAX_AMOUNT`. Retrying does not change it. */

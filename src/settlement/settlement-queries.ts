@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../platform/cursors.js';
-import type { Page } from '../platform/paging.js';
+import { Cursors } from '../http/cursors.js';
+import type { Page } from '../http/paging.js';
 import { ClaimPayment } from './claim-payment.entity.js';
 import { PaymentNotification, type PaymentStatus } from './payment-notification.entity.js';
 import { PaymentCounts } from './claim-payment-view.js';

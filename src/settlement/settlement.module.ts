@@ -1,8 +1,8 @@
 import { BullModule } from '@nestjs/bullmq';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
-import type { Config } from '../platform/config.js';
-import { answersCallers, settlesPayments } from '../platform/process-role.js';
-import { withTask } from '../platform/periodic-task.js';
+import type { Config } from '../settings/config.js';
+import { answersCallers, settlesPayments } from '../settings/process-role.js';
+import { withTask } from '../runtime/periodic-task.js';
 import { ClaimPaymentsController } from './claim-payments.controller.js';
 import { SettlementProcessor } from './settlement.processor.js';
 import { PaymentOutbox } from './payment-outbox.js';

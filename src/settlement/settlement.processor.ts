@@ -1,10 +1,10 @@
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { type BeforeApplicationShutdown, Inject, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { DelayedError, type Job, type JobsOptions } from 'bullmq';
-import { CONFIG, type Config } from '../platform/config.js';
-import { WORKER_OPTIONS } from '../platform/queue-worker.js';
-import { safeError } from '../platform/safe-error.js';
-import { atStep } from '../platform/steps.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { WORKER_OPTIONS } from '../queue/queue-worker.js';
+import { safeError } from '../logging/safe-error.js';
+import { atStep } from '../runtime/steps.js';
 import { PAYMENT_QUEUES, type PaymentMessage } from './payment-messages.js';
 import { PaymentRelay } from './payment-relay.js';
 import { PaymentSettlement } from './payment-settlement.js';

@@ -1,12 +1,12 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import { CONFIG, type Config } from '../platform/config.js';
-import { deleteInBatches } from '../platform/delete-in-batches.js';
-import { PeriodicTask } from '../platform/periodic-task.js';
-import { acrossSources } from '../platform/source-isolation.js';
-import { BATCH_SNAPSHOTS, purgeSnapshots } from './intake/purge-snapshots.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { deleteInBatches } from '../database/delete-in-batches.js';
+import { PeriodicTask } from '../runtime/periodic-task.js';
+import { acrossSources } from '../database/source-isolation.js';
+import { BATCH_SNAPSHOTS, purgeSnapshots } from './snapshots/purge-snapshots.js';
 import { deleteOldJobs, type OldJobPosition } from './jobs/old-jobs.js';
-import { dropOldPartitions, ensurePartitions } from './log-partitions.js';
+import { dropOldPartitions, ensurePartitions } from './logs/log-partitions.js';
 
 const PAUSE_MS = 10 * 60 * 1000;
 

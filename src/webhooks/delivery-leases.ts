@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { CONFIG, type Config } from '../platform/config.js';
-import { acrossSources } from '../platform/source-isolation.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { acrossSources } from '../database/source-isolation.js';
 import { disableEndpoint } from './disable-endpoint.js';
 import type { Outcome } from './webhook-post.js';
 

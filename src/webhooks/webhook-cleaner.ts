@@ -1,9 +1,9 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, type Config } from '../platform/config.js';
-import { deleteInBatches } from '../platform/delete-in-batches.js';
-import { PeriodicTask } from '../platform/periodic-task.js';
-import { acrossSources } from '../platform/source-isolation.js';
+import { CONFIG, type Config } from '../settings/config.js';
+import { deleteInBatches } from '../database/delete-in-batches.js';
+import { PeriodicTask } from '../runtime/periodic-task.js';
+import { acrossSources } from '../database/source-isolation.js';
 
 const PAUSE_MS = 10 * 60 * 1000;
 

@@ -1,5 +1,5 @@
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { SOURCE_FILTER } from '../platform/source-isolation.js';
+import { SOURCE_FILTER } from '../database/source-isolation.js';
 import type { EventType } from './webhook-event.js';
 
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed'] as const;

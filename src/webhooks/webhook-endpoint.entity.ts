@@ -1,6 +1,6 @@
 import { ArrayType } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-import { SOURCE_FILTER } from '../platform/source-isolation.js';
+import { SOURCE_FILTER } from '../database/source-isolation.js';
 import type { JobEvent } from './webhook-event.js';
 
 /** Why an endpoint is disabled: its owner did it, all attempts failed for days, or it answered 410 Gone. */

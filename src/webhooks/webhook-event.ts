@@ -1,6 +1,6 @@
-import type { Counts } from '../sync/jobs/job-outcome.js';
-import type { SyncJob } from '../sync/jobs/sync-job.entity.js';
-import type { JobStatus } from '../sync/jobs/job-options.js';
+import type { Counts } from '../sync/model/job-outcome.js';
+import type { SyncJob } from '../sync/model/sync-job.entity.js';
+import type { JobStatus } from '../sync/model/job-options.js';
 
 /** The events that an endpoint may subscribe to. */
 export const JOB_EVENTS = ['job.completed', 'job.failed', 'job.awaiting_approval'] as const;

@@ -2,8 +2,8 @@ import type { EventArgs, EventSubscriber } from '@mikro-orm/core';
 import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { databaseNow } from '../sync/jobs/job-leases.js';
-import { SyncJob } from '../sync/jobs/sync-job.entity.js';
+import { databaseNow } from '../sync/leases/job-leases.js';
+import { SyncJob } from '../sync/model/sync-job.entity.js';
 import { WebhookDelivery } from './webhook-delivery.entity.js';
 import { EVENT_OF_STATUS, jobEventBody } from './webhook-event.js';
 

@@ -1,8 +1,8 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { Histogram, Registry } from 'prom-client';
 import { setTimeout as delay } from 'node:timers/promises';
-import { PeriodicTask } from '../platform/periodic-task.js';
-import { safeError } from '../platform/safe-error.js';
+import { PeriodicTask } from '../runtime/periodic-task.js';
+import { safeError } from '../logging/safe-error.js';
 import { type LeasedDelivery, DeliveryLeases } from './delivery-leases.js';
 import { WebhookPost } from './webhook-post.js';
 import { signatureHeaders } from './webhook-signature.js';

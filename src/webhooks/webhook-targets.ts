@@ -2,8 +2,8 @@ import type { LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { callbackify } from 'node:util';
-import type { Config } from '../platform/config.js';
-import { Refusal } from '../platform/refusal.js';
+import type { Config } from '../settings/config.js';
+import { Refusal } from '../http/refusal.js';
 import { isPublicAddress } from './public-address.js';
 
 /** Finds all addresses of a name. */

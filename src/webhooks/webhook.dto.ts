@@ -10,7 +10,7 @@ import {
   ValidateBy,
   ValidateIf,
 } from 'class-validator';
-import { PageQuery } from '../platform/paging.js';
+import { PageQuery } from '../http/paging.js';
 import { DELIVERY_STATUSES, type DeliveryStatus } from './webhook-delivery.entity.js';
 import { JOB_EVENTS, type JobEvent } from './webhook-event.js';
 

@@ -1,12 +1,12 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { Audited, newSubject, subjectOf } from '../platform/audited.js';
-import { CallerSource } from '../platform/caller-source.js';
-import { linkNextPage, type Page, PageQuery } from '../platform/paging.js';
-import { withinSource } from '../platform/source-isolation.js';
-import { Wants } from '../platform/wants.js';
-import { Sources } from '../sync/sources.js';
+import { Audited, newSubject, subjectOf } from '../audit/audited.js';
+import { CallerSource } from '../http/caller-source.js';
+import { linkNextPage, type Page, PageQuery } from '../http/paging.js';
+import { withinSource } from '../database/source-isolation.js';
+import { Wants } from '../http/wants.js';
+import { Sources } from '../sync/sources/sources.js';
 import type { WebhookEndpoint } from './webhook-endpoint.entity.js';
 import { WebhookEndpoints } from './webhook-endpoints.js';
 import { WebhookView, WebhookWithSecret, webhookView } from './webhook-view.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { SCOPES, type Scope } from '../../src/platform/caller.js';
+import { SCOPES, type Scope } from '../../src/http/caller.js';
 import { aLine } from '../claims/biller.js';
 import { aPatient, aPayment } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';

@@ -1,7 +1,7 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import { randomBytes } from 'node:crypto';
 import { AccessKeys, type NewAccessKey } from '../../src/access/access-keys.js';
-import { SCOPES } from '../../src/platform/caller.js';
+import { SCOPES } from '../../src/http/caller.js';
 import type { TestServer } from '../setup/test-server.js';
 
 /** It looks like a key, but none was ever made with this value. */

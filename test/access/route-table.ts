@@ -1,4 +1,4 @@
-import type { Want } from '../../src/platform/wants.js';
+import type { Want } from '../../src/http/wants.js';
 
 /**
  * Every route and what it requires of its callers. A new route has to be added here: the tests try each of them without

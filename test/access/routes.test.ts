@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
 import { DiscoveryModule, NestFactory } from '@nestjs/core';
 import { Routes } from '../../src/access/routes.js';
-import { Wants } from '../../src/platform/wants.js';
+import { Wants } from '../../src/http/wants.js';
 import { Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { ROUTES } from './route-table.js';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import fc from 'fast-check';
 import pg from 'pg';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
-import { withinSource } from '../../src/platform/source-isolation.js';
+import { withinSource } from '../../src/database/source-isolation.js';
 import { createDatabase, startTestServer, type TestServer } from '../setup/test-server.js';
 import { AccountOwner, type Answer, newKey } from './account-owner.js';
 

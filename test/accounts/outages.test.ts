@@ -5,7 +5,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { postBatch } from '../../src/accounts/post-batch.js';
 import { CASH, type Posting } from '../../src/accounts/posting.js';
 import { verifyAccounts } from '../../src/accounts/verify-accounts.js';
-import { withinSource } from '../../src/platform/source-isolation.js';
+import { withinSource } from '../../src/database/source-isolation.js';
 import { TcpProxy } from '../http/tcp-proxy.js';
 import { createDatabase, query, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { AccountOwner, type Answer } from './account-owner.js';

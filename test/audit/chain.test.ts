@@ -3,7 +3,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import { AuditCleaner } from '../../src/audit/audit-cleaner.js';
 import { type ChainedEntry, CHAINED_FIELDS, entryHash } from '../../src/audit/audit-chain.js';
 import { verifyAudit } from '../../src/audit/verify-audit.js';
-import { appendAudit, type AuditEntry } from '../../src/platform/append-audit.js';
+import { appendAudit, type AuditEntry } from '../../src/audit/append-audit.js';
 import { aPatient, Sender } from '../http/sender.js';
 import { type Outcome, runCli } from '../setup/command-line.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
 import pg from 'pg';
-import { loadConfig } from '../../src/platform/config.js';
+import { loadConfig } from '../../src/settings/config.js';
 import type { Server } from '../../src/server.js';
 import { type OpenRequest, openRequest } from '../http/raw-http.js';
 import { BUILT_SERVER, killServerProcesses, ServerProcess } from '../setup/server-process.js';

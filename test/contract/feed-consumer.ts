@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { formatMoney } from '../../src/platform/money.js';
+import { formatMoney } from '../../src/values/money.js';
 import type { TestServer } from '../setup/test-server.js';
 
 interface Item {

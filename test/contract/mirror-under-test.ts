@@ -3,7 +3,7 @@ import { Definitions } from '../../src/definitions/definitions.js';
 import type { FeedItem, HistoryItem, JobChangeView } from '../../src/sync/changes/change.dto.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import type { RecordErrorView } from '../../src/sync/jobs/record-error-log.js';
-import { MirrorTables } from '../../src/sync/reconcile/mirror-table.js';
+import { MirrorTables } from '../../src/sync/tables/mirror-table.js';
 import type { TestServer } from '../setup/test-server.js';
 import { type SampleRecord, Samples } from './samples.js';
 import { Sender } from './sender.js';

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
-import { NO_COUNTS } from '../../src/sync/jobs/job-outcome.js';
+import { NO_COUNTS } from '../../src/sync/model/job-outcome.js';
 import type { Definition } from '../../src/definitions/definition.js';
 import type { TestServer } from '../setup/test-server.js';
 import { MirrorUnderTest } from './mirror-under-test.js';

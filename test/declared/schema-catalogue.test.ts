@@ -5,11 +5,11 @@ import pg from 'pg';
 import { Routes } from '../../src/access/routes.js';
 import { Definitions } from '../../src/definitions/definitions.js';
 import { readShape } from '../../src/definitions/read-shape.js';
-import { literal } from '../../src/platform/database.js';
-import { APP_ROLE, SOURCE_SETTING } from '../../src/platform/source-isolation.js';
+import { literal } from '../../src/database/database.js';
+import { APP_ROLE, SOURCE_SETTING } from '../../src/database/source-isolation.js';
 import { readListQuery } from '../../src/sync/lists/list-query.js';
 import { type PageEnd, RowPage } from '../../src/sync/lists/row-page.js';
-import { MirrorTables } from '../../src/sync/reconcile/mirror-table.js';
+import { MirrorTables } from '../../src/sync/tables/mirror-table.js';
 import type { TestServer } from '../setup/test-server.js';
 import { Installation } from './installation.js';
 

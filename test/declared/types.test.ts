@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
-import { parseExact } from '../../src/platform/exact-json.js';
+import { parseExact } from '../../src/values/exact-json.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { Sender } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';

@@ -17,9 +17,9 @@ import { join, resolve } from 'node:path';
 import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
-} from '../../src/platform/embedded-postgres/embedded-postgres.js';
+} from '../../src/database/embedded-postgres/embedded-postgres.js';
 import { buildProject, ended, launch, query, settings, until } from './launched-app.js';
-import { birthOf } from '../../src/platform/embedded-postgres/processes.js';
+import { birthOf } from '../../src/database/embedded-postgres/processes.js';
 
 const asRoot = process.getuid?.() === 0 ? it : it.skip;
 const onLinux = process.platform === 'linux' ? it : it.skip;

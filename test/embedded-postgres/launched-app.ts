@@ -31,7 +31,7 @@ export interface Outcome {
   message?: string;
 }
 
-const LAUNCHER = join(import.meta.dirname, '../../src/platform/embedded-postgres');
+const LAUNCHER = join(import.meta.dirname, '../../src/database/embedded-postgres');
 
 /** Compiles the launcher to JavaScript, since node by itself does not find `./x.js` in `x.ts`. */
 export function buildProject(folder: string): string {

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { startEmbeddedPostgres } from '../../src/platform/embedded-postgres/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../src/database/embedded-postgres/embedded-postgres.js';
 import { buildProject, ended, furnish, launch, query, settings } from './launched-app.js';
 
 const asRoot = process.getuid?.() === 0 ? it : it.skip;

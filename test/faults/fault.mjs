@@ -4,7 +4,7 @@
 //                    beside it; without it, all of them from SIGUSR2 on
 //   FAULT_STATEMENT  N: dies in place of the N-th statement that the application sends to PostgreSQL
 //   FAULT_TRACE      a file that gets a line for each counted statement: begin, commit, transaction (one of its own), other
-//   FAULT_DIE_AT     dies at this step        (all steps: src/platform/steps.ts)
+//   FAULT_DIE_AT     dies at this step        (all steps: src/runtime/steps.ts)
 //   FAULT_PAUSE_AT   stops at this step, once, until SIGCONT
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';

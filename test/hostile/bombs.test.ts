@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Readable } from 'node:stream';
 import { constants, createBrotliCompress, createGzip, createZstdCompress, gzipSync, zstdCompressSync } from 'node:zlib';
-import { loadConfig } from '../../src/platform/config.js';
+import { loadConfig } from '../../src/settings/config.js';
 import type { Server } from '../../src/server.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
 import { aPatient, Sender } from '../http/sender.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Writable } from 'node:stream';
 import pg from 'pg';
-import { LOGGED_FIELDS } from '../../src/platform/logging.js';
+import { LOGGED_FIELDS } from '../../src/logging/logging.js';
 import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
 import { createDatabase, until } from '../setup/test-server.js';
 import { HttpClient } from './http-client.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ConfigError, loadConfig } from '../../src/platform/config.js';
+import { ConfigError, loadConfig } from '../../src/settings/config.js';
 import { aPatient, Sender, somePatients } from '../http/sender.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
 import { HttpClient } from './http-client.js';

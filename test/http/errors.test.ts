@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
-import { poolSize } from '../../src/platform/config.js';
+import { poolSize } from '../../src/settings/config.js';
 import { BACKENDS, createDatabase, REDIS_URL, startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { type RawAnswer, rawRequest } from './raw-http.js';
 import { aPatient, aPayment, Sender, somePatients } from './sender.js';

@@ -8,8 +8,8 @@ import type { AddressInfo } from 'node:net';
 import { LimitStore } from '../../src/limits/limit-store.js';
 import { RateLimits } from '../../src/limits/rate-limits.js';
 import { SharedCounter } from '../../src/limits/shared-counter.js';
-import { ProblemFilter } from '../../src/platform/problem.filter.js';
-import { Refusal } from '../../src/platform/refusal.js';
+import { ProblemFilter } from '../../src/http/problem.filter.js';
+import { Refusal } from '../../src/http/refusal.js';
 import { basic, bearer, makeKey, WRONG_KEY } from '../access/keys.js';
 import { TcpProxy } from '../http/tcp-proxy.js';
 import {

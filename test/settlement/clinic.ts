@@ -2,8 +2,8 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { PaymentOutbox } from '../../src/settlement/payment-outbox.js';
-import { withinSource } from '../../src/platform/source-isolation.js';
-import { Sources } from '../../src/sync/sources.js';
+import { withinSource } from '../../src/database/source-isolation.js';
+import { Sources } from '../../src/sync/sources/sources.js';
 import { Sender } from '../http/sender.js';
 import { type TestServer, until } from '../setup/test-server.js';
 

@@ -2,7 +2,7 @@ import { getQueueToken } from '@nestjs/bullmq';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Queue } from 'bullmq';
 import { PAYMENT_QUEUES } from '../../src/settlement/payment-messages.js';
-import type { Step } from '../../src/platform/steps.js';
+import type { Step } from '../../src/runtime/steps.js';
 import { type Fault, Stage } from '../faults/stage.js';
 import { killServerProcesses, type ServerProcess } from '../setup/server-process.js';
 import { backendsInTurn, startTestServer, until } from '../setup/test-server.js';

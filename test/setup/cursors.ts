@@ -1,4 +1,4 @@
-import { Cursors } from '../../src/platform/cursors.js';
+import { Cursors } from '../../src/http/cursors.js';
 import type { TestServer } from './test-server.js';
 
 /** SHA-256 is 32 bytes long. */

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { migrationOptions } from '../../dist/app.module.js';
 // The built one: `npm test` builds first, and Jest would not map the endings of imports in a setup file.
-import { startEmbeddedPostgres } from '../../dist/platform/embedded-postgres/embedded-postgres.js';
-import { migrate } from '../../dist/platform/migrate.js';
+import { startEmbeddedPostgres } from '../../dist/database/embedded-postgres/embedded-postgres.js';
+import { migrate } from '../../dist/migrations/migrate.js';
 import { bundle } from './bundle.mjs';
 
 /**

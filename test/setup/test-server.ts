@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis';
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { type Config, loadConfig } from '../../src/platform/config.js';
+import { type Config, loadConfig } from '../../src/settings/config.js';
 import { type Server, startServer } from '../../src/server.js';
 import type { JobView } from '../../src/sync/jobs/job-view.js';
-import type { SyncQueue } from '../../src/sync/jobs/sync-queues.js';
+import type { SyncQueue } from '../../src/sync/model/sync-queues.js';
 import { IS_EXHAUSTIVE, SEED } from './exhaustive.js';
 
 export type Backend = 'postgresql' | 'redis';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { migrationOptions } from '../../src/app.module.js';
-import { migrate } from '../../src/platform/migrate.js';
+import { migrate } from '../../src/migrations/migrate.js';
 import { aPayment, Sender, somePatients } from '../http/sender.js';
 import { createEmptyDatabase, query, startTestServer, type TestServer } from '../setup/test-server.js';
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EntityManager } from '@mikro-orm/postgresql';
-import { acrossSources, withinSource } from '../../src/platform/source-isolation.js';
+import { acrossSources, withinSource } from '../../src/database/source-isolation.js';
 import { WebhookEndpoint } from '../../src/webhooks/webhook-endpoint.entity.js';
 import { aLine } from '../claims/biller.js';
-import { MirrorTables } from '../../src/sync/reconcile/mirror-table.js';
+import { MirrorTables } from '../../src/sync/tables/mirror-table.js';
 import { aPayment, Sender, somePatients } from '../http/sender.js';
 import { startTestServer, type TestServer, until } from '../setup/test-server.js';
 

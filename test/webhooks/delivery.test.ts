@@ -1,8 +1,8 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { acrossSources } from '../../src/platform/source-isolation.js';
-import { SyncJob } from '../../src/sync/jobs/sync-job.entity.js';
+import { acrossSources } from '../../src/database/source-isolation.js';
+import { SyncJob } from '../../src/sync/model/sync-job.entity.js';
 import { WebhookCleaner } from '../../src/webhooks/webhook-cleaner.js';
 import { aPatient, aPayment, somePatients } from '../http/sender.js';
 import { backendsOr, startTestServer, type TestServer } from '../setup/test-server.js';

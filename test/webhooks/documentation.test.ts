@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from '../../src/platform/config.js';
+import { loadConfig } from '../../src/settings/config.js';
 import { startTestServer, type TestServer, until } from '../setup/test-server.js';
 import { WebhookOwner } from './webhook-owner.js';
 

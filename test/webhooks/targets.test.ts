@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
-import { Refusal } from '../../src/platform/refusal.js';
+import { Refusal } from '../../src/http/refusal.js';
 import { WebhookPost } from '../../src/webhooks/webhook-post.js';
 import { type Resolve, WebhookTargets } from '../../src/webhooks/webhook-targets.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';

@@ -1,8 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { readShape } from '../../definitions/read-shape.js';
-import { Refusal } from '../../platform/refusal.js';
-import { MirrorTable } from '../reconcile/mirror-table.js';
+import { Refusal } from '../../http/refusal.js';
+import { MirrorTable } from '../tables/mirror-table.js';
 import { ChangedRows } from './changed-rows.js';
 import { MirrorChanges } from './mirror-changes.js';
 

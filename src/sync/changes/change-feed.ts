@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../../platform/cursors.js';
-import { Refusal } from '../../platform/refusal.js';
-import { withinSource } from '../../platform/source-isolation.js';
-import { Sources } from '../sources.js';
+import { Cursors } from '../../http/cursors.js';
+import { Refusal } from '../../http/refusal.js';
+import { withinSource } from '../../database/source-isolation.js';
+import { Sources } from '../sources/sources.js';
 import { CommitWatcher } from './commit-watcher.js';
 import { type FeedPage, FeedPages } from './feed-pages.js';
 import { type FeedName, type FeedPosition, OLDEST, readFeedCursor } from './feed-position.js';

@@ -1,6 +1,6 @@
-import { literal } from '../../platform/database.js';
-import { parseExact } from '../../platform/exact-json.js';
-import { jsonImage, type MirrorTable } from '../reconcile/mirror-table.js';
+import { literal } from '../../database/database.js';
+import { parseExact } from '../../values/exact-json.js';
+import { jsonImage, type MirrorTable } from '../tables/mirror-table.js';
 
 /** A row's fields at some time, by the names that records have; null while the row was not there. */
 export type Image = Record<string, unknown> | null;

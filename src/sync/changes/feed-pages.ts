@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { literal } from '../../platform/database.js';
-import { type BoundedRow, roomFor, withinBytes } from '../page-bytes.js';
+import { literal } from '../../database/database.js';
+import { type BoundedRow, roomFor, withinBytes } from '../../database/page-bytes.js';
 import type { FeedItem } from './change.dto.js';
 import { AppliedChanges, type ChangedResource } from './applied-changes.js';
 import type { ChangedRow, ChangedRows } from './changed-rows.js';

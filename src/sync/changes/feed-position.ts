@@ -1,4 +1,4 @@
-import type { Cursors } from '../../platform/cursors.js';
+import type { Cursors } from '../../http/cursors.js';
 
 /** A place in the feed of a source: from the commit `seq` on, and of that one what lies behind the row `row`. */
 export interface FeedPosition {

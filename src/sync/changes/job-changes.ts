@@ -1,15 +1,15 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../../platform/cursors.js';
-import type { Page } from '../../platform/paging.js';
-import { Refusal } from '../../platform/refusal.js';
-import type { SyncJob } from '../jobs/sync-job.entity.js';
-import { LogHorizons } from '../log-horizons.js';
+import { Cursors } from '../../http/cursors.js';
+import type { Page } from '../../http/paging.js';
+import { Refusal } from '../../http/refusal.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
+import { LogHorizons } from '../logs/log-horizons.js';
 import type { JobChangeView } from './change.dto.js';
 import type { ChangedRow } from './changed-rows.js';
-import { type BoundedRow, roomFor, withinBytes } from '../page-bytes.js';
+import { type BoundedRow, roomFor, withinBytes } from '../../database/page-bytes.js';
 import { MirrorChanges } from './mirror-changes.js';
-import { rowsChangedBy } from './number-commit.js';
+import { rowsChangedBy } from '../reconcile/number-commit.js';
 
 /** Rows fetched at once for an export, fewer if they are large: about a megabyte. */
 const EXPORT_PAGE = 2_000;

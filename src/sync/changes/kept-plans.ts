@@ -1,12 +1,12 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../../platform/cursors.js';
-import type { Page } from '../../platform/paging.js';
-import { Refusal } from '../../platform/refusal.js';
-import type { SyncJob } from '../jobs/sync-job.entity.js';
+import { Cursors } from '../../http/cursors.js';
+import type { Page } from '../../http/paging.js';
+import { Refusal } from '../../http/refusal.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
 import type { JobChangeView } from './change.dto.js';
 import type { ChangedRow } from './changed-rows.js';
-import { type BoundedRow, roomFor, withinBytes } from '../page-bytes.js';
+import { type BoundedRow, roomFor, withinBytes } from '../../database/page-bytes.js';
 import { MirrorChanges } from './mirror-changes.js';
 
 interface PlannedRow extends Omit<ChangedRow, 'row_id'>, BoundedRow {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { MirrorTables } from '../reconcile/mirror-table.js';
+import { MirrorTables } from '../tables/mirror-table.js';
 import { ChangedRows } from './changed-rows.js';
 
 /** The changed rows of every resource. */

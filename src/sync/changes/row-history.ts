@@ -1,12 +1,12 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../../platform/cursors.js';
-import type { Page, PageQuery } from '../../platform/paging.js';
-import { Refusal } from '../../platform/refusal.js';
+import { Cursors } from '../../http/cursors.js';
+import type { Page, PageQuery } from '../../http/paging.js';
+import { Refusal } from '../../http/refusal.js';
 import type { Definition } from '../../definitions/definition.js';
-import { isStorable } from '../../platform/text.js';
-import { type BoundedRow, roomFor, withinBytes } from '../page-bytes.js';
-import { Sources } from '../sources.js';
+import { isStorable } from '../../values/text.js';
+import { type BoundedRow, roomFor, withinBytes } from '../../database/page-bytes.js';
+import { Sources } from '../sources/sources.js';
 import type { HistoryItem } from './change.dto.js';
 import type { ChangedRow } from './changed-rows.js';
 import { MirrorChanges } from './mirror-changes.js';

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mustBeAnnounced } from '../../platform/content-digest.js';
-import { Refusal } from '../../platform/refusal.js';
-import { inspectStart } from '../read/first-byte.js';
+import { mustBeAnnounced } from '../../http/content-digest.js';
+import { Refusal } from '../../http/refusal.js';
+import { inspectStart } from '../bytes/first-byte.js';
 import type { IncomingSnapshot } from './incoming-snapshot.js';
-import { inflater } from './snapshot-store.js';
+import { inflater } from '../snapshots/snapshot-store.js';
 
 /** Inflated bytes among which a snapshot must begin: more white space than that is no snapshot. */
 const HEAD_BYTES = 64 * 1024;

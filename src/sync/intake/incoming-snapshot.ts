@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
-import { type Pace, paced } from '../../platform/body-pace.js';
-import type { Config } from '../../platform/config.js';
-import { announcedDigest } from '../../platform/content-digest.js';
-import { idempotencyKeyOf } from '../../platform/idempotency-key.js';
-import { Refusal } from '../../platform/refusal.js';
-import type { DeletePolicy, Mode } from '../jobs/job-options.js';
+import { type Pace, paced } from '../../http/body-pace.js';
+import type { Config } from '../../settings/config.js';
+import { announcedDigest } from '../../http/content-digest.js';
+import { idempotencyKeyOf } from '../../http/idempotency-key.js';
+import { Refusal } from '../../http/refusal.js';
+import type { DeletePolicy, Mode } from '../model/job-options.js';
 import type { Definition } from '../../definitions/definition.js';
 import type { Window } from '../../definitions/window.js';
-import type { SnapshotFormat } from '../read/snapshot-format.js';
+import type { SnapshotFormat } from '../bytes/snapshot-format.js';
 
 /** A map, as an object also has what all objects have: `Content-Type: constructor` would be a format. */
 const FORMATS = new Map<string, SnapshotFormat>([

@@ -4,19 +4,19 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { orderOf, windowField } from '../../definitions/window.js';
-import { CONFIG, type Config } from '../../platform/config.js';
-import { Refusal } from '../../platform/refusal.js';
-import { atStep } from '../../platform/steps.js';
-import { acceptJob, type AcceptedJob, NO_WINDOW } from '../jobs/accept-job.js';
-import { JobQueue } from '../jobs/job-queue.js';
-import { SyncJob } from '../jobs/sync-job.entity.js';
-import { queueFor } from '../jobs/sync-queues.js';
+import { CONFIG, type Config } from '../../settings/config.js';
+import { Refusal } from '../../http/refusal.js';
+import { atStep } from '../../runtime/steps.js';
+import { acceptJob, type AcceptedJob, NO_WINDOW } from '../leases/accept-job.js';
+import { JobQueue } from '../model/job-queue.js';
+import { SyncJob } from '../model/sync-job.entity.js';
+import { queueFor } from '../model/sync-queues.js';
 import { BodyCheck } from './body-check.js';
-import { IdempotencyKey } from './idempotency-key.entity.js';
+import { IdempotencyKey } from '../snapshots/idempotency-key.entity.js';
 import type { IncomingSnapshot } from './incoming-snapshot.js';
-import { SnapshotStore, type SnapshotWriter } from './snapshot-store.js';
-import { Snapshot } from './snapshot.entity.js';
-import { StoredBytes } from './stored-bytes.js';
+import { SnapshotStore, type SnapshotWriter } from '../snapshots/snapshot-store.js';
+import { Snapshot } from '../snapshots/snapshot.entity.js';
+import { StoredBytes } from '../snapshots/stored-bytes.js';
 
 /** Takes snapshots in: once `accept` has returned, the bytes and the job are committed and the work will be done. */
 @Injectable()

@@ -1,10 +1,10 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { CONFIG, type Config } from '../../platform/config.js';
-import { Refusal } from '../../platform/refusal.js';
-import { acrossSources, withinSource } from '../../platform/source-isolation.js';
-import { Sources } from '../sources.js';
+import { CONFIG, type Config } from '../../settings/config.js';
+import { Refusal } from '../../http/refusal.js';
+import { acrossSources, withinSource } from '../../database/source-isolation.js';
+import { Sources } from '../sources/sources.js';
 
 /** A slot whose process has not renewed it for so long is free: work is to go on within ten seconds of a process's death. */
 const LEASE_SECONDS = 8;

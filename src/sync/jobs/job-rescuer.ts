@@ -1,10 +1,10 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, type Config } from '../../platform/config.js';
-import { PeriodicTask } from '../../platform/periodic-task.js';
-import { acrossSources, asSessionUser } from '../../platform/source-isolation.js';
-import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from './job-conditions.js';
-import { JobQueue, type NotifiedJob } from './job-queue.js';
+import { CONFIG, type Config } from '../../settings/config.js';
+import { PeriodicTask } from '../../runtime/periodic-task.js';
+import { acrossSources, asSessionUser } from '../../database/source-isolation.js';
+import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from '../model/job-conditions.js';
+import { JobQueue, type NotifiedJob } from '../model/job-queue.js';
 
 /** Runs within the time after which a worker without a heartbeat counts as dead. */
 const RUNS_PER_SILENCE = 6;

@@ -1,22 +1,22 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, Logger } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDiskFull, isOutage, isTooSlow, sqlState } from '../../platform/outage.js';
-import { safeError } from '../../platform/safe-error.js';
-import { Refusal } from '../../platform/refusal.js';
-import { atStep } from '../../platform/steps.js';
-import { withinSource } from '../../platform/source-isolation.js';
-import { SnapshotFault } from '../read/snapshot-fault.js';
+import { isDiskFull, isOutage, isTooSlow, sqlState } from '../../database/outage.js';
+import { safeError } from '../../logging/safe-error.js';
+import { Refusal } from '../../http/refusal.js';
+import { atStep } from '../../runtime/steps.js';
+import { withinSource } from '../../database/source-isolation.js';
+import { SnapshotFault } from '../bytes/snapshot-fault.js';
 import { MirrorBusy } from '../reconcile/mirror-locks.js';
-import { OutdatedDefinition } from './applied-definitions.js';
-import { JobLeases } from './job-leases.js';
-import type { JobError } from './job-outcome.js';
-import { measurePhases } from './job-phases.js';
-import { JobQueue } from './job-queue.js';
+import { OutdatedDefinition } from '../leases/applied-definitions.js';
+import { JobLeases } from '../leases/job-leases.js';
+import type { JobError } from '../model/job-outcome.js';
+import { measurePhases } from '../model/job-phases.js';
+import { JobQueue } from '../model/job-queue.js';
 import { JobWork } from './job-work.js';
-import { type Lease, LeaseLost } from './lease.js';
+import { type Lease, LeaseLost } from '../leases/lease.js';
 import { RunningJobs } from './running-jobs.js';
-import { SyncJob } from './sync-job.entity.js';
+import { SyncJob } from '../model/sync-job.entity.js';
 
 /** For how long, and how often, the outcome of an attempt is tried to be written. */
 const WRITE_OUTCOME_MS = 5_000;

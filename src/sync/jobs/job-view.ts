@@ -1,8 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
 import type { Window } from '../../definitions/window.js';
-import type { Snapshot } from '../intake/snapshot.entity.js';
-import type { Counts, JobError, JobWarning, Plan } from './job-outcome.js';
-import type { SyncJob } from './sync-job.entity.js';
+import type { Snapshot } from '../snapshots/snapshot.entity.js';
+import type { Counts, JobError, JobWarning, Plan } from '../model/job-outcome.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
 import {
   DELETE_POLICIES,
   type DeletePolicy,
@@ -10,7 +10,7 @@ import {
   JOB_STATUSES,
   type JobMode,
   type JobStatus,
-} from './job-options.js';
+} from '../model/job-options.js';
 import type { Waiting } from './waiting-jobs.js';
 
 const COUNTS_EXAMPLE: Counts = {

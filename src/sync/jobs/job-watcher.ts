@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { acrossSources } from '../../platform/source-isolation.js';
+import { acrossSources } from '../../database/source-isolation.js';
 
 /** How often the table is asked, once for all who wait in this process. */
 const POLL_MS = 100;

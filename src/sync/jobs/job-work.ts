@@ -1,13 +1,13 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import type { RecordRules } from '../../definitions/definition.js';
-import { atStep } from '../../platform/steps.js';
-import { Snapshot } from '../intake/snapshot.entity.js';
+import { atStep } from '../../runtime/steps.js';
+import { Snapshot } from '../snapshots/snapshot.entity.js';
 import { Stager } from '../read/stager.js';
 import { LEAST_PATIENCE_MS, MirrorLocks } from '../reconcile/mirror-locks.js';
 import { Reconciler } from '../reconcile/reconciler.js';
-import { enterPhase } from './job-phases.js';
-import type { Lease } from './lease.js';
+import { enterPhase } from '../model/job-phases.js';
+import type { Lease } from '../leases/lease.js';
 
 /** The work of a job that was taken, in the order of its steps. */
 @Injectable()

@@ -1,12 +1,12 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../../platform/cursors.js';
-import type { Page } from '../../platform/paging.js';
-import { Refusal } from '../../platform/refusal.js';
-import { LogHorizons } from '../log-horizons.js';
-import { parseExact } from '../../platform/exact-json.js';
-import { type BoundedRow, roomFor, withinBytes } from '../page-bytes.js';
-import type { SyncJob } from './sync-job.entity.js';
+import { Cursors } from '../../http/cursors.js';
+import type { Page } from '../../http/paging.js';
+import { Refusal } from '../../http/refusal.js';
+import { LogHorizons } from '../logs/log-horizons.js';
+import { parseExact } from '../../values/exact-json.js';
+import { type BoundedRow, roomFor, withinBytes } from '../../database/page-bytes.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
 
 /** A record that was rejected or is unresolved, as it is reported. */
 export interface RecordErrorView {

@@ -1,15 +1,15 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { isTooSlow } from '../../platform/outage.js';
-import { Refusal } from '../../platform/refusal.js';
-import { rowsChangedBy } from '../changes/number-commit.js';
-import { type MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
+import { isTooSlow } from '../../database/outage.js';
+import { Refusal } from '../../http/refusal.js';
+import { rowsChangedBy } from '../reconcile/number-commit.js';
+import { type MirrorTable, MirrorTables } from '../tables/mirror-table.js';
 import { refuseIfGone, refuseIfTouched } from '../reconcile/reverted-state.js';
 import { countTouchedSince } from '../reconcile/revert-difference.js';
-import { acceptJob, NO_WINDOW } from './accept-job.js';
-import { JobQueue } from './job-queue.js';
-import type { SyncJob } from './sync-job.entity.js';
-import type { DeletePolicy } from './job-options.js';
+import { acceptJob, NO_WINDOW } from '../leases/accept-job.js';
+import { JobQueue } from '../model/job-queue.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
+import type { DeletePolicy } from '../model/job-options.js';
 
 /** A revert of more rows is a long job. */
 const LONG_ROWS = 50_000;

@@ -1,10 +1,10 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CONFIG, type Config } from '../../platform/config.js';
-import { acrossSources } from '../../platform/source-isolation.js';
-import { JobLeases } from './job-leases.js';
-import type { Lease } from './lease.js';
+import { CONFIG, type Config } from '../../settings/config.js';
+import { acrossSources } from '../../database/source-isolation.js';
+import { JobLeases } from '../leases/job-leases.js';
+import type { Lease } from '../leases/lease.js';
 
 /** Heartbeats within the time after which a worker without any counts as dead: five may be missed. */
 const HEARTBEATS_PER_SILENCE = 6;

@@ -1,17 +1,17 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../../platform/cursors.js';
-import { isTooSlow } from '../../platform/outage.js';
-import type { Page } from '../../platform/paging.js';
-import { Refusal } from '../../platform/refusal.js';
-import { Snapshot } from '../intake/snapshot.entity.js';
-import { clearAttempt } from '../read/clear-attempt.js';
-import { databaseNow } from './job-leases.js';
-import { JobQueue } from './job-queue.js';
+import { Cursors } from '../../http/cursors.js';
+import { isTooSlow } from '../../database/outage.js';
+import type { Page } from '../../http/paging.js';
+import { Refusal } from '../../http/refusal.js';
+import { Snapshot } from '../snapshots/snapshot.entity.js';
+import { clearAttempt } from '../staging/clear-attempt.js';
+import { databaseNow } from '../leases/job-leases.js';
+import { JobQueue } from '../model/job-queue.js';
 import { type JobView, jobView } from './job-view.js';
-import { SyncJob } from './sync-job.entity.js';
-import type { JobStatus } from './job-options.js';
+import { SyncJob } from '../model/sync-job.entity.js';
+import type { JobStatus } from '../model/job-options.js';
 import { reasonsToWait } from './waiting-jobs.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -1,12 +1,12 @@
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { type BeforeApplicationShutdown, Inject, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Job } from 'bullmq';
-import { CONFIG, type Config } from '../../platform/config.js';
-import { WORKER_OPTIONS } from '../../platform/queue-worker.js';
-import { safeError } from '../../platform/safe-error.js';
-import type { JobNotification } from './job-queue.js';
+import { CONFIG, type Config } from '../../settings/config.js';
+import { WORKER_OPTIONS } from '../../queue/queue-worker.js';
+import { safeError } from '../../logging/safe-error.js';
+import type { JobNotification } from '../model/job-queue.js';
 import { JobRunner } from './job-runner.js';
-import { concurrencyOf, SYNC_QUEUES, type SyncQueue } from './sync-queues.js';
+import { concurrencyOf, SYNC_QUEUES, type SyncQueue } from '../model/sync-queues.js';
 
 /** Receives the notifications of long jobs. Everything else is decided by the table of jobs. */
 @Processor(SYNC_QUEUES.long, WORKER_OPTIONS)

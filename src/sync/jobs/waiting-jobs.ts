@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { WAITS_FOR_OLDER } from './job-conditions.js';
-import type { SyncJob } from './sync-job.entity.js';
-import type { JobStatus } from './job-options.js';
+import { WAITS_FOR_OLDER } from '../model/job-conditions.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
+import type { JobStatus } from '../model/job-options.js';
 
 /** Why a job is still queued: an older one comes first, or its last attempt failed. */
 export interface Waiting {

@@ -1,8 +1,8 @@
 import { type ColumnType, Fault } from '../../definitions/column-types.js';
 import { compareValues } from '../../definitions/compare-values.js';
 import { type Definition, EXTERNAL_ID, type Sort } from '../../definitions/definition.js';
-import { Refusal, type ProblemDetail, shownName } from '../../platform/refusal.js';
-import { isLongerThan, isStorable } from '../../platform/text.js';
+import { Refusal, type ProblemDetail, shownName } from '../../http/refusal.js';
+import { isLongerThan, isStorable } from '../../values/text.js';
 
 /** A condition on a field of the rows that are to be listed; the value is the text of its type. */
 export interface Condition {

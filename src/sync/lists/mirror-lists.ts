@@ -1,14 +1,14 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { EXTERNAL_ID } from '../../definitions/definition.js';
-import { Cursors } from '../../platform/cursors.js';
-import { parseExact } from '../../platform/exact-json.js';
-import type { Page } from '../../platform/paging.js';
-import { Refusal } from '../../platform/refusal.js';
-import { isStorable } from '../../platform/text.js';
-import { LogHorizons } from '../log-horizons.js';
-import { roomFor } from '../page-bytes.js';
-import { type MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
+import { Cursors } from '../../http/cursors.js';
+import { parseExact } from '../../values/exact-json.js';
+import type { Page } from '../../http/paging.js';
+import { Refusal } from '../../http/refusal.js';
+import { isStorable } from '../../values/text.js';
+import { LogHorizons } from '../logs/log-horizons.js';
+import { roomFor } from '../../database/page-bytes.js';
+import { type MirrorTable, MirrorTables } from '../tables/mirror-table.js';
 import type { ListQuery } from './list-query.js';
 import { liveRows, type PageEnd, type PageRow, rowColumns, RowPage, showTotals } from './row-page.js';
 

@@ -1,8 +1,8 @@
 import { EXTERNAL_ID } from '../../definitions/definition.js';
-import { identifier, literal } from '../../platform/database.js';
-import { formatMoney } from '../../platform/money.js';
-import { jsonImage, jsonObject, type MirrorTable } from '../reconcile/mirror-table.js';
-import { type BoundedRow, withinBytes } from '../page-bytes.js';
+import { identifier, literal } from '../../database/database.js';
+import { formatMoney } from '../../values/money.js';
+import { jsonImage, jsonObject, type MirrorTable } from '../tables/mirror-table.js';
+import { type BoundedRow, withinBytes } from '../../database/page-bytes.js';
 import type { Condition, ListQuery } from './list-query.js';
 
 /** Where a page ended: the state that the first page showed, and the key and external id that its last row had then. */

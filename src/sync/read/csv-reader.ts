@@ -1,10 +1,10 @@
 import { CsvError, type Parser, parse } from 'csv-parse';
-import { type ByteFault, ByteWindow } from './byte-window.js';
+import { type ByteFault, ByteWindow } from '../bytes/byte-window.js';
 import { CsvHeader } from './csv-header.js';
-import { EMPTY_DETAIL } from './first-byte.js';
-import type { ReadLimits } from './read-limits.js';
+import { EMPTY_DETAIL } from '../bytes/first-byte.js';
+import type { ReadLimits } from '../bytes/read-limits.js';
 import type { RecordBatch } from './record-batch.js';
-import { Utf8Check } from './utf8.js';
+import { Utf8Check } from '../bytes/utf8.js';
 
 const LF = 0x0a;
 const CR = 0x0d;

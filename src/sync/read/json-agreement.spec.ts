@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { parseExact } from '../../platform/exact-json.js';
+import { parseExact } from '../../values/exact-json.js';
 import { outcomeOf } from './read-records.fixture.js';
 
 describe('Reading a JSON snapshot agrees with JSON.parse', () => {

@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import { ByteWindow } from './byte-window.js';
-import { parseExact } from '../../platform/exact-json.js';
-import { isAnyDeeperThan } from './json-depth.js';
-import { JsonScanner } from './json-scanner.js';
-import type { ReadLimits } from './read-limits.js';
+import { ByteWindow } from '../bytes/byte-window.js';
+import { parseExact } from '../../values/exact-json.js';
+import { isAnyDeeperThan } from '../json/json-depth.js';
+import { JsonScanner } from '../json/json-scanner.js';
+import type { ReadLimits } from '../bytes/read-limits.js';
 import type { RecordBatch } from './record-batch.js';
 
 const COMMA = 0x2c;

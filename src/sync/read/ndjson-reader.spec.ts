@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { parseExact } from '../../platform/exact-json.js';
+import { parseExact } from '../../values/exact-json.js';
 import { outcomeOf, readAll } from './read-records.fixture.js';
 
 const PIECES = [1, 2, 7, 64 * 1024];

@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
-import { type ByteFault, ByteWindow } from './byte-window.js';
-import { parseExact } from '../../platform/exact-json.js';
-import { EMPTY_DETAIL } from './first-byte.js';
-import { isAnyDeeperThan } from './json-depth.js';
-import { JsonScanner } from './json-scanner.js';
-import type { ReadLimits } from './read-limits.js';
+import { type ByteFault, ByteWindow } from '../bytes/byte-window.js';
+import { parseExact } from '../../values/exact-json.js';
+import { EMPTY_DETAIL } from '../bytes/first-byte.js';
+import { isAnyDeeperThan } from '../json/json-depth.js';
+import { JsonScanner } from '../json/json-scanner.js';
+import type { ReadLimits } from '../bytes/read-limits.js';
 import type { RecordBatch } from './record-batch.js';
 
 const LF = 0x0a;

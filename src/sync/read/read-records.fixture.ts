@@ -1,6 +1,6 @@
 import { type RecordBatch, readRecords, type SnapshotFormat } from './read-records.js';
-import type { ReadLimits } from './read-limits.js';
-import { SnapshotFault } from './snapshot-fault.js';
+import type { ReadLimits } from '../bytes/read-limits.js';
+import { SnapshotFault } from '../bytes/snapshot-fault.js';
 
 /** How a read ended: all records in order, or the fault's own fields. */
 export type Outcome =

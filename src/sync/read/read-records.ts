@@ -1,10 +1,10 @@
 import { readCsv } from './csv-reader.js';
 import { readJsonArray } from './json-array-reader.js';
 import { readNdjson } from './ndjson-reader.js';
-import { READ_LIMITS, type ReadLimits } from './read-limits.js';
+import { READ_LIMITS, type ReadLimits } from '../bytes/read-limits.js';
 import type { RecordBatch } from './record-batch.js';
-import { rechunk } from './rechunk.js';
-import type { SnapshotFormat } from './snapshot-format.js';
+import { rechunk } from '../bytes/rechunk.js';
+import type { SnapshotFormat } from '../bytes/snapshot-format.js';
 
 export type { RecordBatch, SnapshotFormat };
 

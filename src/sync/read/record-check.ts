@@ -3,8 +3,8 @@ import { type Definition, EXTERNAL_ID, type Field, type RecordRules } from '../.
 import { externalIdOf } from '../../definitions/external-id.js';
 import { isInside, type Window } from '../../definitions/window.js';
 import { spellingsOf } from '../../definitions/reserved-names.js';
-import { rawNumber } from '../../platform/exact-json.js';
-import { isStorable } from '../../platform/text.js';
+import { rawNumber } from '../../values/exact-json.js';
+import { isStorable } from '../../values/text.js';
 
 /** A record that can be mirrored: the text of each of its columns, in the order of the definition's fields. */
 export interface ValidRecord {

@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { enterPhase } from '../jobs/job-phases.js';
-import type { SyncJob } from '../jobs/sync-job.entity.js';
+import { enterPhase } from '../model/job-phases.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
 import { type DifferenceCounts, rowsIn } from './difference.js';
-import { jsonImage, type MirrorTable } from './mirror-table.js';
+import { jsonImage, type MirrorTable } from '../tables/mirror-table.js';
 import { moveTotals } from './move-totals.js';
 import type { TouchedRows } from './refresh-statistics.js';
 import { relinkChildren } from './relink-children.js';

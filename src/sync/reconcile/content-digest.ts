@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Definition, RecordRules } from '../../definitions/definition.js';
-import type { Snapshot } from '../intake/snapshot.entity.js';
+import type { Snapshot } from '../snapshots/snapshot.entity.js';
 
 /** To be raised when the checks of records change: the same bytes may then have another outcome. */
 const CHECKS_VERSION = 2;

@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { SyncJob } from '../jobs/sync-job.entity.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
 import type { Definition, Parent } from '../../definitions/definition.js';
 import { snakeCase } from '../../definitions/field-names.js';
-import { copyErrors, type RecordError } from '../read/record-errors.js';
+import { copyErrors, type RecordError } from '../staging/record-errors.js';
 import type { RecordBatch } from '../read/record-batch.js';
-import { asKey, liveParents, type MirrorTable } from './mirror-table.js';
-import { stagingTable } from './staging-table.js';
+import { asKey, liveParents, type MirrorTable } from '../tables/mirror-table.js';
+import { stagingTable } from '../staging/staging-table.js';
 
 /** Positions that are held in memory at once; the records themselves pass through one by one. */
 const WINDOW = 5_000;

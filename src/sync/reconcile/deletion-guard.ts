@@ -1,5 +1,5 @@
-import type { Config } from '../../platform/config.js';
-import type { DeletePolicy } from '../jobs/job-options.js';
+import type { Config } from '../../settings/config.js';
+import type { DeletePolicy } from '../model/job-options.js';
 
 /** What the guard judges by. */
 export interface GuardedPlan {

@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Counts, Plan } from '../jobs/job-outcome.js';
-import type { SyncJob } from '../jobs/sync-job.entity.js';
+import type { Counts, Plan } from '../model/job-outcome.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
 import type { DifferenceCounts } from './difference.js';
-import type { MirrorTable } from './mirror-table.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
 
 /** What is to be done, in numbers, and whether the deletion guard holds it. */
 export interface PlannedChanges {

@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { COPIES } from '../../definitions/definition.js';
-import type { SyncJob } from '../jobs/sync-job.entity.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
 import { createDeferredErrors } from './deferred-errors.js';
-import { isDistinct, liveParents, type MirrorTable } from './mirror-table.js';
+import { isDistinct, liveParents, type MirrorTable } from '../tables/mirror-table.js';
 import { isInScope, rowsToCompare } from './scope.js';
 import { analyzeIfLarge } from './refresh-statistics.js';
-import { stagingTable } from './staging-table.js';
+import { stagingTable } from '../staging/staging-table.js';
 
 /** What is different between a job's staging table and the live rows, by what is to be done. */
 export interface DifferenceCounts {

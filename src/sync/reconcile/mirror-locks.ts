@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
-import { JobLeases } from '../jobs/job-leases.js';
-import type { Lease } from '../jobs/lease.js';
-import type { SyncJob } from '../jobs/sync-job.entity.js';
+import { JobLeases } from '../leases/job-leases.js';
+import type { Lease } from '../leases/lease.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
 import { Definitions } from '../../definitions/definitions.js';
 
 /** How long a job waits for the locks at least: longer than most reconciliations take. */

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { SyncJob } from '../jobs/sync-job.entity.js';
-import { literal } from '../../platform/database.js';
-import type { Link, MirrorColumn, MirrorTable, ParentTotals } from './mirror-table.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
+import { literal } from '../../database/database.js';
+import type { Link, MirrorColumn, MirrorTable, ParentTotals } from '../tables/mirror-table.js';
 import type { TouchedRows } from './refresh-statistics.js';
 
 /** Children that begin (1) or cease (-1) to count, as a relation with their values and links. */

@@ -1,16 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Config } from '../../platform/config.js';
-import { literal } from '../../platform/database.js';
-import { Refusal } from '../../platform/refusal.js';
-import { enterPhase } from '../jobs/job-phases.js';
-import { NO_COUNTS } from '../jobs/job-outcome.js';
-import { SyncJob } from '../jobs/sync-job.entity.js';
-import { isLogGone } from '../log-horizons.js';
+import type { Config } from '../../settings/config.js';
+import { literal } from '../../database/database.js';
+import { Refusal } from '../../http/refusal.js';
+import { enterPhase } from '../model/job-phases.js';
+import { NO_COUNTS } from '../model/job-outcome.js';
+import { SyncJob } from '../model/sync-job.entity.js';
+import { isLogGone } from '../logs/log-horizons.js';
 import { reasonToHold } from './deletion-guard.js';
 import { unresolvedCode, waitingFor, waitsFor } from './deferred-errors.js';
 import { countLive, sampleDeletions } from './difference.js';
 import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
-import { jsonImage, type MirrorTable } from './mirror-table.js';
+import { jsonImage, type MirrorTable } from '../tables/mirror-table.js';
 import { countTouchedSince, findRevertDifference } from './revert-difference.js';
 
 /** The mirror as it was before another job, as far as that job changed it. */

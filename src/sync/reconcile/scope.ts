@@ -1,7 +1,7 @@
-import { literal } from '../../platform/database.js';
-import type { SyncJob } from '../jobs/sync-job.entity.js';
-import type { MirrorTable } from './mirror-table.js';
-import { stagingTable } from './staging-table.js';
+import { literal } from '../../database/database.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
+import { stagingTable } from '../staging/staging-table.js';
 
 /**
  * SQL: whether the row `alias` of the mirrored table is one that the job's snapshot speaks for. What it speaks for and does

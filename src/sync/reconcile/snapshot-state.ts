@@ -1,12 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Definition, RecordRules } from '../../definitions/definition.js';
-import type { Config } from '../../platform/config.js';
-import type { SnapshotStore } from '../intake/snapshot-store.js';
-import type { Snapshot } from '../intake/snapshot.entity.js';
-import { enterPhase } from '../jobs/job-phases.js';
-import { hasNewerApplied } from '../jobs/scopes.js';
-import type { SyncJob } from '../jobs/sync-job.entity.js';
-import { recordLimits } from '../read/read-limits.js';
+import type { Config } from '../../settings/config.js';
+import type { SnapshotStore } from '../snapshots/snapshot-store.js';
+import type { Snapshot } from '../snapshots/snapshot.entity.js';
+import { enterPhase } from '../model/job-phases.js';
+import { hasNewerApplied } from '../model/scopes.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
+import { recordLimits } from '../bytes/read-limits.js';
 import { readRecords, type SnapshotFormat } from '../read/read-records.js';
 import { contentDigest } from './content-digest.js';
 import { reasonToHold } from './deletion-guard.js';
@@ -22,8 +22,8 @@ import {
 } from './difference.js';
 import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
 import { noteUnresolved, reportDeferredErrors } from './deferred-errors.js';
-import type { MirrorTable } from './mirror-table.js';
-import { stagingTable } from './staging-table.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
+import { stagingTable } from '../staging/staging-table.js';
 
 /** The mirror as a staged snapshot says. */
 export class SnapshotState implements DesiredState {

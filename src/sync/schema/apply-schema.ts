@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import { setTimeout as delay } from 'node:timers/promises';
-import { literal } from '../../platform/database.js';
-import { sqlState } from '../../platform/outage.js';
-import type { MirrorTable, MirrorTables } from '../reconcile/mirror-table.js';
+import { literal } from '../../database/database.js';
+import { sqlState } from '../../database/outage.js';
+import type { MirrorTable, MirrorTables } from '../tables/mirror-table.js';
 import { schemaChanges, storeAway, storeShape } from './schema-changes.js';
 import type { SchemaChange, StoredShape } from './table-plan.js';
 

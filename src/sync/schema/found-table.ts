@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { MirrorTable } from '../reconcile/mirror-table.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
 import { indexPrefix } from './resource-ddl.js';
 
 /** What the database has of a resource. All names are quoted. */

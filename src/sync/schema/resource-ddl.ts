@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { ColumnType } from '../../definitions/column-types.js';
 import { MAX_EXTERNAL_ID_BYTES } from '../../definitions/external-id.js';
-import { identifier } from '../../platform/database.js';
-import { APP_ROLE, SOURCE_SETTING, SYSTEM_ROLE } from '../../platform/source-isolation.js';
-import type { Link, MirrorColumn, MirrorTable, OwnTotal } from '../reconcile/mirror-table.js';
+import { identifier } from '../../database/database.js';
+import { APP_ROLE, SOURCE_SETTING, SYSTEM_ROLE } from '../../database/source-isolation.js';
+import type { Link, MirrorColumn, MirrorTable, OwnTotal } from '../tables/mirror-table.js';
 
 /** An index that a definition asks for. Its name tells its content, so another content is another index. */
 export interface WantedIndex {

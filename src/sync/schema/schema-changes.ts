@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
-import { identifier, literal } from '../../platform/database.js';
-import { ENGINE_COLUMNS, type Link, type MirrorColumn, type MirrorTable } from '../reconcile/mirror-table.js';
+import { identifier, literal } from '../../database/database.js';
+import { ENGINE_COLUMNS, type Link, type MirrorColumn, type MirrorTable } from '../tables/mirror-table.js';
 import { findTable } from './found-table.js';
 import {
   columnClause,

@@ -1,4 +1,4 @@
-import type { MirrorTable } from '../reconcile/mirror-table.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
 import type { FoundTable } from './found-table.js';
 
 /** One thing that applying a definition would change in the database. */

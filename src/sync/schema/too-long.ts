@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { type ColumnType, columnType, Fault } from '../../definitions/column-types.js';
-import type { MirrorColumn, MirrorTable } from '../reconcile/mirror-table.js';
+import type { MirrorColumn, MirrorTable } from '../tables/mirror-table.js';
 import type { FoundTable } from './found-table.js';
 import { wantedIndexes } from './resource-ddl.js';
 import type { StoredShape } from './table-plan.js';

@@ -1,4 +1,4 @@
-import type { OwnTotal } from '../reconcile/mirror-table.js';
+import type { OwnTotal } from '../tables/mirror-table.js';
 import { createTotals, fillRows, fillTotals, totalClause } from './resource-ddl.js';
 import type { SchemaChange, Step, StoredShape, TablePlan } from './table-plan.js';
 
