@@ -46,16 +46,27 @@ function unlink(em: EntityManager, job: SyncJob, child: MirrorTable, link: Link,
 }
 
 function resolve(em: EntityManager, job: SyncJob, child: MirrorTable, link: Link, at: string): Promise<TouchedRows[]> {
-  const { linkColumn, by, parentTable } = link;
   return relink(em, {
     child,
-    statement: `
-      update ${child.table} c set ${linkColumn} = p.id
-        from difference d join ${parentTable} p on p.source_id = ${job.sourceId} and p.external_id = d.external_id
-       where d."$operation" in ('I', 'R') and c.source_id = ${job.sourceId}
-         and c.${linkColumn} is null and c.deleted_at is null and c.${by.column}${asKey(by)} = d.external_id`,
+    statement: linkArrived(job.sourceId, child, link),
     ...(hasTotals(child, child.links) ? totalsOf(job, child, at, child.isRowResolved('relinked'), 1) : NO_TOTALS),
   });
+}
+
+/**
+ * SQL: links children to the parents that a difference brings. Where children name their parents by no text, they are found by the
+ * view of a source's rows: see {@link liveParents}. That has the condition on the source itself; with the same one as the table's,
+ * PostgreSQL would keep other conditions from the index again, as it takes what is equal to belong to the table's policy.
+ */
+export function linkArrived(sourceId: number, child: MirrorTable, { linkColumn, by, parentTable }: Link): string {
+  const waits = (alias: string) =>
+    `${alias}.${linkColumn} is null and ${alias}.deleted_at is null and ${alias}.${by.column}${asKey(by)} = d.external_id`;
+  const isText = asKey(by) === '';
+  return `
+      update ${child.table} c set ${linkColumn} = p.id
+        from difference d join ${parentTable} p on p.source_id = ${sourceId} and p.external_id = d.external_id
+             ${isText ? '' : `join ${child.view} w on ${waits('w')} and w.${by.column} is not null`}
+       where d."$operation" in ('I', 'R') and c.source_id = ${sourceId} and ${isText ? waits('c') : 'c.id = w.id'}`;
 }
 
 function hasTotals(child: MirrorTable, links: Link[]): boolean {

@@ -3,7 +3,7 @@ import type { ColumnType } from '../../definitions/column-types.js';
 import { MAX_EXTERNAL_ID_BYTES } from '../../definitions/external-id.js';
 import { identifier } from '../../database/database.js';
 import { APP_ROLE, SOURCE_SETTING, SYSTEM_ROLE } from '../../database/source-isolation.js';
-import type { Link, MirrorColumn, MirrorTable, OwnTotal } from '../tables/mirror-table.js';
+import { asKey, type Link, type MirrorColumn, type MirrorTable, type OwnTotal } from '../tables/mirror-table.js';
 
 /** An index that a definition asks for. Its name tells its content, so another content is another index. */
 export interface WantedIndex {
@@ -141,8 +141,9 @@ export function wantedIndexes(mirror: MirrorTable): WantedIndex[] {
     ...links.map(({ linkColumn }) => `(source_id, ${linkColumn}, external_id)`),
     ...links
       .filter(({ by }) => indexed.includes(by))
-      .map(({ linkColumn, by: { column } }) => {
-        return `(source_id, (${column}::text)) where ${linkColumn} is null and ${column} is not null and deleted_at is null`;
+      .map(({ linkColumn, by }) => {
+        const { column } = by;
+        return `(source_id, (${column}${asKey(by) || '::text'})) where ${linkColumn} is null and ${column} is not null and deleted_at is null`;
       }),
   ];
   return contents.map((on) => ({ name: indexName(mirror, on), table: mirror.table, on }));

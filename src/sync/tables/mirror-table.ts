@@ -29,8 +29,9 @@ const SYSTEM_COLUMNS = ['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid'];
 /** How the rows of a resource hang on those of a parent. */
 export interface Link {
   parent: Parent;
-  /** The table of the parents. */
+  /** The table of the parents, and their rows of the current source: see {@link MirrorTable.view}. */
   parentTable: string;
+  parentView: string;
   /** The column with the parent's external id, and the one with its row id: null while that parent is not live. */
   by: MirrorColumn;
   linkColumn: string;
@@ -189,6 +190,7 @@ export class MirrorTables {
     mirror.links = mirror.definition.parents.map((parent, index) => ({
       parent,
       parentTable: this.of(parent.resource).table,
+      parentView: this.of(parent.resource).view,
       by: mirror.column(parent.by),
       linkColumn: identifier(mirror.isBundled ? `${snakeCase(parent.name)}_id` : `$link_${parent.name}`),
       oldLink: identifier(`$old_link${index + 1}`),
@@ -224,9 +226,9 @@ export function isDistinct({ type }: MirrorColumn, one: string, other: string): 
   return `${one} is distinct from ${other}${type.sql.endsWith('collate "C"') ? ' collate "C"' : ''}`;
 }
 
-/** SQL behind a column that names a parent: it is compared with external ids, which are text. */
+/** SQL behind a column that names a parent: it is compared with external ids, which are text, by an index in their order. */
 export function asKey({ type }: MirrorColumn): string {
-  return type.name.startsWith('text') ? '' : '::text';
+  return type.name.startsWith('text') ? '' : '::text collate "C"';
 }
 
 /** PostgreSQL takes a hundred arguments: names and values. */
@@ -247,11 +249,14 @@ export function jsonObject(entries: [name: string, expression: string][]): strin
   return `(${parts.join(' || ')})`;
 }
 
-/** SQL: the joins of a relation `alias`, with the columns of records, with the live parents that its rows name: `p0`, `p1`, … */
+/**
+ * SQL: the joins of a relation `alias`, with the columns of records, with the live parents that its rows name: `p0`, `p1`, …
+ * By the view where names are no texts: row-level security keeps their comparison as text, which is not leakproof, from the index.
+ */
 export function liveParents({ links }: MirrorTable, sourceId: number, alias: string): string {
   const joins = links.map(
-    ({ parentTable, by }, index) => `
-      left join ${parentTable} p${index} on p${index}.source_id = ${sourceId} and p${index}.deleted_at is null
+    ({ parentTable, parentView, by }, index) => `
+      left join ${asKey(by) === '' ? parentTable : parentView} p${index} on p${index}.source_id = ${sourceId} and p${index}.deleted_at is null
             and p${index}.external_id = ${alias}.${by.column}${asKey(by)}`,
   );
   return joins.join('');
