@@ -43,7 +43,8 @@ export function ormOptions(use: DatabaseUse, schema: Schema): Options {
     entities: schema.entities,
     metadataProvider: ReflectMetadataProvider,
     extensions: [Migrator],
-    migrations: { migrationsList: schema.migrations, snapshot: false, silent: true },
+    // Each in a transaction of its own, with its name: a table is locked no longer than its own migration takes.
+    migrations: { migrationsList: schema.migrations, snapshot: false, silent: true, allOrNothing: false },
     pool: { min: 0, max: use.poolSize },
     driverOptions: {
       onPoolCreated: (pool: Pool) => {

@@ -3,10 +3,8 @@ import { APP_ROLE, SYSTEM_ROLE } from '../database/source-isolation.js';
 import { HAS_SOURCE } from './isolate-source.js';
 
 /**
- * Makes the tables of patients and payments like those of declared resources: keys that begin with the source, and no foreign
- * keys. A database that distributes its tables by source wants both, and without the checks of the foreign keys a first load
- * takes half as long. The links between rows are computed under the mirror's locks, and rows are never deleted; `mirror verify`
- * proves more than a foreign key could.
+ * Makes the tables of patients and payments like those of declared resources: with keys that begin with the source, as a database
+ * that distributes its tables by source wants them.
  *
  * The version before goes on working: its statements name the source or run under its policy.
  */
@@ -16,13 +14,10 @@ export class Migration20261201Distributable extends Migration {
   }
 }
 
-const keys = [
-  `alter table payment drop constraint payment_patient_id_fkey, drop constraint payment_source_id_fkey`,
-  `alter table patient drop constraint patient_source_id_fkey`,
-  ...['patient', 'payment'].map(
-    (table) => `alter table ${table} drop constraint ${table}_pkey, add primary key (source_id, id)`,
-  ),
-];
+// What takes long: the foreign keys are gone by then, as their end locks the tables that they refer to.
+const keys = ['patient', 'payment'].map(
+  (table) => `alter table ${table} drop constraint ${table}_pkey, add primary key (source_id, id)`,
+);
 
 const view = [
   `create view payment_of_source as select * from payment where ${HAS_SOURCE}`,

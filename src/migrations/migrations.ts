@@ -17,6 +17,7 @@ import { Migration20261130CursorSecret } from './migration-20261130-cursor-secre
 import { Migration20261130Statistics } from './migration-20261130-statistics.js';
 import { Migration20261201Windows } from './migration-20261201-windows.js';
 import { Migration20261201Distributable } from './migration-20261201-distributable.js';
+import { Migration20261201ForeignKeys } from './migration-20261201-foreign-keys.js';
 import { Migration20261201PatientTotals } from './migration-20261201-patient-totals.js';
 import { Migration20261201Plans } from './migration-20261201-plans.js';
 import { Migration20261201Resources } from './migration-20261201-resources.js';
@@ -42,7 +43,8 @@ export const migrations = [
   { name: 'Migration20261130CursorSecret', class: Migration20261130CursorSecret },
   { name: 'Migration20261201Resources', class: Migration20261201Resources },
   { name: 'Migration20261201Windows', class: Migration20261201Windows },
-  { name: 'Migration20261201Distributable', class: Migration20261201Distributable },
   { name: 'Migration20261201Plans', class: Migration20261201Plans },
+  { name: 'Migration20261201ForeignKeys', class: Migration20261201ForeignKeys },
+  { name: 'Migration20261201Distributable', class: Migration20261201Distributable },
   { name: 'Migration20261201PatientTotals', class: Migration20261201PatientTotals },
 ];
