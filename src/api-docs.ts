@@ -1,13 +1,16 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { Route } from './access/routes.js';
+import type { Definitions } from './definitions/definitions.js';
 import { VERSION } from './values/version.js';
+import { resources } from './resources.js';
+import { rowSchema } from './sync/lists/row-schema.js';
 
 /**
  * Serves the OpenAPI description at `/openapi.json` and Swagger UI at `/docs`. It is made when first asked for: that takes a
  * fifth of a second, half as long as all else that a start computes.
  */
-export function documentApi(app: INestApplication, tags: string[], routes: Route[]): void {
+export function documentApi(app: INestApplication, tags: string[], routes: Route[], definitions: Definitions): void {
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('counterpart')
@@ -32,6 +35,7 @@ export function documentApi(app: INestApplication, tags: string[], routes: Route
     const described = SwaggerModule.createDocument(app, config);
     describeProblems(described);
     describeAccess(described, routes);
+    describeRows(described, definitions);
     return described;
   };
   const options = { jsonDocumentUrl: 'openapi.json', raw: ['json' as const], customSiteTitle: 'counterpart API' };
@@ -69,6 +73,17 @@ function describeAccess(document: OpenAPIObject, routes: Route[]): void {
     if (want === 'public') continue;
     operation.responses['401'] = problem('no key, or an invalid one');
     operation.responses['403'] = problem(`the key lacks the scope \`${want}\``);
+  }
+}
+
+/** What declared children add to the rows of bundled resources, whose lists are described by classes. */
+function describeRows({ components }: OpenAPIObject, definitions: Definitions): void {
+  for (const { definition, row } of resources) {
+    const described = components?.schemas?.[row.name];
+    if (described === undefined || '$ref' in described) continue;
+    const { properties, required } = rowSchema(definition, definitions);
+    described.properties = { ...properties, ...described.properties };
+    described.required = required;
   }
 }
 

@@ -149,7 +149,8 @@ function protectBrowsers(app: NestExpressApplication): void {
 function mountPages(app: NestExpressApplication, config: Config): void {
   if (config.QUEUE_ACTIONS === 'allow') app.use(DASHBOARD_PATH, auditQueueActions(app.get(AuditLog)));
   mountQueueDashboard(app, QUEUES, config.QUEUE_ACTIONS === 'allow');
-  const names = app.get(Definitions).all.map(({ name }) => name);
+  const definitions = app.get(Definitions);
+  const names = definitions.all.map(({ name }) => name);
   const tags = [
     ...names,
     'claims',
@@ -162,5 +163,5 @@ function mountPages(app: NestExpressApplication, config: Config): void {
     'audit',
     'operations',
   ];
-  documentApi(app, tags, app.get(Routes).list());
+  documentApi(app, tags, app.get(Routes).list(), definitions);
 }

@@ -1,4 +1,5 @@
 import type { Definition } from './definition.js';
+import { snakeCase } from './field-names.js';
 import type { ShapeFault } from './shape-fault.js';
 
 /** Tables, indexes and statements have room for so many. */
@@ -37,7 +38,7 @@ function faultsOfParents(definition: Definition, byName: Map<string, Definition>
     );
 }
 
-/** Totals are shown beside the parent's fields, and are kept in a table of theirs. */
+/** Totals are shown beside the parent's fields. In another spelling a name is the same one, as it is for fields. */
 function faultsOfTotals(definitions: readonly Definition[], byName: Map<string, Definition>): SetFault[] {
   const taken = new Set<string>();
   return definitions.flatMap((definition) =>
@@ -45,19 +46,17 @@ function faultsOfTotals(definitions: readonly Definition[], byName: Map<string, 
       totals.flatMap(({ name }) => {
         const owner = byName.get(resource);
         const path = ['parents', parent, 'totals', name];
-        if (definition.own.table === undefined && owner?.own.table !== undefined) {
-          return [fault(definition, path, `is not possible: the rows of ${resource} have no place for it`)];
-        }
-        const isField = ITEM.includes(name) || owner?.fields.some((field) => field.name === name);
-        const isTaken = isField === true || taken.has(`${resource}.${name}`);
-        taken.add(`${resource}.${name}`);
+        const spelling = snakeCase(name);
+        const fields = owner?.fields.map((field) => snakeCase(field.name)) ?? [];
+        const isTaken = [...ITEM, ...fields].includes(spelling) || taken.has(`${resource}.${spelling}`);
+        taken.add(`${resource}.${spelling}`);
         return isTaken ? [fault(definition, path, `is a name that ${resource} have already`)] : [];
       }),
     ),
   );
 }
 
-const ITEM = ['id', 'source_id', 'externalId', 'created', 'updated', 'copies'];
+const ITEM = ['id', 'source_id', 'external_id', 'created', 'updated', 'copies'];
 
 function fault(definition: Definition, path: string[], detail: string): SetFault {
   return { definition, path, detail };

@@ -7,8 +7,15 @@ import { defineResource } from './define-resource.js';
 import { DEFAULT_DIRECTORY, describeFaults, readResourceFiles } from './resource-files.js';
 
 const bundled = [
-  defineResource({ name: 'patients', fields: { name: 'text' } }, { table: 'patient' }),
-  defineResource({ name: 'payments', fields: { patientId: 'text' } }, { table: 'payment' }),
+  defineResource({ name: 'patients', fields: { name: 'text', dateOfBirth: 'date' } }, { table: 'patient' }),
+  defineResource(
+    {
+      name: 'payments',
+      fields: { patientId: 'text' },
+      parents: { patient: { resource: 'patients', by: 'patientId', totals: { paymentsCount: 'count' } } },
+    },
+    { table: 'payment' },
+  ),
 ];
 
 let folder: string;
@@ -275,14 +282,30 @@ describe('files beside each other', () => {
     ]);
   });
 
-  it('have no totals in the rows of bundled resources, which have no place for them', async () => {
+  it('have totals in the rows of bundled resources beside those that come along', async () => {
     write(
       'visits.yaml',
-      'name: visits\nfields: { p: text }\nparents: { p: { resource: patients, by: p, totals: { visits: count } } }\n',
+      `name: visits
+fields: { p: text, size: integer }
+parents:
+  p:
+    resource: patients
+    by: p
+    totals:
+      visits: count
+      date_of_birth: count
+      paymentsCount: count
+      payments_count: count
+      visitsTotal: sum(size)
+      visits_total: sum(size)
+`,
     );
 
     expect(await faults()).toEqual([
-      'visits.yaml:3: parents.p.totals.visits is not possible: the rows of patients have no place for it.',
+      'visits.yaml:9: parents.p.totals.date_of_birth is a name that patients have already.',
+      'visits.yaml:10: parents.p.totals.paymentsCount is a name that patients have already.',
+      'visits.yaml:11: parents.p.totals.payments_count is a name that patients have already.',
+      'visits.yaml:13: parents.p.totals.visits_total is a name that patients have already.',
     ]);
   });
 

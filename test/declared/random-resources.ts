@@ -74,9 +74,48 @@ const FIELD_NAMES = [
   'camelCase',
 ];
 
-/** Draws resources that hang on each other, and some on themselves. */
+/** The resources that come along, as far as the model goes. */
+export const BUNDLED: RandomResource[] = [
+  {
+    name: 'patients',
+    key: ['externalId'],
+    fields: [
+      { name: 'firstName', kind: { type: 'text', values: ['Ann', 'Zoë'], bad: 7 }, isOptional: false },
+      { name: 'middleName', kind: { type: 'text', values: ['', 'M.'], bad: 7 }, isOptional: true },
+      { name: 'lastName', kind: { type: 'text', values: ['Tell'], bad: '' }, isOptional: false },
+      { name: 'dateOfBirth', kind: { type: 'date', values: ['1994-02-01'], bad: '1994-02-30' }, isOptional: true },
+    ],
+    parents: [],
+    window: null,
+    countsDuplicates: false,
+  },
+  {
+    name: 'payments',
+    key: ['externalId'],
+    fields: [
+      {
+        name: 'amount',
+        kind: { type: 'decimal(19,4)', values: ['0.00', '-7.125', '1200.50'], bad: 'x' },
+        isOptional: false,
+      },
+    ],
+    parents: [
+      {
+        name: 'patient',
+        resource: 'patients',
+        by: 'patientId',
+        isOptional: false,
+        totals: { paymentsTotal: 'amount', paymentsCount: null },
+      },
+    ],
+    window: null,
+    countsDuplicates: false,
+  },
+];
+
+/** Draws resources that hang on each other, some on themselves, and some on those that come along. */
 export function drawResources(random: Random): RandomResource[] {
-  const resources: RandomResource[] = [];
+  const resources: RandomResource[] = [...BUNDLED];
   for (let n = 0; n < 3; n++) {
     const key = random.chance(50) ? ['code'] : ['code', 'part'];
     const names = FIELD_NAMES.filter(() => random.chance(40)).slice(0, 4);
@@ -85,7 +124,7 @@ export function drawResources(random: Random): RandomResource[] {
     const windows = fields.filter(({ kind }) => WINDOWS.includes(kind.type));
     const name = `things-${n}`;
     const parents = [...resources.map((resource) => resource.name), name]
-      .filter(() => random.chance(60))
+      .filter(() => random.chance(50))
       .map((resource, place) => ({
         name: `parent${place}`,
         resource,

@@ -5,7 +5,7 @@ import type { Definitions } from '../../definitions/definitions.js';
 export function rowSchema(
   definition: Definition,
   definitions: Definitions,
-): Record<string, unknown> & { type: 'object' } {
+): { type: 'object'; required: string[]; properties: Record<string, object>; additionalProperties: false } {
   const fields = definition.fields
     .filter(({ name }) => name !== EXTERNAL_ID)
     .map(({ name, type, isOptional }): [string, unknown] => [

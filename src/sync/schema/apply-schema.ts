@@ -11,8 +11,8 @@ const LOCK_TIMEOUT_MS = 1_000;
 const MAX_TRIES = 60;
 const PAUSE_MS = 1_000;
 
-/** PostgreSQL's `lock_not_available`. */
-const LOCK_NOT_AVAILABLE = '55P03';
+/** PostgreSQL's `lock_not_available` and `deadlock_detected`: whichever a wait of a second ends with. */
+const LOCKED = ['55P03', '40P01'];
 
 /** Applying the definitions would lose something, which nobody has allowed. */
 export class WouldLose extends Error {
@@ -30,7 +30,7 @@ export type Applying = 'at start' | 'without loss' | 'with loss';
 
 /** What is different between the declared resources and the database. Only reads. */
 export async function plannedChanges(client: Client, tables: MirrorTables): Promise<SchemaChange[]> {
-  return schemaChanges(client, declared(tables), await storedShapes(client));
+  return schemaChanges(client, tables.all, await storedShapes(client));
 }
 
 /**
@@ -67,7 +67,7 @@ function forgetContent(resource: string): string[] {
 }
 
 function declared(tables: MirrorTables): MirrorTable[] {
-  return tables.all.filter(({ definition }) => definition.own.table === undefined);
+  return tables.all.filter(({ isBundled }) => !isBundled);
 }
 
 async function inTransaction(client: Client, statements: string[]): Promise<void> {
@@ -80,7 +80,7 @@ async function inTransaction(client: Client, statements: string[]): Promise<void
       return;
     } catch (error) {
       await client.query('rollback');
-      if (sqlState(error) !== LOCK_NOT_AVAILABLE || tries === MAX_TRIES) throw error;
+      if (!LOCKED.includes(sqlState(error) ?? '') || tries === MAX_TRIES) throw error;
       await delay(PAUSE_MS);
     }
   }

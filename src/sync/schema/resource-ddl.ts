@@ -61,25 +61,29 @@ export function createView({ table, view }: MirrorTable): string[] {
   ];
 }
 
-/** Statements that make the table with the totals of a resource's rows. */
-export function createTotals({ totalsTable, table }: MirrorTable): string[] {
+/**
+ * Statements that make the table with the totals of a resource's rows. Where lists are sorted by one of them, a migration has
+ * made it, with its index.
+ */
+export function createTotals(mirror: MirrorTable): string[] {
+  const { totalsTable } = mirror;
   return [
     `create table ${totalsTable} (source_id int not null, id bigint not null, primary key (source_id, id))
        with (fillfactor = 90)`,
     ...isolate(totalsTable),
     `grant select, insert, update, delete on ${totalsTable} to ${APP_ROLE}`,
-    ...fillRows(totalsTable, table),
+    ...fillRows(mirror),
   ];
 }
 
 /** Makes the rows with totals those of the live rows: while nobody asked for totals none were kept. */
-export function fillRows(totalsTable: string, table: string): string[] {
+export function fillRows({ totalsTable, totalsKey, table }: MirrorTable): string[] {
+  const key = totalsKey.join(', ');
   return [
     lockWriters(table),
     `delete from ${totalsTable} kept where not exists (
        select from ${table} t where t.source_id = kept.source_id and t.id = kept.id and t.deleted_at is null)`,
-    `insert into ${totalsTable} (source_id, id) select source_id, id from ${table} where deleted_at is null
-       on conflict do nothing`,
+    `insert into ${totalsTable} (${key}) select ${key} from ${table} where deleted_at is null on conflict do nothing`,
   ];
 }
 

@@ -19,7 +19,9 @@ import { totalsChanges } from './totals-changes.js';
 
 /**
  * What differs between the database and the definitions, in the order in which it is to be applied. The database itself is
- * asked, so a process that died on the way is no matter.
+ * asked, so a process that died on the way is no matter. Of bundled resources migrations make everything but the totals of
+ * declared children.
+ * @param mirrors those of all resources
  * @param stored the definitions that were applied last, by name
  */
 export async function schemaChanges(
@@ -27,17 +29,18 @@ export async function schemaChanges(
   mirrors: MirrorTable[],
   stored: ReadonlyMap<string, StoredShape>,
 ): Promise<SchemaChange[]> {
-  const plans: TablePlan[] = [];
+  const all: TablePlan[] = [];
   for (const mirror of mirrors) {
     // oxlint-disable-next-line no-await-in-loop -- over resources, in one session
-    plans.push(await planOf(client, mirror, stored.get(mirror.resource) ?? null));
+    all.push(await planOf(client, mirror, stored.get(mirror.resource) ?? null));
   }
+  const plans = all.filter(({ mirror }) => !mirror.isBundled);
   const changes = plans.flatMap((plan) => [...tableChanges(plan), ...columnChanges(plan)]);
   const emptied = new Set(plans.filter(isEmptied).map(({ mirror }) => mirror.resource));
   changes.push(...plans.flatMap((plan) => linkChanges(plan, emptied)));
   // Their rows count differently from now on.
   const moved = new Set(changes.filter(({ loses, step }) => loses || step === 'links').map(({ resource }) => resource));
-  changes.push(...plans.flatMap((plan) => totalsChanges(plan, stored, moved, emptied)));
+  changes.push(...all.flatMap((plan) => totalsChanges(plan, stored, moved, emptied)));
   changes.push(...plans.flatMap((plan) => definitionChange(plan, changes)));
   changes.push(...plans.flatMap(indexChanges), ...goneChanges(mirrors, stored));
   return changes.toSorted((one, other) => STEPS.indexOf(one.step) - STEPS.indexOf(other.step));

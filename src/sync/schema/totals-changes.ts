@@ -1,10 +1,11 @@
+import { identifier } from '../../database/database.js';
 import type { OwnTotal } from '../tables/mirror-table.js';
-import { createTotals, fillRows, fillTotals, totalClause } from './resource-ddl.js';
+import { createTotals, fillRows, fillTotals, lockWriters, totalClause } from './resource-ddl.js';
 import type { SchemaChange, Step, StoredShape, TablePlan } from './table-plan.js';
 
 /**
  * What differs of the totals that a resource's rows have of their children. They follow from the rows, so nothing is lost
- * with them.
+ * with them. Those that come along are a migration's matter: bundled parents may have some of declared children beside them.
  * @param stored the definitions that were applied last, by name
  * @param moved resources whose rows count differently from now on
  * @param emptied resources of which all rows are dropped
@@ -15,7 +16,7 @@ export function totalsChanges(
   moved: ReadonlySet<string>,
   emptied: ReadonlySet<string>,
 ): SchemaChange[] {
-  const { totalsTable, resource, totals } = mirror;
+  const { totalsTable, totalsKey, resource, totals } = mirror;
   const change = (step: Step, what: string, sql: string[]): SchemaChange => ({
     resource,
     step,
@@ -26,17 +27,21 @@ export function totalsChanges(
   if (totals.length === 0) {
     return found.totals.size === 0 ? [] : [change('cleanup', 'drops its totals', [`drop table ${totalsTable}`])];
   }
-  const isKept = (total: OwnTotal) => found.totals.has(total.column) && !isOther(total, stored);
+  const isKept = (total: OwnTotal) =>
+    total.child.isBundled || (found.totals.has(total.column) && !isOther(total, stored));
   const kept = totals.filter(isKept);
   const made = totals.filter((total) => !isKept(total));
   const recounted = kept.filter(({ child }) => moved.has(child.resource));
   const dropped = [...found.totals.keys()].filter(
-    (column) => !['"source_id"', '"id"', ...kept.map((total) => total.column)].includes(column),
+    (column) => ![...totalsKey.map(identifier), ...kept.map((total) => total.column)].includes(column),
   );
+  const children = new Set([...made, ...recounted].map(({ child }) => child.table));
   const sql = [
+    // Those who count otherwise so far come to their end first, and the others after this.
+    ...[...children].map(lockWriters),
     ...(found.totals.size === 0 ? createTotals(mirror) : []),
     ...(found.totals.size > 0 && emptied.has(resource) ? [`truncate ${totalsTable}`] : []),
-    ...(found.totals.size > 0 && recounted.length > 0 ? fillRows(totalsTable, mirror.table) : []),
+    ...(found.totals.size > 0 && recounted.length > 0 ? fillRows(mirror) : []),
     ...dropped.map((column) => `alter table ${totalsTable} drop column ${column}`),
     ...made.map((total) => `alter table ${totalsTable} add column ${totalClause(total)}`),
     ...recounted.map(({ column }) => `update ${totalsTable} set ${column} = 0 where ${column} <> 0`),
