@@ -54,20 +54,22 @@ async function measure(DATABASE_URL: string): Promise<void> {
     );
     const found: Record<'few' | 'many', Measured[]> = { few: [], many: [] };
     for (let round = 0; round < rounds; round += 1) {
-      // A day that was not touched since its load; the other resource has only one.
-      const days = { few: 0, many: Math.floor(((round + 0.5) * manyDays) / rounds) };
       const order = round % 2 === 0 ? (['few', 'many'] as const) : (['many', 'few'] as const);
-      for (const size of order) {
-        const load = await send(server.url, size, { from: days[size], days: 1, change: round + 1 });
-        if (load.counts['updated'] !== ROWS_A_DAY / 2) throw new Error(`wrong: ${JSON.stringify(load.counts)}`);
-        found[size].push({ total: load.total, phases: allPhases(load, await log.phasesOf(load.jobId)) });
-      }
+      for (const size of order) found[size].push(await measureOne(server.url, log, size, round));
     }
     const setting = { rows: manyDays * ROWS_A_DAY, isScattered: values.scattered, loadSeconds, loadAverage: loadavg() };
     reportWindows(found, { ...setting, peakMemoryBytes: server.peakMemory() });
   } finally {
     await server.stop();
   }
+}
+
+/** Of the large resource a day that was not touched since its load; the other one has only one. */
+async function measureOne(url: string, log: JobLog, size: 'few' | 'many', round: number): Promise<Measured> {
+  const from = size === 'few' ? 0 : Math.floor(((round + 0.5) * manyDays) / rounds);
+  const load = await send(url, size, { from, days: 1, change: round + 1 });
+  if (load.counts['updated'] !== ROWS_A_DAY / 2) throw new Error(`wrong: ${JSON.stringify(load.counts)}`);
+  return { total: load.total, phases: allPhases(load, await log.phasesOf(load.jobId)) };
 }
 
 /** @returns the seconds that it took to load the rows beside which the window is measured */
