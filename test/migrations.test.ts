@@ -2,7 +2,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import { expect, it } from '@jest/globals';
 import pg from 'pg';
 import { migrationOptions } from '../src/app.module.js';
-import { migrate } from '../src/platform/migrate.js';
+import { migrate } from '../src/migrations/migrate.js';
 import { createEmptyDatabase, query, until } from './setup/test-server.js';
 
 it('jobs are accepted while the primary keys of patients and payments are rebuilt', async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { literal } from '../../src/platform/database.js';
-import { APP_ROLE, SOURCE_SETTING } from '../../src/platform/source-isolation.js';
-import { liveParents, MirrorTables } from '../../src/sync/reconcile/mirror-table.js';
+import { literal } from '../../src/database/database.js';
+import { APP_ROLE, SOURCE_SETTING } from '../../src/database/source-isolation.js';
+import { liveParents, MirrorTables } from '../../src/sync/tables/mirror-table.js';
 import { linkArrived } from '../../src/sync/reconcile/relink-children.js';
 import type { TestServer } from '../setup/test-server.js';
 import { Installation } from './installation.js';
