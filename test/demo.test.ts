@@ -66,7 +66,7 @@ it('prints the same on a fresh database and after it was stopped, on another por
   expect(first.stdout).toMatch(/16 +Sabine Arkwright .* 42\.00\n +14 .* 20\.00\n +11 .* 18\.25\n +13 .* 15\.00/);
   // Before and after the window: A-3 is gone, A-5 has moved, A-7 is new, and A-4 appears with its patient.
   expect(first.stdout).toMatch(/name: appointments\n +fields:\n/);
-  expect(first.stdout).toMatch(/A-4 +patientId: There is no live patient with this external id yet/);
+  expect(first.stdout).toMatch(/A-4 +patientId: Waits for patients 41: there is no such live row yet/);
   expect(first.stdout).toMatch(/ A-1 .*\n +A-2 .*\n +A-3 .*\n +A-5 +13 +2026-03-11 +crown +90\n +A-6 /);
   expect(first.stdout).toContain("/appointments?mode=window&from=2026-03-02&to=2026-03-09'");
   expect(first.stdout).toMatch(/A-6 +day: Day lies outside of the window of this snapshot/);

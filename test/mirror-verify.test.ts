@@ -85,7 +85,7 @@ describe('mirror verify', () => {
     ['mirrored_rooms_totals', '"bookedTotal" = 4.99', 'rooms n|1: bookedTotal is 4.99, and its children say 5.00'],
     ['mirrored_rooms_totals', '"bookingsCount" = 3', 'rooms n|1: bookingsCount is 3, and its children say 2'],
     ['mirrored_rooms_totals', '"partsCount" = 1', 'rooms n|1: partsCount is 1, and its children say 0'],
-    ['patient_totals', 'payments_total = 0', 'patients 1: paymentsTotal is 0.0000, and its children say 1.0000'],
+    ['patient_totals', 'payments_total = 0.0000', 'patients 1: paymentsTotal is 0.0000, and its children say 1.0000'],
     ['patient_totals', 'payments_count = 2', 'patients 1: paymentsCount is 2, and its children say 1'],
   ])('finds a wrong total in %s: %s', async (table, change, fault) => {
     await plant(table, change);
