@@ -53,6 +53,28 @@ describe('the feed of a resource whose file is away', () => {
     });
   });
 
+  it('is told by its jobs, too', async () => {
+    here.declare(customers, invoices);
+    const [applied, planned] = await here.whileUp(async (server) => {
+      await mirrorAll(server);
+      const job = await server.mirror('/invoices', [changed]);
+      return [job, await server.mirror('/invoices?dryRun=true', twoInvoices)];
+    });
+    const tell = async (server: TestServer) => {
+      const pages = [`${applied?.id}/changes`, `${planned?.id}/plan`].map((path) => server.get(`/sync/jobs/${path}`));
+      return (await Promise.all(pages)).map(({ items }) => items);
+    };
+    const before = await here.whileUp(tell);
+    expect(before).toMatchObject([
+      [{ operation: 'updated', after: { amount: '7.00' } }, { operation: 'deleted' }],
+      [{ operation: 'updated' }, { operation: 'restored' }],
+    ]);
+
+    here.remove('invoices');
+
+    expect(await here.whileUp(tell)).toEqual(before);
+  });
+
   it('goes on where a follower was when it went, and after it is back', async () => {
     here.declare(customers, invoices);
     const first = await here.whileUp(async (server) => {

@@ -39,6 +39,15 @@ export class AppliedChanges {
     );
   }
 
+  /** Of one resource, also if its file is away. @throws Refusal 503 like {@link of} */
+  async ofResource(name: string): Promise<ChangedRows> {
+    const [stored] = await this.em
+      .fork()
+      .execute<{ version: number }[]>('select version from resource_definition where name = ?', [name]);
+    const changes = await this.of([{ name, version: stored?.version ?? null }]);
+    return changes.get(name) ?? this.bundled.of(name);
+  }
+
   private find(name: string, version: number): ChangedRows | null {
     const known = this.known.get(name);
     return known?.version === version ? known.rows : null;

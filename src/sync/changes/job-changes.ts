@@ -6,9 +6,9 @@ import { Refusal } from '../../http/refusal.js';
 import type { SyncJob } from '../model/sync-job.entity.js';
 import { LogHorizons } from '../logs/log-horizons.js';
 import type { JobChangeView } from './change.dto.js';
-import type { ChangedRow } from './changed-rows.js';
+import { AppliedChanges } from './applied-changes.js';
+import type { ChangedRow, ChangedRows } from './changed-rows.js';
 import { type BoundedRow, roomFor, withinBytes } from '../../database/page-bytes.js';
-import { MirrorChanges } from './mirror-changes.js';
 import { rowsChangedBy } from '../reconcile/number-commit.js';
 
 /** Rows fetched at once for an export, fewer if they are large: about a megabyte. */
@@ -19,7 +19,7 @@ const EXPORT_PAGE = 2_000;
 export class JobChanges {
   constructor(
     private readonly em: EntityManager,
-    private readonly changes: MirrorChanges,
+    private readonly changes: AppliedChanges,
     private readonly horizons: LogHorizons,
     private readonly cursors: Cursors,
   ) {}
@@ -27,29 +27,36 @@ export class JobChanges {
   /** In the order of the rows' ids. @throws Refusal 410 if they are no longer kept */
   async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<JobChangeView>> {
     const after = this.cursors.readPosition(cursor, `changes of ${job.id}`) ?? 0;
-    const rows = await this.rows(job, after, limit + 1);
+    const changes = await this.changes.ofResource(job.resource);
+    const rows = await this.rows(job, changes, after, limit + 1);
     const page = this.cursors.toPage(rows, roomFor(rows, limit), `changes of ${job.id}`, (row) => [row.row_id]);
-    return { ...page, items: page.items.map((row) => this.changes.of(job.resource).toChange(row)) };
+    return { ...page, items: page.items.map((row) => changes.toChange(row)) };
   }
 
   /** All of them, some at a time. @throws Refusal 410 if they are no longer kept, or are dropped meanwhile */
   async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
-    let rows = await this.rows(job, 0, EXPORT_PAGE);
+    const changes = await this.changes.ofResource(job.resource);
+    let rows = await this.rows(job, changes, 0, EXPORT_PAGE);
     while (rows.length > 0) {
       const fitting = rows.slice(0, roomFor(rows, EXPORT_PAGE));
-      yield* fitting.map((row) => this.changes.of(job.resource).toChange(row));
-      rows = await this.rows(job, Number(fitting.at(-1)?.row_id), EXPORT_PAGE);
+      yield* fitting.map((row) => changes.toChange(row));
+      rows = await this.rows(job, changes, Number(fitting.at(-1)?.row_id), EXPORT_PAGE);
     }
   }
 
-  private async rows(job: SyncJob, after: number, limit: number): Promise<(ChangedRow & BoundedRow)[]> {
+  private async rows(
+    job: SyncJob,
+    changes: ChangedRows,
+    after: number,
+    limit: number,
+  ): Promise<(ChangedRow & BoundedRow)[]> {
     if (job.appliedAt === null || rowsChangedBy(job) === 0) return [];
     const rows = await this.em.fork().execute<(ChangedRow & BoundedRow)[]>(
       withinBytes(
         `select changed.* from (
          select source_id, resource, applied_at as at, created_after_id, created_up_to_id, ?::bigint as after_row
            from sync_job where id = ?) job
-        cross join lateral ${this.changes.of(job.resource).ofJob(limit)} changed
+        cross join lateral ${changes.ofJob(limit)} changed
         order by changed.row_id`,
         { columns: ['row_id', 'external_id', 'operation'], contents: ['before', 'after'], orderBy: 'row_id' },
       ),

@@ -5,9 +5,9 @@ import type { Page } from '../../http/paging.js';
 import { Refusal } from '../../http/refusal.js';
 import type { SyncJob } from '../model/sync-job.entity.js';
 import type { JobChangeView } from './change.dto.js';
+import { AppliedChanges } from './applied-changes.js';
 import type { ChangedRow } from './changed-rows.js';
 import { type BoundedRow, roomFor, withinBytes } from '../../database/page-bytes.js';
-import { MirrorChanges } from './mirror-changes.js';
 
 interface PlannedRow extends Omit<ChangedRow, 'row_id'>, BoundedRow {
   ordinal: number;
@@ -21,26 +21,28 @@ const EXPORT_PAGE = 2_000;
 export class KeptPlans {
   constructor(
     private readonly em: EntityManager,
-    private readonly changes: MirrorChanges,
+    private readonly changes: AppliedChanges,
     private readonly cursors: Cursors,
   ) {}
 
   /** Deletions first, then by external id. @throws Refusal 404 if the job has no plan, 410 if it is no longer kept */
   async page(job: SyncJob, limit: number, cursor?: string): Promise<Page<JobChangeView>> {
     const after = this.cursors.readPosition(cursor, `plan of ${job.id}`) ?? 0;
+    const changes = await this.changes.ofResource(job.resource);
     const rows = await this.rows(job, after, limit + 1);
     const page = this.cursors.toPage(rows, roomFor(rows, limit), `plan of ${job.id}`, ({ ordinal }) => [
       String(ordinal),
     ]);
-    return { ...page, items: page.items.map((row) => this.changes.of(job.resource).toChange(row)) };
+    return { ...page, items: page.items.map((row) => changes.toChange(row)) };
   }
 
   /** All that is kept of it. */
   async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
+    const changes = await this.changes.ofResource(job.resource);
     let rows = await this.rows(job, 0, EXPORT_PAGE);
     while (rows.length > 0) {
       const fitting = rows.slice(0, roomFor(rows, EXPORT_PAGE));
-      yield* fitting.map((row) => this.changes.of(job.resource).toChange(row));
+      yield* fitting.map((row) => changes.toChange(row));
       rows = await this.rows(job, fitting.at(-1)?.ordinal ?? 0, EXPORT_PAGE);
     }
   }
