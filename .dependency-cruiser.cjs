@@ -86,6 +86,19 @@ module.exports = {
       from: { path: '^src/', pathNot: ['^src/limits/', APPLICATION] },
       to: { path: '^src/limits/', pathNot: '^src/limits/route-limit\\.ts$' },
     },
+    // What analyses are checked against must share no code with them.
+    {
+      name: 'the-data-maker-sees-itself-alone',
+      severity: 'error',
+      from: { path: '^src/cashflow/maker/' },
+      to: { path: '^src/', pathNot: '^src/cashflow/maker/' },
+    },
+    {
+      name: 'nobody-but-the-command-line-knows-of-the-data-maker-and-exposer',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(cashflow/(maker|exposer)|cli)/' },
+      to: { path: '^src/cashflow/(maker|exposer)/' },
+    },
     {
       name: 'entry-points-are-imported-by-nobody',
       severity: 'error',

@@ -2,7 +2,9 @@ import { Command } from 'commander';
 import type { Application } from './application.js';
 import { accountsCommand } from './accounts.js';
 import { auditCommand } from './audit.js';
+
 import { withPaymentCommands } from './claim-payments.js';
+import { cashflowCommand } from './cashflow.js';
 import { claimsCommand } from './claims.js';
 import { approveCommand, cancelCommand, rejectCommand, revertCommand } from './decisions.js';
 import { demoCommand } from './demo.js';
@@ -31,6 +33,7 @@ const COMMANDS = [
   auditCommand,
   (app: Application) => withPaymentCommands(app, claimsCommand(app)),
   accountsCommand,
+  cashflowCommand,
   demoCommand,
 ];
 

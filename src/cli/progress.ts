@@ -14,7 +14,7 @@ const PHASES: Record<string, string> = {
   awaiting_approval: 'Waiting for approval',
 };
 
-/** Shows the progress of an upload and of its job: a bar on a terminal, a line now and then elsewhere. */
+/** Shows the progress of an upload and of its job, or of other work: a bar on a terminal, a line now and then elsewhere. */
 export class Progress {
   private bar: SingleBar | undefined;
   private lastLine = '';
@@ -36,16 +36,17 @@ export class Progress {
     this.show(reasonForWaiting(job) ?? PHASES[job.status] ?? job.status, percent, processed > 0 ? records : '');
   }
 
+  /** Shows how far any other work is. */
+  show(phase: string, percent: number, remark: string): void {
+    if (this.isSilent) return;
+    if (this.terminal.isInteractive) this.draw(phase, percent, remark);
+    else if (percent < 100) this.log(phase, percent, remark);
+  }
+
   /** Removes the bar; further output is written in its place. */
   stop(): void {
     this.bar?.stop();
     this.bar = undefined;
-  }
-
-  private show(phase: string, percent: number, remark: string): void {
-    if (this.isSilent) return;
-    if (this.terminal.isInteractive) this.draw(phase, percent, remark);
-    else if (percent < 100) this.log(phase, percent, remark);
   }
 
   private draw(phase: string, percent: number, remark: string): void {
