@@ -94,6 +94,12 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/cashflow/maker/' },
     },
     {
+      name: 'the-data-exposer-sees-itself-and-the-data-maker-alone',
+      severity: 'error',
+      from: { path: '^src/cashflow/exposer/' },
+      to: { path: '^src/', pathNot: '^src/cashflow/(exposer|maker)/' },
+    },
+    {
       name: 'nobody-but-the-command-line-knows-of-the-data-maker-and-exposer',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/(cashflow/(maker|exposer)|cli)/' },

@@ -108,7 +108,7 @@ async function toDatabase(job: MakeOptions, url: string, { schema }: Options) {
 
 function report(
   terminal: Terminal,
-  { size, seed }: Options,
+  { size, seed, out, database, format, zstd }: Options,
   { rows, place, bytes }: { rows: RowCounts; place: string; bytes?: number },
 ): void {
   const [companies, sepa, swift, dirty] = [rows.companies, rows.sepa, rows.swift, rows.dirty].map((count) =>
@@ -117,9 +117,13 @@ function report(
   terminal.line(`${terminal.style('green', '✓')} ${size} data of seed ${seed} are in ${place}:`);
   terminal.line(`  ${companies} companies, ${sepa} SEPA and ${swift} SWIFT transactions, ${dirty} of them dirty.`);
   if (bytes !== undefined) terminal.line(`  ${formatBytes(bytes)} in all.`);
+  if (database === undefined && format === 'ndjson' && !zstd) {
+    terminal.line(`  To serve them as a bank would: npm run cli -- cashflow expose --data ${out}`);
+  }
 }
 
-function readSeed(text: string): number {
+/** The value of `--seed`. */
+export function readSeed(text: string): number {
   const seed = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(seed)) throw new InvalidArgumentError('A seed is a whole number from 0 to 2^53 − 1.');
   return seed;

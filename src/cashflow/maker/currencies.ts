@@ -117,3 +117,14 @@ export function amountText(minor: number, decimals: 0 | 2 | 3): string {
   const whole = Math.floor(minor / 1000);
   return `${whole}.${String(minor - whole * 1000).padStart(3, '0')}`;
 }
+
+/**
+ * Turns a rate round, as text: what a unit is worth becomes how many a euro costs.
+ * @throws Error if the result does not end within {@link RATE_DECIMALS} digits; rates of ours do
+ */
+export function invertRate(text: string): string {
+  const [whole = '', fraction = ''] = text.split('.');
+  const rate = BigInt(whole + fraction.padEnd(RATE_DECIMALS, '0'));
+  if (rate === 0n || (ONE * ONE) % rate !== 0n) throw new Error(`the rate ${text} cannot be turned round exactly`);
+  return rateText((ONE * ONE) / rate);
+}

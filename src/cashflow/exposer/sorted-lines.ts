@@ -1,0 +1,88 @@
+import { type FileHandle, open } from 'node:fs/promises';
+
+/** No line is longer, by far: those of transactions have about 230 bytes. */
+const MAX_LINE_BYTES = 16 * 1024;
+
+/** A position is found with about 25 of these reads, in a file of any size. */
+const PROBE_BYTES = 2 * 1024;
+
+const BLOCK_BYTES = 64 * 1024;
+
+const NEWLINE = 10;
+
+/** A file of lines that are sorted by something. Parts of it are found by halving, and read in blocks; nothing is kept. */
+export class SortedLines {
+  private constructor(
+    private readonly handle: FileHandle,
+    private readonly bytes: number,
+  ) {}
+
+  static async open(path: string): Promise<SortedLines> {
+    const handle = await open(path, 'r');
+    return new SortedLines(handle, (await handle.stat()).size);
+  }
+
+  /** The end of the file, as a position. */
+  get end(): number {
+    return this.bytes;
+  }
+
+  /**
+   * The position of the first line that does not come before what is looked for, or the end.
+   * @param isBefore true for all lines up to some place, and false for all after it
+   */
+  async find(isBefore: (line: string) => boolean): Promise<number> {
+    let [low, high] = [0, this.bytes];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const start = middle === low ? low : await this.startOfLineFrom(middle);
+      if (start >= high) {
+        high = middle;
+        continue;
+      }
+      const line = await this.lineAt(start);
+      if (isBefore(line.text)) low = line.next;
+      else high = start;
+    }
+    return low;
+  }
+
+  /** The lines between two positions, in blocks. */
+  async *read(from: number, to: number): AsyncGenerator<string[]> {
+    let rest = Buffer.alloc(0);
+    for (let at = from; at < to;) {
+      const block = await this.bytesAt(at, Math.min(BLOCK_BYTES, to - at));
+      at += block.length;
+      const text = Buffer.concat([rest, block]);
+      const end = text.lastIndexOf(NEWLINE) + 1;
+      rest = text.subarray(end);
+      if (end > 0) yield text.toString('utf8', 0, end - 1).split('\n');
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+
+  /** The first position at or after `position` where a line begins. */
+  private async startOfLineFrom(position: number): Promise<number> {
+    const { next } = await this.lineAt(position - 1);
+    return next;
+  }
+
+  /** The text from a position to the end of its line, and where the next one begins. */
+  private async lineAt(position: number): Promise<{ text: string; next: number }> {
+    for (let wanted = PROBE_BYTES; wanted <= MAX_LINE_BYTES; wanted *= 2) {
+      const bytes = await this.bytesAt(position, Math.min(wanted, this.bytes - position));
+      const end = bytes.indexOf(NEWLINE);
+      if (end >= 0) return { text: bytes.toString('utf8', 0, end), next: position + end + 1 };
+    }
+    throw new Error(`a line at byte ${position} is too long, or does not end`);
+  }
+
+  private async bytesAt(position: number, length: number): Promise<Buffer> {
+    const { bytesRead, buffer } = await this.handle.read(Buffer.allocUnsafe(length), 0, length, position);
+    if (bytesRead === 0) throw new Error('a data file was cut while it was served');
+    return buffer.subarray(0, bytesRead);
+  }
+}
