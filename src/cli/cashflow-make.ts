@@ -99,7 +99,8 @@ async function toDatabase(job: MakeOptions, url: string, { schema }: Options) {
     await destination.finish();
     return { rows, place: `schema ${schema}` };
   } catch (error) {
-    await destination.drop();
+    // What went wrong first is told, also if nothing can be removed any more.
+    await destination.drop().catch(() => undefined);
     throw error;
   } finally {
     await destination.close();
