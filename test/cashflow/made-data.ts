@@ -157,12 +157,15 @@ export function computeTruth(folder: string): string[] {
       return isFirst && kinds.every((kind) => kind === 'duplicate');
     });
   });
+  const byQuarter = Map.groupBy(
+    rows,
+    ({ timestamp }) => `${timestamp.slice(0, 4)}-Q${Math.ceil(Number(timestamp.slice(5, 7)) / 3)}`,
+  );
   const lines: string[] = [];
   const balances = new Map(companies.map(({ id }) => [id, { eur: 0n, usd: 0n }]));
   for (let quarter = 0; quarter < 16; quarter++) {
     const [year, part] = [2018 + Math.floor(quarter / 4), (quarter % 4) + 1];
-    const months = [1, 2, 3].map((month) => `${year}-${String((part - 1) * 3 + month).padStart(2, '0')}`);
-    for (const row of rows.filter(({ timestamp }) => months.includes(timestamp.slice(0, 7)))) {
+    for (const row of byQuarter.get(`${year}-Q${part}`) ?? []) {
       const rate = rates.get(row.currency ?? '') as { eur: string; usd: string };
       add(balances.get(owners.get(row.payer) ?? ''), row.amount, rate, -1n);
       add(balances.get(owners.get(row.beneficiary) ?? ''), row.amount, rate, 1n);

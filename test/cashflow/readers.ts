@@ -3,7 +3,7 @@ import type { Row } from './made-data.js';
 // Readers of the three dialects, as they would be written by somebody who knows nothing but their descriptions.
 
 /** Answers are complete, or fail. A server that says nothing for this long has ended. */
-const SILENCE_MS = 1_000;
+const SILENCE_MS = 4_000;
 
 export async function get(url: string, timeoutMs = 20_000): Promise<string> {
   const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });

@@ -51,13 +51,22 @@ export class ServerCursors {
   }
 }
 
+/** Where windows begin in a file, once that was looked for: a few hundred numbers for each file. */
+const STARTS = new WeakMap<SortedLines, Map<string, number>>();
+
 /** The lines of a window, in blocks. */
 export async function* linesOf(lines: SortedLines, { from, to }: Window): AsyncGenerator<string[]> {
-  const [start, end] = await Promise.all([
-    lines.find((line) => timestampOf(line) < from),
-    lines.find((line) => timestampOf(line) < to),
-  ]);
-  yield* lines.read(start, end);
+  yield* lines.read(await startOf(lines, from), await startOf(lines, to));
+}
+
+async function startOf(lines: SortedLines, date: string): Promise<number> {
+  const starts = STARTS.get(lines) ?? new Map<string, number>();
+  STARTS.set(lines, starts);
+  const known = starts.get(date);
+  if (known !== undefined) return known;
+  const start = await lines.find((line) => timestampOf(line) < date);
+  starts.set(date, start);
+  return start;
 }
 
 const TIMESTAMP = '"timestamp":"';
