@@ -6,9 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import pg from 'pg';
+import { makeData } from '../../src/cashflow/maker/make-data.js';
+import type { Destination } from '../../src/cashflow/maker/output.js';
+import { SchemaDestination } from '../../src/cashflow/maker/schema-destination.js';
+import { SIZES } from '../../src/cashflow/maker/sizes.js';
 import { runCli, runProcess } from '../setup/command-line.js';
 import { IS_EXHAUSTIVE } from '../setup/exhaustive.js';
-import { createEmptyDatabase } from '../setup/test-server.js';
+import { createEmptyDatabase, until } from '../setup/test-server.js';
 import {
   computeTruth,
   findDirty,
@@ -323,6 +327,37 @@ describe('cashflow make', () => {
         (select count(*)::int from bank.truth) truth, (select count(*)::int from bank.dirty) dirty`);
       expect(counts.rows).toEqual([{ companies: 100, truth: 1600, dirty: readCsv(folder, 'dirty.csv').length }]);
     } finally {
+      await client.end();
+    }
+  });
+
+  it('fails if the database goes away meanwhile, and removes what it has made', async () => {
+    const url = await createEmptyDatabase();
+    const destination = await SchemaDestination.create(url, 'bank');
+    const client = new pg.Client(url);
+    await client.connect();
+    const terminateCopy = async () => {
+      const { rowCount } = await client.query(`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and query like 'copy bank.swift %'`);
+      return rowCount === 1;
+    };
+    const losing: Destination = {
+      format: destination.format,
+      open: async (name) => {
+        const output = await destination.open(name);
+        if (name === 'truth') await until('the copy of swift ends', terminateCopy);
+        return output;
+      },
+    };
+    try {
+      await expect(makeData({ amounts: SIZES.small, seed: 1, isFlat: true }, losing)).rejects.toThrow(
+        /terminat|EPIPE|ECONNRESET/,
+      );
+      await destination.drop();
+      const { rows } = await client.query(`select count(*)::int from pg_namespace where nspname = 'bank'`);
+      expect(rows).toEqual([{ count: 0 }]);
+    } finally {
+      await destination.close();
       await client.end();
     }
   });

@@ -40,8 +40,7 @@ export class SchemaDestination implements Destination {
 
   /** @throws SchemaInUse */
   static async create(url: string, schema: string): Promise<SchemaDestination> {
-    const client = new pg.Client(url);
-    await client.connect();
+    const client = await connect(url);
     try {
       const tables = Object.entries(COLUMNS).map(([table, columns]) => {
         const list = columns.map((column) => columnName(column)).map((name) => `"${name}" ${TYPES[name] ?? 'text'}`);
@@ -57,8 +56,7 @@ export class SchemaDestination implements Destination {
   }
 
   async open(name: DataSetName): Promise<Output> {
-    const client = new pg.Client(this.url);
-    await client.connect();
+    const client = await connect(this.url);
     this.clients.push(client);
     const stream = client.query(copyFrom(`copy ${this.schema}.${name} from stdin (format csv, header)`));
     return new Output(stream, finished(stream));
@@ -83,4 +81,12 @@ export class SchemaDestination implements Destination {
   private async endCopies(): Promise<void> {
     await Promise.allSettled(this.clients.splice(0).map((client) => client.end()));
   }
+}
+
+async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client(url);
+  // A connection that is lost is told by what is under way on it, and by what comes next.
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
 }
