@@ -3,7 +3,7 @@
 /** The rooms of the house, from the ground up: each imports those before it, and none after it. */
 const ROOMS = (
   'values settings logging database queue http runtime migrations definitions audit limits sync ' +
-  'patients payments settlement claims accounts webhooks access ops cli'
+  'patients payments settlement claims accounts cashflow webhooks access ops cli'
 ).split(' ');
 
 /** The rooms of the engine in the same order: a snapshot walks through them once. */
@@ -13,7 +13,7 @@ const ENGINE = (
 ).split(' ');
 
 /** What works beside each other, each without knowing of the others. */
-const SERVICES = '^src/(patients|payments|settlement|claims|accounts|webhooks|access|ops|cli)/';
+const SERVICES = '^src/(patients|payments|settlement|claims|accounts|cashflow|webhooks|access|ops|cli)/';
 
 /** What composes the rooms. */
 const APPLICATION = '^src/(app\\.module|server|local-application|api-docs)\\.ts$';
@@ -56,8 +56,9 @@ module.exports = {
           '^src/$1/',
           // Claims add to its outbox and show the state of their payment.
           '^src/settlement/(payment-outbox|payment-notification\\.entity|payment-state)\\.ts$',
-          // The command line makes keys, and shows what others have found.
+          // The command line makes keys and bank transactions, and shows what others have found.
           '^src/access/',
+          '^src/cashflow/(maker|exposer)/',
           '-verdict\\.ts$',
         ],
       },
