@@ -28,8 +28,8 @@ export interface ExposeOptions {
 /** A connection on which nothing has moved for this long is closed: clients that are gone, and answers that never come. */
 const IDLE_MS = 120_000;
 
-/** An open answer holds a file position and a block of it, so this many take some megabytes. */
-const MAX_CONNECTIONS = 256;
+/** Each may hold an answer open, which takes about a megabyte while it is not read. */
+const MAX_CONNECTIONS = 128;
 
 /** How long a server that begins again refuses connections. */
 const RESTART_MS = 500;
