@@ -2,6 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { readShape } from '../../definitions/read-shape.js';
 import { Refusal } from '../../http/refusal.js';
+import { AppliedDefinitions } from '../leases/applied-definitions.js';
 import { MirrorTable } from '../tables/mirror-table.js';
 import { ChangedRows } from './changed-rows.js';
 import { MirrorChanges } from './mirror-changes.js';
@@ -23,7 +24,8 @@ export class AppliedChanges {
 
   constructor(
     private readonly em: EntityManager,
-    private readonly bundled: MirrorChanges,
+    private readonly own: MirrorChanges,
+    private readonly applied: AppliedDefinitions,
   ) {}
 
   /** @throws Refusal 503 if a newer version of the program has applied a definition that this one cannot read */
@@ -32,7 +34,7 @@ export class AppliedChanges {
     if (unknown.length > 0) await this.read(unknown.map(({ name }) => name));
     return new Map(
       resources.map(({ name, version }) => {
-        const rows = version === null ? this.bundled.of(name) : this.known.get(name)?.rows;
+        const rows = version === null ? this.own.of(name) : this.known.get(name)?.rows;
         if (!rows) throw unreadable(name);
         return [name, rows];
       }),
@@ -45,7 +47,7 @@ export class AppliedChanges {
       .fork()
       .execute<{ version: number }[]>('select version from resource_definition where name = ?', [name]);
     const changes = await this.of([{ name, version: stored?.version ?? null }]);
-    return changes.get(name) ?? this.bundled.of(name);
+    return changes.get(name) ?? this.own.of(name);
   }
 
   private find(name: string, version: number): ChangedRows | null {
@@ -61,10 +63,16 @@ export class AppliedChanges {
         [names.join(',')],
       );
     for (const { name, version, shape } of stored) {
-      const { definition } = readShape(shape);
-      if (definition === null) throw unreadable(name);
-      this.known.set(name, { version, rows: new ChangedRows(new MirrorTable(definition)) });
+      this.known.set(name, { version, rows: this.rowsOf(name, shape) });
     }
+  }
+
+  /** By this process's own definition where that is the applied one: it has the fields in their order. */
+  private rowsOf(name: string, shape: unknown): ChangedRows {
+    if (this.applied.isKnown(name, shape)) return this.own.of(name);
+    const { definition } = readShape(shape);
+    if (definition === null) throw unreadable(name);
+    return new ChangedRows(new MirrorTable(definition));
   }
 }
 

@@ -63,7 +63,8 @@ export class AppliedDefinitions {
     if (!this.areKnown(row?.applied ?? [], resource)) throw new OutdatedDefinition();
   }
 
-  private isKnown(name: string, shape: unknown): boolean {
+  /** Whether a definition of this process has the shape that was applied. */
+  isKnown(name: string, shape: unknown): boolean {
     return (
       this.definitions.has(name) &&
       isDeepStrictEqual(JSON.parse(JSON.stringify(this.definitions.get(name).shape)), shape)
