@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { existsSync } from 'node:fs';
 import pg from 'pg';
 import { loadConfig } from '../settings/config.js';
 import type { Application, SchemaChangeView } from './application.js';
@@ -34,6 +35,11 @@ async function checkFiles(app: Application, terminal: Terminal, options: { json?
       terminal.json({ faults: error.faults, changes: [] });
     return toFailure(error);
   });
+  if (!config.DATABASE_URL && !existsSync(config.DATA_DIR)) {
+    if (options.json) terminal.json({ faults: [], changes: [] });
+    else terminal.line('The files are good. There is no database yet: the first start makes it, with their tables.');
+    return EXIT.ok;
+  }
   const changes = await withExistingDatabase(config, async (url) => {
     const client = new pg.Client(url);
     await client.connect();

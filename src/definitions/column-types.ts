@@ -25,6 +25,8 @@ export interface ColumnType {
   readonly read: (value: unknown) => string | Fault;
   /** The same for a cell of a CSV table, where that is not the value itself. */
   readonly readCell?: (cell: string) => string | Fault;
+  /** Whether a cell that is not empty says null. */
+  readonly isNullCell?: (cell: string) => boolean;
   /** A stored value as it leaves. @param stored what `to_jsonb` makes of the column, as `parseExact` reads it */
   readonly show: (stored: unknown) => unknown;
 }
@@ -183,6 +185,7 @@ const json: ColumnType = {
     return fault === null ? JSON.stringify(value) : new Fault(fault);
   },
   readCell: (cell) => fromCell(json, cell),
+  isNullCell: isJsonNull,
   show: same,
 };
 
@@ -206,8 +209,14 @@ const textList: ColumnType = {
     return `{${items.join(',')}}`;
   },
   readCell: (cell) => fromCell(textList, cell),
+  isNullCell: isJsonNull,
   show: same,
 };
+
+/** JSON may have white space around it. */
+function isJsonNull(cell: string): boolean {
+  return cell.length < 100 && cell.trim() === 'null';
+}
 
 function fromCell(type: ColumnType, cell: string): string | Fault {
   try {

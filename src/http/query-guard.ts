@@ -12,8 +12,9 @@ import { Refusal } from './refusal.js';
 export class QueryGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const names = Object.keys(context.switchToHttp().getRequest<Request>().query);
-    const isTaken = takesQuery(context.getClass(), context.getHandler().name);
-    const unknown = isTaken ? names.find(isInherited) : names[0];
+    const taker = takerOfQuery(context.getClass(), context.getHandler().name);
+    // Where no DTO takes it, the handler looks at every name itself.
+    const unknown = taker === null ? names[0] : taker === Object ? undefined : names.find(isInherited);
     if (unknown === undefined) return true;
     throw Refusal.parameter(unknown, 'This query parameter does not exist.', 'unknown_parameter');
   }
@@ -24,7 +25,14 @@ function isInherited(name: string): boolean {
   return name in {} || name === 'prototype';
 }
 
-function takesQuery(controller: object, method: string): boolean {
-  const args = Object.keys((Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {}) as object);
-  return args.some((key) => key.startsWith(`${RouteParamtypes.QUERY}:`));
+/** The type that takes the query of a handler: a DTO, or `Object` for what is no class; null if it takes none. */
+function takerOfQuery(controller: { prototype: object }, method: string): unknown {
+  const args = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {}) as Record<
+    string,
+    { index: number }
+  >;
+  const found = Object.entries(args).find(([key]) => key.startsWith(`${RouteParamtypes.QUERY}:`));
+  if (!found) return null;
+  const types = (Reflect.getMetadata('design:paramtypes', controller.prototype, method) ?? []) as unknown[];
+  return types[found[1].index] ?? Object;
 }

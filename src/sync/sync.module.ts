@@ -48,7 +48,7 @@ import { Sources } from './sources/sources.js';
 import { WithinSource } from './sources/within-source.interceptor.js';
 
 /** What both sides need. */
-const SHARED: Provider[] = [SnapshotStore, Sources, JobQueue];
+const SHARED: Provider[] = [AppliedDefinitions, SnapshotStore, Sources, JobQueue];
 
 /** What answers callers. */
 const API: Provider[] = [
@@ -83,7 +83,6 @@ const WORKER: Provider[] = [
   RunningJobs,
   JobRunner,
   JobWork,
-  AppliedDefinitions,
   Stager,
   MirrorLocks,
   Reconciler,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { runProcess } from '../setup/command-line.js';
+import { runCli, runProcess } from '../setup/command-line.js';
 import { createEmptyDatabase } from '../setup/test-server.js';
 import { Installation } from './installation.js';
 
@@ -36,6 +36,21 @@ describe('resources check', () => {
     });
     const { code, stdout } = await check('--json');
     expect({ code, json: JSON.parse(stdout) }).toEqual({ code: 0, json: { faults: [], changes: [] } });
+  });
+
+  it('ends with 0 where there is no database yet, and makes none', async () => {
+    const DATA_DIR = join(here.folder, 'no-data');
+    const environment = { RESOURCES_DIR: here.folder, DATA_DIR };
+
+    const { code, stdout } = await runCli(['resources', 'check'], environment);
+
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^The files are good. There is no database yet/),
+    });
+    expect(existsSync(DATA_DIR)).toBe(false);
+    here.write('faulty.yaml', 'name: faulty');
+    expect((await runCli(['resources', 'check'], environment)).code).toBe(1);
   });
 
   it('ends with 0 and says what would only be added, and adds nothing', async () => {

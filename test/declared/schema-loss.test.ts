@@ -162,6 +162,26 @@ describe('a start with a definition that would lose something', () => {
     expect(await here.isConsistent()).toBe(true);
   });
 
+  it('fails a window that was held, and whose bounds are no values of the field any more', async () => {
+    const things = { name: 'things', fields: { value: 'integer?' }, window: 'value' };
+    const window = '/things?mode=window&from=0&to=100&deletes=hold';
+    here.declare(things);
+    const held = await here.whileUp(async (server) => {
+      await server.mirror('/things', [{ externalId: '1', value: 7 }]);
+      return server.mirror(window, [{ externalId: '2', value: 8 }]);
+    });
+    expect(held.status).toBe('awaiting_approval');
+
+    here.declare({ ...things, fields: { value: 'date?' } });
+    await here.command('resources', 'apply', '--allow-loss');
+
+    await here.whileUp(async (server) => {
+      const wait = { method: 'POST', headers: { Prefer: 'wait=20' } };
+      const job = await server.get(`/sync/jobs/${held.id}/approve`, wait);
+      expect(job).toMatchObject({ status: 'failed', error: { code: 'window_changed' } });
+    });
+  });
+
   it('counts a total again that has another meaning', async () => {
     here.declare(customers, invoices);
     await here.whileUp(mirrorAll);

@@ -45,4 +45,48 @@ describe('names', () => {
     expect((await server.get(`/${name}/a/history`)).items).toHaveLength(3);
     expect((await server.get(`/${name}?sort=value`)).items).toHaveLength(1);
   });
+
+  it('that every object of JavaScript has may be those of parameters', async () => {
+    const fields = ['constructor', 'toString', 'hasOwnProperty', 'valueOf'];
+    here.declare({
+      name: 'things',
+      fields: Object.fromEntries(fields.map((field) => [field, 'text?'])),
+      list: { filter: fields, sort: fields },
+    });
+    const server = await here.start();
+    await server.mirror('/things', [{ externalId: '1', constructor: 'a', toString: 'b' }, { externalId: '2' }]);
+
+    for (const query of ['constructor=a', 'toString=b', 'sort=toString&constructor=a']) {
+      expect((await server.get(`/things?${query}`)).items).toMatchObject([{ externalId: '1' }]);
+    }
+    expect(await server.get('/things?isPrototypeOf=a')).toMatchObject({ status: 400, code: 'unknown_parameter' });
+    expect(await server.get('/patients?constructor=a')).toMatchObject({ status: 400, code: 'unknown_parameter' });
+  });
+
+  it('may be spelled by records in camelCase and in snake_case, unless another field has that name', async () => {
+    const names = ['snake_case', 'customerID', 'HTTPCode', 'line_2', 'a_b', 'address_1', 'address1'];
+    here.declare({ name: 'things', fields: Object.fromEntries(names.map((name) => [name, 'text?'])) });
+    const server = await here.start();
+    const sent = [
+      { snake_case: 's', customer_id: 'c', http_code: 'h', line2: 'l', aB: 'a', address_1: '_', address1: '-' },
+      { snakeCase: 's', customerId: 'c', httpCode: 'h', line_2: 'l', a_b: 'a', address_1: '_', address1: '-' },
+    ];
+
+    const job = await server.mirror(
+      '/things',
+      sent.map((record, place) => ({ externalId: String(place), ...record })),
+    );
+
+    const stored = {
+      snake_case: 's',
+      customerID: 'c',
+      HTTPCode: 'h',
+      line_2: 'l',
+      a_b: 'a',
+      address_1: '_',
+      address1: '-',
+    };
+    expect(job).toMatchObject({ status: 'completed', warnings: [] });
+    expect((await server.get('/things')).items).toMatchObject([stored, stored]);
+  });
 });

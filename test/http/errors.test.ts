@@ -26,6 +26,7 @@ const REFUSED: Case[] = [
   ['GET', '/patients/%E0%A4%A', {}, null, 400],
   ['GET', '/sync/jobs/%zz', {}, null, 400],
   ['GET', '/patients?limit=abc', {}, null, 400],
+  ['GET', '/patients?q=%ff', {}, null, 400],
   ['GET', '/patients?foo=1', {}, null, 400],
   ['GET', '/patients?cursor=x', {}, null, 400],
   ['GET', '/health?x=1', {}, null, 400],

@@ -2,6 +2,7 @@ import { Fault } from '../../definitions/column-types.js';
 import { type Definition, EXTERNAL_ID, type Field, type RecordRules } from '../../definitions/definition.js';
 import { externalIdOf } from '../../definitions/external-id.js';
 import { isInside, type Window } from '../../definitions/window.js';
+import { allSpellingsOf } from '../../definitions/field-names.js';
 import { spellingsOf } from '../../definitions/reserved-names.js';
 import { rawNumber } from '../../values/exact-json.js';
 import { isStorable } from '../../values/text.js';
@@ -42,7 +43,7 @@ export class RecordCheck {
   private readonly fields: readonly Field[];
   /** The values of a record without any. */
   private readonly absent: readonly unknown[];
-  private readonly places = new Map<string, Place>();
+  private readonly places: ReadonlyMap<string, Place>;
   /** Of the fields that are the key, in the key's order. */
   private readonly keyPlaces: number[];
   /** Where the external id is among the fields if it is no column of its own, else -1. */
@@ -62,9 +63,7 @@ export class RecordCheck {
   ) {
     this.fields = definition.fields;
     this.absent = this.fields.map(() => undefined);
-    for (const [index, { name }] of this.fields.entries()) {
-      for (const spelling of spellingsOf(name)) this.places.set(spelling, { index, isOwn: spelling === name });
-    }
+    this.places = placesOf(this.fields);
     const placeOf = (name: string) => this.fields.findIndex((field) => field.name === name);
     this.keyPlaces = definition.key.map(placeOf);
     this.externalIdPlace = placeOf(EXTERNAL_ID);
@@ -122,8 +121,9 @@ export class RecordCheck {
   }
 
   private read(field: Field, sent: unknown): string | null | Fault {
-    if (sent === undefined || sent === null) return field.isOptional ? null : REQUIRED;
     const { type } = field;
+    const isNull = sent === undefined || sent === null || (this.cells && type.isNullCell?.(sent as string));
+    if (isNull) return field.isOptional ? null : REQUIRED;
     const value = this.cells && type.readCell ? type.readCell(sent as string) : type.read(sent);
     if (value instanceof Fault || field.check === null) return value;
     const detail = field.check(value, this.rules);
@@ -149,6 +149,24 @@ export class RecordCheck {
     const shown = this.unknownFields.has(name) || this.unknownFields.size < MAX_NAMED_FIELDS ? name : '(others)';
     this.unknownFields.set(shown, (this.unknownFields.get(shown) ?? 0) + 1);
   }
+}
+
+/** Where each spelling leads. One that two fields could have leads nowhere, unless it is the name of one of them. */
+function placesOf(fields: readonly Field[]): Map<string, Place> {
+  const places = new Map<string, Place>();
+  for (const [index, { name }] of fields.entries()) {
+    for (const spelling of spellingsOf(name)) places.set(spelling, { index, isOwn: spelling === name });
+  }
+  const further = fields.flatMap(({ name }, index) =>
+    allSpellingsOf(name)
+      .filter((spelling) => !places.has(spelling))
+      .map((spelling) => ({ spelling, index })),
+  );
+  for (const { spelling, index } of further) {
+    const isShared = further.some((other) => other.spelling === spelling && other.index !== index);
+    if (!isShared) places.set(spelling, { index, isOwn: false });
+  }
+  return places;
 }
 
 const REQUIRED = new Fault('is required');

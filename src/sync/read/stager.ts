@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
+import { Fault } from '../../definitions/column-types.js';
 import type { Definition, RecordRules } from '../../definitions/definition.js';
 import type { Window } from '../../definitions/window.js';
 import { CONFIG, type Config } from '../../settings/config.js';
@@ -106,9 +107,14 @@ export class Stager {
   }
 }
 
-/** @throws Refusal if the snapshot speaks for a range of another field than the resource's window is now */
-function refuseOtherWindow({ windowField }: SyncJob, { definition }: MirrorTable): void {
-  if (windowField === null || windowField === definition.window) return;
+/** @throws Refusal if the snapshot speaks for a range of another field than the resource's window is now, or of another type */
+function refuseOtherWindow(job: SyncJob, { definition }: MirrorTable): void {
+  const { windowField } = job;
+  if (windowField === null) return;
+  const window = job.window();
+  const type = definition.fields.find(({ name }) => name === windowField)?.type;
+  const isRange = window !== null && [window.from, window.to].every((bound) => !(type?.read(bound) instanceof Fault));
+  if (windowField === definition.window && isRange) return;
   const detail = `The snapshot speaks for a range of ${windowField}, which is not the window of ${definition.name} any more.`;
   throw new Refusal(409, 'window_changed', detail);
 }
