@@ -19,6 +19,7 @@ import { Migration20261201Windows } from './migration-20261201-windows.js';
 import { Migration20261201Distributable } from './migration-20261201-distributable.js';
 import { Migration20261201ForeignKeys } from './migration-20261201-foreign-keys.js';
 import { Migration20261201PatientTotals } from './migration-20261201-patient-totals.js';
+import { Migration20261201Losses } from './migration-20261201-losses.js';
 import { Migration20261201Plans } from './migration-20261201-plans.js';
 import { Migration20261201Resources } from './migration-20261201-resources.js';
 
@@ -47,4 +48,5 @@ export const migrations = [
   { name: 'Migration20261201ForeignKeys', class: Migration20261201ForeignKeys },
   { name: 'Migration20261201Distributable', class: Migration20261201Distributable },
   { name: 'Migration20261201PatientTotals', class: Migration20261201PatientTotals },
+  { name: 'Migration20261201Losses', class: Migration20261201Losses },
 ];

@@ -122,7 +122,7 @@ describe('a start with a definition that would lose something', () => {
     expect(await here.isConsistent()).toBe(true);
   });
 
-  it('drops earlier values too, which are none of the other type', async () => {
+  it('begins the history of a row anew, as earlier values are none of the other type', async () => {
     here.declare(customers, invoices);
     await here.whileUp(async (server) => {
       await mirrorAll(server);
@@ -133,10 +133,12 @@ describe('a start with a definition that would lose something', () => {
     await here.command('resources', 'apply', '--allow-loss');
 
     await here.whileUp(async (server) => {
-      const { items } = await server.get('/invoices/1/history');
-      expect(items).toMatchObject([
-        { operation: 'updated', before: { note: null, amount: '5.00' }, after: { note: null, amount: '5.00' } },
-        { operation: 'created', before: null, after: { note: null, amount: '5.00' } },
+      const history = async () => (await server.get('/invoices/1/history')).items;
+      expect(await history()).toEqual([]);
+      const at = '2026-01-02T00:00:00.000Z';
+      await server.mirror('/invoices', [{ ...twoInvoices[0], note: at }]);
+      expect(await history()).toMatchObject([
+        { operation: 'updated', before: { note: null, amount: '5.00' }, after: { note: at, amount: '5.00' } },
       ]);
     });
   });
@@ -159,6 +161,40 @@ describe('a start with a definition that would lose something', () => {
     });
 
     expect(Math.min(...(await ids()))).toBeGreaterThan(Math.max(...before));
+    expect(await here.isConsistent()).toBe(true);
+  });
+
+  it.each([
+    ['another key', { key: ['number', 'issued'] }],
+    ['another type', { fields: { ...invoices.fields, amount: 'integer' } }],
+  ])('ends what was logged of it, with %s: followers have to read it again', async (_, change) => {
+    here.declare(customers, invoices);
+    const [id, first, last] = await here.whileUp(async (server) => {
+      await mirrorAll(server);
+      const job = await server.mirror('/invoices', [twoInvoices[0]]);
+      const pages = [await server.get('/changes?limit=1'), await server.get('/changes')];
+      return [job.id, ...pages.map(({ nextCursor }) => nextCursor)];
+    });
+
+    here.declare({ ...invoices, ...change });
+    await here.command('resources', 'apply', '--allow-loss');
+
+    await here.whileUp(async (server) => {
+      for (const after of [first, last]) {
+        expect(await server.get(`/changes?after=${after}`)).toMatchObject({ status: 410, code: 'changes_gone' });
+      }
+      expect(await server.get(`/sync/jobs/${id}/changes`)).toMatchObject({ status: 410, code: 'changes_gone' });
+      const revert = { method: 'POST' };
+      expect(await server.get(`/sync/jobs/${id}/revert`, revert)).toMatchObject({ status: 410, code: 'changes_gone' });
+
+      const { nextCursor } = await server.get('/changes?after=latest');
+      await server.mirror('/invoices', [{ ...twoInvoices[0], amount: 9 }]);
+      const { items } = await server.get(`/changes?after=${nextCursor}`);
+      expect(items).toMatchObject([{ resource: 'invoices', after: { number: '1' } }]);
+      expect((await server.get('/changes')).items).toEqual(items);
+      const { items: history } = await server.get(`/invoices/${encodeURIComponent(items[0].externalId)}/history`);
+      expect(history).toHaveLength(1);
+    });
     expect(await here.isConsistent()).toBe(true);
   });
 

@@ -1,5 +1,6 @@
 import { literal } from '../../database/database.js';
 import { parseExact } from '../../values/exact-json.js';
+import { lastLoss } from '../logs/log-horizons.js';
 import { jsonImage, type MirrorTable } from '../tables/mirror-table.js';
 
 /** A row's fields at some time, by the names that records have; null while the row was not there. */
@@ -59,7 +60,7 @@ export class ChangedRows {
       (select c.row_id, c.external_id, c.operation, ${this.images('c.operation')}, c.at, c.job_id
          from (select change.* from change, wanted
                 where change.source_id = wanted.source_id and resource = ${resource}
-                  and change.external_id = wanted.external_id and at < wanted.before
+                  and change.external_id = wanted.external_id and at < wanted.before and at > ${lastLoss(resource)}
                 order by at desc limit ${limit}) c
          join ${this.mirror.table} t on t.source_id = c.source_id and t.id = c.row_id ${this.nextChange('c.at')})
       union all
@@ -68,7 +69,7 @@ export class ChangedRows {
                 where source_id = t.source_id and resource = ${resource} and applied_at = t.created limit 1)
          from wanted join ${this.mirror.table} t on t.source_id = wanted.source_id and t.external_id = wanted.external_id
               ${this.nextChange('t.created')}
-        where t.created < wanted.before
+        where t.created < wanted.before and t.created > ${lastLoss(resource)}
           and not exists (select 1 from log_horizon where log = 'change' and kept_from > t.created))`;
   }
 

@@ -62,7 +62,7 @@ export class JobChanges {
       ),
       [after, job.id],
     );
-    if (await this.horizons.isGone('change', job.appliedAt)) {
+    if (await this.horizons.isGone('change', job.appliedAt, job.resource)) {
       throw new Refusal(410, 'changes_gone', 'The changes of this job are no longer kept.');
     }
     return rows;

@@ -53,7 +53,7 @@ export class MirrorLists {
     const end = pageEndOf(this.cursors.read(query.cursor, scope, 3));
     const { sql, values } = new RowPage(mirror, sourceId, query, end).statement();
     const rows = await this.em.fork().execute<PageRow[]>(sql, values);
-    if (end && sort !== null && (await this.horizons.isGone('change', new Date(Number(end.asOf))))) {
+    if (end && sort !== null && (await this.horizons.isGone('change', new Date(Number(end.asOf)), mirror.resource))) {
       throw new Refusal(410, 'cursor_gone', 'This cursor is too old. Begin with the first page again.');
     }
     const keyOf = (row: PageRow) => {

@@ -95,8 +95,8 @@ function messagesOf({ links }: MirrorTable, waits: string[]): string {
 }
 
 /** To be called after the log was read. @throws Refusal 410 if what it held of a job has been dropped */
-export async function refuseIfGone(em: EntityManager, { appliedAt }: SyncJob): Promise<void> {
-  if (appliedAt === null || !(await isLogGone(em, 'change', appliedAt))) return;
+export async function refuseIfGone(em: EntityManager, { appliedAt, resource }: SyncJob): Promise<void> {
+  if (appliedAt === null || !(await isLogGone(em, 'change', appliedAt, resource))) return;
   throw new Refusal(410, 'changes_gone', 'The values that the rows had before this job are no longer kept.');
 }
 

@@ -46,10 +46,13 @@ export async function applySchema(client: Client, tables: MirrorTables, how: App
   const later = how === 'at start' ? ['indexes', 'cleanup'] : ['indexes'];
   const atOnce = changes.filter(({ step }) => !later.includes(step));
   const mirrors = declared(tables);
+  const lost = [...new Set(losing.map(({ resource }) => resource))];
   await inTransaction(client, [
     ...atOnce.flatMap(({ sql }) => sql),
-    ...[...new Set(losing.map(({ resource }) => resource))].flatMap(forgetContent),
+    ...lost.flatMap(forgetContent),
     ...mirrors.map(storeShape),
+    // Nothing that began before can still be applied: it would be by other definitions than those stored now.
+    ...lost.flatMap(endLogs),
     storeAway(mirrors),
   ]);
   // Columns that were dropped have taken indexes with them.
@@ -64,6 +67,21 @@ function forgetContent(resource: string): string[] {
   return ['mirror_state', 'sync_job'].map(
     (table) => `update ${table} set content = null where resource = ${literal(resource)} and content is not null`,
   );
+}
+
+/**
+ * What was logged does not tell what was lost, and could not be put back: followers of the feed have to read the lists again,
+ * and history begins anew. The number that no commit has makes the last cursor one to what is gone.
+ */
+function endLogs(resource: string): string[] {
+  const sources = `select source_id from mirror_state where resource = ${literal(resource)}`;
+  return [
+    `update resource_definition set lost_at = clock_timestamp() where name = ${literal(resource)}`,
+    `delete from planned_change p using sync_job job
+      where job.resource = ${literal(resource)} and p.source_id = job.source_id and p.job_id = job.id`,
+    `delete from mirror_commit where source_id in (${sources})`,
+    `update source set last_commit = last_commit + 1 where id in (${sources})`,
+  ];
 }
 
 function declared(tables: MirrorTables): MirrorTable[] {
