@@ -82,9 +82,9 @@ function tableChanges(plan: TablePlan): SchemaChange[] {
   const shorterKey = mirror.definition.key.some((field) => plan.tooLong.has(field))
     ? 'a key that is too short for stored rows'
     : null;
-  // Ids go on where they were, as the change log knows rows by them. The feed cannot tell of rows that are gone.
-  const sql = [`truncate ${mirror.table}`, `delete from mirror_commit where resource = ${literal(mirror.resource)}`];
-  return [change(`has ${shorterKey ?? 'another key or other duplicates'}: drops all rows`, sql, true)];
+  // Ids go on where they were, as the change log knows rows by them.
+  const what = `has ${shorterKey ?? 'another key or other duplicates'}: drops all rows`;
+  return [change(what, [`truncate ${mirror.table}`], true)];
 }
 
 function columnChanges(plan: TablePlan): SchemaChange[] {
