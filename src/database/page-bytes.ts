@@ -36,3 +36,16 @@ export function roomFor(rows: readonly BoundedRow[], limit: number): number {
   const fitting = rows.findIndex((row) => row.is_beyond);
   return Math.min(limit, fitting === -1 ? rows.length : fitting);
 }
+
+/** All rows of an export, as many at a time as fit. @param read up to `limit` rows after the last one, from the first on without one */
+export async function* pagesOf<Row extends BoundedRow>(
+  read: (last: Row | undefined) => Promise<Row[]>,
+  limit: number,
+): AsyncGenerator<Row[]> {
+  let rows = await read(undefined);
+  while (rows.length > 0) {
+    const fitting = rows.slice(0, roomFor(rows, limit));
+    yield fitting;
+    rows = await read(fitting.at(-1));
+  }
+}

@@ -8,7 +8,7 @@ import { LogHorizons } from '../logs/log-horizons.js';
 import type { JobChangeView } from './change.dto.js';
 import { AppliedChanges } from './applied-changes.js';
 import type { ChangedRow, ChangedRows } from './changed-rows.js';
-import { type BoundedRow, roomFor, withinBytes } from '../../database/page-bytes.js';
+import { type BoundedRow, pagesOf, roomFor, withinBytes } from '../../database/page-bytes.js';
 import { rowsChangedBy } from '../reconcile/number-commit.js';
 
 /** Rows fetched at once for an export, fewer if they are large: about a megabyte. */
@@ -36,12 +36,8 @@ export class JobChanges {
   /** All of them, some at a time. @throws Refusal 410 if they are no longer kept, or are dropped meanwhile */
   async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
     const changes = await this.changes.ofResource(job.resource);
-    let rows = await this.rows(job, changes, 0, EXPORT_PAGE);
-    while (rows.length > 0) {
-      const fitting = rows.slice(0, roomFor(rows, EXPORT_PAGE));
-      yield* fitting.map((row) => changes.toChange(row));
-      rows = await this.rows(job, changes, Number(fitting.at(-1)?.row_id), EXPORT_PAGE);
-    }
+    const read = (last?: ChangedRow) => this.rows(job, changes, Number(last?.row_id ?? 0), EXPORT_PAGE);
+    for await (const rows of pagesOf(read, EXPORT_PAGE)) yield* rows.map((row) => changes.toChange(row));
   }
 
   private async rows(

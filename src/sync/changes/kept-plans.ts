@@ -7,7 +7,7 @@ import type { SyncJob } from '../model/sync-job.entity.js';
 import type { JobChangeView } from './change.dto.js';
 import { AppliedChanges } from './applied-changes.js';
 import type { ChangedRow } from './changed-rows.js';
-import { type BoundedRow, roomFor, withinBytes } from '../../database/page-bytes.js';
+import { type BoundedRow, pagesOf, roomFor, withinBytes } from '../../database/page-bytes.js';
 
 interface PlannedRow extends Omit<ChangedRow, 'row_id'>, BoundedRow {
   ordinal: number;
@@ -39,12 +39,8 @@ export class KeptPlans {
   /** All that is kept of it. */
   async *all(job: SyncJob): AsyncGenerator<JobChangeView> {
     const changes = await this.changes.ofResource(job.resource);
-    let rows = await this.rows(job, 0, EXPORT_PAGE);
-    while (rows.length > 0) {
-      const fitting = rows.slice(0, roomFor(rows, EXPORT_PAGE));
-      yield* fitting.map((row) => changes.toChange(row));
-      rows = await this.rows(job, fitting.at(-1)?.ordinal ?? 0, EXPORT_PAGE);
-    }
+    const read = (last?: PlannedRow) => this.rows(job, last?.ordinal ?? 0, EXPORT_PAGE);
+    for await (const rows of pagesOf(read, EXPORT_PAGE)) yield* rows.map((row) => changes.toChange(row));
   }
 
   private async rows(job: SyncJob, after: number, limit: number): Promise<PlannedRow[]> {

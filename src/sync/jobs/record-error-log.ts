@@ -5,7 +5,7 @@ import type { Page } from '../../http/paging.js';
 import { Refusal } from '../../http/refusal.js';
 import { LogHorizons } from '../logs/log-horizons.js';
 import { parseExact } from '../../values/exact-json.js';
-import { type BoundedRow, roomFor, withinBytes } from '../../database/page-bytes.js';
+import { type BoundedRow, pagesOf, roomFor, withinBytes } from '../../database/page-bytes.js';
 import type { SyncJob } from '../model/sync-job.entity.js';
 
 /** A record that was rejected or is unresolved, as it is reported. */
@@ -50,12 +50,8 @@ export class RecordErrorLog {
 
   /** All of them, a page at a time. */
   async *all(job: SyncJob): AsyncGenerator<RecordErrorView> {
-    let rows = await this.rows(job, -1, EXPORT_PAGE);
-    while (rows.length > 0) {
-      const fitting = rows.slice(0, roomFor(rows, EXPORT_PAGE));
-      yield* fitting.map(toView);
-      rows = await this.rows(job, fitting.at(-1)?.index ?? 0, EXPORT_PAGE);
-    }
+    const read = (last?: ErrorRow) => this.rows(job, last?.index ?? -1, EXPORT_PAGE);
+    for await (const rows of pagesOf(read, EXPORT_PAGE)) yield* rows.map(toView);
   }
 
   private async rows(job: SyncJob, after: number, limit: number): Promise<ErrorRow[]> {
