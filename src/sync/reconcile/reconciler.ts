@@ -9,7 +9,7 @@ import { countSuperseding, isOvertaken, isSameScope, lastApplied } from '../mode
 import { numberCommit } from './number-commit.js';
 import { SnapshotStore } from '../snapshots/snapshot-store.js';
 import type { Snapshot } from '../snapshots/snapshot.entity.js';
-import { databaseNow, JobLeases, NOW_MS } from '../leases/job-leases.js';
+import { databaseNow, JobLeases } from '../leases/job-leases.js';
 import { enterPhase } from '../model/job-phases.js';
 import type { Lease } from '../leases/lease.js';
 import { MirrorState } from '../model/mirror-state.entity.js';
@@ -17,6 +17,7 @@ import { NO_COUNTS } from '../model/job-outcome.js';
 import { SyncJob } from '../model/sync-job.entity.js';
 import { clearEarlierAttempt } from '../staging/clear-attempt.js';
 import { copyErrorsOf } from '../staging/record-errors.js';
+import { applicationTime } from './application-time.js';
 import { applyDifference } from './apply-difference.js';
 import { contentDigest } from './content-digest.js';
 import { digestDifference } from './difference.js';
@@ -174,7 +175,7 @@ export class Reconciler {
       await desired.reportErrors(em, job);
       return this.hold(em, job, digest);
     }
-    const at = await this.applicationTime(em, job);
+    const at = await applicationTime(em, job, this.tables);
     const touched = job.dryRun ? [] : await applyDifference(em, job, mirror, at, difference);
     atStep('difference applied');
     enterPhase('deferred errors');
@@ -214,7 +215,7 @@ export class Reconciler {
     content: string | null,
     at?: Date,
   ): Promise<void> {
-    const now = at ?? (await this.applicationTime(em, job));
+    const now = at ?? (await applicationTime(em, job, this.tables));
     if (!job.dryRun) {
       const appliedSeq = Math.max(state.appliedSeq, job.seq);
       // Of a window it would be taken for the content of everything, by servers of the version before.
@@ -228,20 +229,6 @@ export class Reconciler {
       job.appliedAt = now;
     }
     job.moveTo('completed', await databaseNow(em));
-  }
-
-  /**
-   * The time that the changed rows will carry: later than that of any job before that touched these or linked rows. So
-   * what has changed since a time is what came after a state that somebody saw.
-   */
-  private async applicationTime(em: EntityManager, job: SyncJob): Promise<Date> {
-    const linked = this.tables.definitions.linkedTo(this.tables.of(job.resource).definition);
-    const [row] = await em.execute<{ now: string; last: string | null }[]>(
-      `select ${NOW_MS} as now, (extract(epoch from max(applied_at)) * 1000)::bigint::text as last
-         from mirror_state where source_id = ? and resource = any(string_to_array(?, ','))`,
-      [job.sourceId, linked.join(',')],
-    );
-    return new Date(Math.max(Number(row?.now), Number(row?.last ?? 0) + 1));
   }
 }
 
