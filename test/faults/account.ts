@@ -1,5 +1,6 @@
 import { declaredResources, tablesOf } from '../../src/installation.js';
-import { jsonObject, type MirrorTable } from '../../src/sync/tables/mirror-table.js';
+import { jsonObject } from '../../src/sync/tables/mirror-sql.js';
+import type { MirrorTable } from '../../src/sync/tables/mirror-table.js';
 import { verifyMirror } from '../../src/sync/verify/verify-mirror.js';
 import { Sender } from '../http/sender.js';
 import type { TestServer } from '../setup/test-server.js';

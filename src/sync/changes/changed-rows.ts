@@ -1,7 +1,8 @@
 import { literal } from '../../database/database.js';
 import { parseExact } from '../../values/exact-json.js';
 import { lastLoss } from '../logs/log-horizons.js';
-import { jsonImage, type MirrorTable } from '../tables/mirror-table.js';
+import { jsonImage } from '../tables/mirror-sql.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
 
 /** A row's fields at some time, by the names that records have; null while the row was not there. */
 export type Image = Record<string, unknown> | null;

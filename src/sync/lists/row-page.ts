@@ -1,7 +1,8 @@
 import { EXTERNAL_ID } from '../../definitions/definition.js';
 import { identifier, literal } from '../../database/database.js';
 import { formatMoney } from '../../values/money.js';
-import { jsonImage, jsonObject, type MirrorTable } from '../tables/mirror-table.js';
+import { jsonImage, jsonObject } from '../tables/mirror-sql.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
 import { type BoundedRow, withinBytes } from '../../database/page-bytes.js';
 import type { Condition, ListQuery } from './list-query.js';
 

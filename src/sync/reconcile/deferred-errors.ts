@@ -4,7 +4,8 @@ import type { Definition, Parent } from '../../definitions/definition.js';
 import { snakeCase } from '../../definitions/field-names.js';
 import { copyErrors, type RecordError } from '../staging/record-errors.js';
 import type { RecordBatch } from '../read/record-batch.js';
-import { asKey, liveParents, type MirrorTable } from '../tables/mirror-table.js';
+import { asKey, liveParents } from '../tables/mirror-sql.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
 import { stagingTable } from '../staging/staging-table.js';
 
 /** Positions that are held in memory at once; the records themselves pass through one by one. */

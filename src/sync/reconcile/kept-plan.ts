@@ -1,6 +1,7 @@
 import type { EntityManager, QueryResult } from '@mikro-orm/postgresql';
 import type { SyncJob } from '../model/sync-job.entity.js';
-import { jsonImage, type MirrorTable } from '../tables/mirror-table.js';
+import { jsonImage } from '../tables/mirror-sql.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
 
 /** Rows of a plan that are kept: as many as somebody will look through. */
 const MAX_ROWS = 10_000;

@@ -1,7 +1,8 @@
 import type { EntityManager, QueryResult } from '@mikro-orm/postgresql';
 import type { SyncJob } from '../model/sync-job.entity.js';
 import type { DifferenceCounts } from './difference.js';
-import { asKey, type Link, type MirrorTable } from '../tables/mirror-table.js';
+import { asKey } from '../tables/mirror-sql.js';
+import type { Link, MirrorTable } from '../tables/mirror-table.js';
 import { addTotals, type Counted, runTotals } from './move-totals.js';
 import type { TouchedRows } from './refresh-statistics.js';
 

@@ -2,7 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { SyncJob } from '../model/sync-job.entity.js';
 import { identifier, literal } from '../../database/database.js';
 import { countFound, type DifferenceCounts, newLinks } from './difference.js';
-import { isDistinct, liveParents, type MirrorColumn, type MirrorTable } from '../tables/mirror-table.js';
+import { isDistinct, liveParents } from '../tables/mirror-sql.js';
+import type { MirrorColumn, MirrorTable } from '../tables/mirror-table.js';
 
 /**
  * The rows that a job changed, as SQL: what it did to each (`operation`), what the row was before (`before`), and whether

@@ -10,7 +10,8 @@ import { reasonToHold } from './deletion-guard.js';
 import { unresolvedCode, waitingFor, waitsFor } from './deferred-errors.js';
 import { countLive, sampleDeletions } from './difference.js';
 import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
-import { jsonImage, type MirrorTable } from '../tables/mirror-table.js';
+import { jsonImage } from '../tables/mirror-sql.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
 import { countTouchedSince, findRevertDifference } from './revert-difference.js';
 
 /** The mirror as it was before another job, as far as that job changed it. */

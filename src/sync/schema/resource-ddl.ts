@@ -3,7 +3,8 @@ import type { ColumnType } from '../../definitions/column-types.js';
 import { MAX_EXTERNAL_ID_BYTES } from '../../definitions/external-id.js';
 import { identifier } from '../../database/database.js';
 import { APP_ROLE, SOURCE_SETTING, SYSTEM_ROLE } from '../../database/source-isolation.js';
-import { asKey, type Link, type MirrorColumn, type MirrorTable, type OwnTotal } from '../tables/mirror-table.js';
+import { asKey } from '../tables/mirror-sql.js';
+import type { Link, MirrorColumn, MirrorTable, OwnTotal } from '../tables/mirror-table.js';
 
 /** An index that a definition asks for. Its name tells its content, so another content is another index. */
 export interface WantedIndex {

@@ -2,7 +2,8 @@ import pg from 'pg';
 import { literal } from '../../database/database.js';
 import type { MirrorFault, MirrorVerdict } from './mirror-verdict.js';
 import { SYSTEM_ROLE } from '../../database/source-isolation.js';
-import { asKey, type MirrorTable, type MirrorTables, type OwnTotal } from '../tables/mirror-table.js';
+import { asKey } from '../tables/mirror-sql.js';
+import type { MirrorTable, MirrorTables, OwnTotal } from '../tables/mirror-table.js';
 
 /** Faults that are listed of each kind. Further ones have the same cause. */
 const MAX_LISTED = 20;
