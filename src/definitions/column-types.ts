@@ -95,7 +95,7 @@ function decimal(precision: number, scale: number): ColumnType {
   return {
     name: `decimal(${precision},${scale})`,
     sql: `numeric(${precision},${scale})`,
-    uses: new Set(['filter', 'range', 'sort', 'sum', 'window']),
+    uses: new Set(['key', 'filter', 'range', 'sort', 'sum', 'window']),
     schema: { type: 'string', pattern: String.raw`^-?\d+(\.\d+)?$` },
     example: formatDecimal((whole === 0 ? '0.46' : '4.46').slice(0, scale === 0 ? 1 : 2 + scale), Math.min(scale, 2)),
     read: (value) => {

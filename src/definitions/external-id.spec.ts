@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { expectProportionateTime } from '../../test/hostile/odd-texts.js';
 import { Fault } from './column-types.js';
-import { externalIdOf } from './external-id.js';
+import { ABSENT, externalIdOf } from './external-id.js';
 
 /** Values of which many would collide without escaping. */
 const value = fc.string({ unit: fc.constantFrom('|', '\\', 'a', 'b', '🦄'), maxLength: 6 });
@@ -38,7 +38,9 @@ describe('the external id of several values', () => {
     [['', ''], '|'],
     [['$&', "$'"], "$&|$'"],
     [['2026-11-21', '12', 'x'], '2026-11-21|12|x'],
-  ])('joins and escapes them: %j', (values, externalId) => {
+    [['a', ABSENT, 'N'], String.raw`a|\N|N`],
+    [['a', '\\N', ''], 'a|\\\\N|'],
+  ] as [(string | typeof ABSENT)[], string][])('joins and escapes them: %j', (values, externalId) => {
     expect(externalIdOf(values)).toBe(externalId);
   });
 
@@ -61,9 +63,12 @@ describe('the external id of several values', () => {
 });
 
 describe('an external id', () => {
-  it.each([[[]], [[null]], [[null, 'a']], [['a', null]]])('cannot be told of %j', (values) => {
-    expect(externalIdOf(values)).toEqual(new Fault('cannot be told'));
-  });
+  it.each<[(string | null | typeof ABSENT)[]]>([[[]], [[null]], [[ABSENT]], [[null, 'a']], [['a', null]]])(
+    'cannot be told of %j',
+    (values) => {
+      expect(externalIdOf(values)).toEqual(new Fault('cannot be told'));
+    },
+  );
 
   it.each([
     ['characters', ['a'.repeat(500), 'b'.repeat(499)]],

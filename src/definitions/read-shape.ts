@@ -67,6 +67,7 @@ class ShapeReader {
     const by = byFields(parts['parents']);
     this.readFields(parts['fields'], key, by);
     for (const field of key) this.use(['key'], field, 'key');
+    this.requirePresent(key[0]);
     const definition: Definition = {
       name,
       key,
@@ -96,6 +97,13 @@ class ShapeReader {
     if (typeof written === 'string') return [written];
     if (Array.isArray(written) && written.length === 0) this.fault(['key'], 'must name a field, or a list of fields');
     return this.names(['key'], written, MAX_KEY_FIELDS);
+  }
+
+  /** The first field of a key names something in every record; later ones may be absent. */
+  private requirePresent(name = ''): void {
+    const field = this.fields.get(name);
+    if (field?.isOptional !== true || !field.type.uses.has('key')) return;
+    this.fault(['key'], `names ${name} first, which may be absent`);
   }
 
   private readFields(written: unknown, key: string[], by: Set<string>): void {
@@ -195,8 +203,6 @@ class ShapeReader {
       this.fault(path, `names ${field.name}, which is ${field.type.name}: not good for that`);
     } else if (field.name === EXTERNAL_ID && !USES_OF_EXTERNAL_ID.has(use)) {
       this.fault(path, `names ${field.name}, which is kept as a text: not good for that`);
-    } else if (use === 'key' && field.isOptional) {
-      this.fault(path, `names ${field.name}, which may be absent`);
     }
     return field?.name ?? '';
   }

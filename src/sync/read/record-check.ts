@@ -1,6 +1,6 @@
 import { Fault } from '../../definitions/column-types.js';
 import { type Definition, EXTERNAL_ID, type Field, type RecordRules } from '../../definitions/definition.js';
-import { externalIdOf } from '../../definitions/external-id.js';
+import { ABSENT, externalIdOf } from '../../definitions/external-id.js';
 import { isInside, type Window } from '../../definitions/window.js';
 import { allSpellingsOf } from '../../definitions/field-names.js';
 import { spellingsOf } from '../../definitions/reserved-names.js';
@@ -95,7 +95,7 @@ export class RecordCheck {
         read.push(value);
       }
     }
-    const externalId = externalIdOf(this.keyPlaces.map((place) => read[place] ?? null));
+    const externalId = externalIdOf(this.keyPlaces.map((place) => read[place] ?? this.absentOrFaulty(place, errors)));
     if (errors === null && externalId instanceof Fault)
       errors = { [EXTERNAL_ID]: [`External id ${externalId.detail}`] };
     if (errors !== null || externalId instanceof Fault) {
@@ -107,6 +107,11 @@ export class RecordCheck {
     if (this.externalIdPlace !== -1) read.splice(this.externalIdPlace, 1);
     if (this.countsCopies) read.push('1');
     return { valid: true, externalId, values: read };
+  }
+
+  private absentOrFaulty(place: number, errors: Record<string, string[]> | null): typeof ABSENT | null {
+    const { name } = this.fields[place] as Field;
+    return errors !== null && Object.hasOwn(errors, name) ? null : ABSENT;
   }
 
   private isInside(window: Window, read: (string | null)[]): boolean {
