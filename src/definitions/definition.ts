@@ -1,3 +1,4 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Config } from '../settings/config.js';
 import type { ColumnType } from './column-types.js';
 import type { ResourceShape } from './resource-shape.js';
@@ -55,6 +56,48 @@ export interface OwnCode {
   loggedTotal?: string;
   /** A valid record, for the documentation and the contract tests. */
   example?: Record<string, unknown>;
+  /** Columns that no record has, for what `follow` finds out about a row: types by name, which begins with `$`. Zero at first. */
+  derived?: Record<`$${string}`, 'smallint'>;
+  /** Indexes besides those that follow from the lists: what comes after `on` and the table. */
+  indexes?: readonly string[];
+  /** A rule by which a record is rejected because of others. */
+  rule?: OwnRule;
+  /** What else a job changes, in the transaction that changes the rows. It may be left out where nothing is different. */
+  follow?: (applied: AppliedDifference) => Promise<void>;
+  /** Resources whose rows `follow` reads, and those whose rows or what was derived from them it changes. */
+  reads?: readonly string[];
+  changes?: readonly string[];
+}
+
+/** A rule about records of a snapshot that only shows beside others. */
+export interface OwnRule {
+  code: string;
+  /** The field that is wrong, and the message about it. @param value what the statement has told of it */
+  field: string;
+  message: (value: string) => string;
+  /**
+   * SQL: the records that break it, as rows of `ordinal`, `external_id` and `value`, each record once.
+   * @param staged the table of staged records, of which those with `"$rejected"` are none
+   * @param live the rows that stay beside them as they are, a relation with the columns of the resource's table
+   */
+  broken: (staged: string, live: string) => string;
+}
+
+/**
+ * What a job has changed. The temporary table `difference` has a row for each row that it touched: `"$operation"` is `I`, `U`,
+ * `R` (a deleted row that is back) or `D`; `external_id`; `id`, which is null for `I`; the new values in the columns of the fields,
+ * and the old ones in those that `old` names.
+ */
+export interface AppliedDifference {
+  em: EntityManager;
+  sourceId: number;
+  /** The time of applying. */
+  at: Date;
+  /** The resource's table, and its rows of this source as a view, which is quicker to search by ranges. */
+  table: string;
+  view: string;
+  /** The column of a field's old value in the table of differences. */
+  old: (field: string) => string;
 }
 
 /** One kind of record that is mirrored: all that the engine knows of it. Everything else follows. */

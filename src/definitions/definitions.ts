@@ -36,11 +36,16 @@ export class Definitions {
     return this.childrenOf(definition).flatMap(({ parent }) => parent.totals);
   }
 
-  /** The resource and those whose rows its jobs may touch too, in an order that is the same for all of them. */
-  linkedTo(definition: Definition): string[] {
+  /**
+   * The resource and those whose rows its jobs may touch or read too, in an order that is the same for all of them. Jobs may read
+   * along what others read.
+   */
+  linkedTo(definition: Definition): { name: string; isShared: boolean }[] {
     const children = this.childrenOf(definition).map((child) => child.definition);
     // A child that begins or ceases to wait for this resource moves the totals of its other parents.
     const parents = [definition, ...children].flatMap((each) => each.parents.map(({ resource }) => resource));
-    return [...new Set([definition.name, ...parents, ...children.map(({ name }) => name)])].toSorted();
+    const { reads = [], changes = [] } = definition.own;
+    const own = new Set([definition.name, ...parents, ...children.map(({ name }) => name), ...changes]);
+    return [...new Set([...own, ...reads])].toSorted().map((name) => ({ name, isShared: !own.has(name) }));
   }
 }

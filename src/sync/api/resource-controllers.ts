@@ -19,17 +19,13 @@ import { listParameters, readListQuery, type SentQuery } from '../lists/list-que
 import { MirrorLists, type RowView } from '../lists/mirror-lists.js';
 import { rowSchema } from '../lists/row-schema.js';
 
-/** The routes that every resource has: its snapshots, one row, the history of a row. */
-export function rowController(definition: Definition, definitions: Definitions): Type {
-  const { name } = definition;
-
-  @ApiTags(name)
+/** The routes that every resource has: its snapshots, and the history of a row. */
+export function snapshotController(definition: Definition): Type {
+  @ApiTags(definition.name)
   @Controller()
-  class RowController {
+  class SnapshotController {
     constructor(
       private readonly submission: SnapshotSubmission,
-      private readonly lists: MirrorLists,
-      private readonly sources: Sources,
       private readonly rowHistory: RowHistory,
     ) {}
 
@@ -40,15 +36,6 @@ export function rowController(definition: Definition, definitions: Definitions):
       @Res({ passthrough: true }) response: Response,
     ): Promise<JobView> {
       return this.submission.submit(request, response, definition, query);
-    }
-
-    @Get(`${name}/:externalId`)
-    @Wants('read')
-    @Audited(`${name}.read`, { subject: subjectOf(name, 'externalId') })
-    @ApiOperation({ summary: `One of the ${name} that are live`, operationId: `get_${name}` })
-    @ApiResponse({ status: 200, schema: rowSchema(definition, definitions) })
-    async get(@CallerSource() source: string, @Param('externalId') externalId: string): Promise<RowView> {
-      return this.lists.get(name, await this.sources.find(source), externalId);
     }
 
     @GetHistory(definition)
@@ -62,6 +49,30 @@ export function rowController(definition: Definition, definitions: Definitions):
       const page = await this.rowHistory.page(definition, source, externalId, query);
       linkNextPage(request, response, page);
       return page;
+    }
+  }
+  return SnapshotController;
+}
+
+/** One row of a resource. */
+export function rowController(definition: Definition, definitions: Definitions): Type {
+  const { name } = definition;
+
+  @ApiTags(name)
+  @Controller()
+  class RowController {
+    constructor(
+      private readonly lists: MirrorLists,
+      private readonly sources: Sources,
+    ) {}
+
+    @Get(`${name}/:externalId`)
+    @Wants('read')
+    @Audited(`${name}.read`, { subject: subjectOf(name, 'externalId') })
+    @ApiOperation({ summary: `One of the ${name} that are live`, operationId: `get_${name}` })
+    @ApiResponse({ status: 200, schema: rowSchema(definition, definitions) })
+    async get(@CallerSource() source: string, @Param('externalId') externalId: string): Promise<RowView> {
+      return this.lists.get(name, await this.sources.find(source), externalId);
     }
   }
   return RowController;

@@ -20,6 +20,8 @@ export type Phase =
   | 'totals'
   /** Children that lose or find their parents. */
   | 'links'
+  /** What the resource's own code derives from its rows. */
+  | 'derived'
   /** Records without a parent, and the report of deferred errors. */
   | 'deferred errors'
   /** ANALYZE of what was filled. */

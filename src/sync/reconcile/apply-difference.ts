@@ -42,6 +42,10 @@ export async function applyDifference(
   const arrivedOrGone = rows - counts.update;
   if (mirror.children.length > 0 && arrivedOrGone > FEW_PARENTS) await indexDifference(em);
   touched.push(...(await relinkChildren(em, job, mirror, instant, counts)));
+  enterPhase('derived');
+  const { table, view } = mirror;
+  const old = (field: string) => mirror.column(field).oldColumn;
+  await mirror.definition.own.follow?.({ em, sourceId: job.sourceId, at, table, view, old });
   return touched;
 }
 

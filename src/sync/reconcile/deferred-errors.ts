@@ -22,6 +22,9 @@ const OVERTAKEN = {
   errors: { externalId: ['The row with this external id lies in the window of a newer snapshot'] },
 };
 
+/** In the place of a parent: the record breaks the definition's own rule, which has told of one value. */
+export const OWN_RULE = 0;
+
 /** A parent that a record waits for, and its external id. */
 export interface MissingParent {
   parent: Parent;
@@ -49,7 +52,7 @@ function unresolvedError(missing: readonly MissingParent[]): Pick<RecordError, '
 /**
  * Deferred errors are those that no record shows by itself: they are noted by position until their records are read again.
  * `missing` is the places, from 1, of the parents that a record waits for, and `ids` their external ids; null says that it is a
- * duplicate, none that it was overtaken. To be called before one is noted.
+ * duplicate, none that it was overtaken, and place 0 that it breaks the definition's own rule. To be called before one is noted.
  */
 export async function createDeferredErrors(em: EntityManager): Promise<void> {
   await em.execute(
@@ -123,7 +126,7 @@ export async function hasUnresolved(em: EntityManager, sourceId: number, mirror:
 export async function reportDeferredErrors(
   em: EntityManager,
   job: SyncJob,
-  { parents }: Definition,
+  definition: Definition,
   read: () => AsyncGenerator<RecordBatch>,
 ): Promise<void> {
   let window = await nextWindow(em, -1);
@@ -131,7 +134,7 @@ export async function reportDeferredErrors(
   const records = new RecordsByIndex(read());
   try {
     while (window.length > 0) {
-      await copyErrors(em, job, records.errorsAt(window, parents));
+      await copyErrors(em, job, records.errorsAt(window, definition));
       window = await nextWindow(em, window.at(-1)?.ordinal ?? 0);
     }
   } finally {
@@ -139,9 +142,13 @@ export async function reportDeferredErrors(
   }
 }
 
-function toError({ missing, ids }: DeferredError, parents: readonly Parent[]): Pick<RecordError, 'code' | 'errors'> {
+function toError({ missing, ids }: DeferredError, { parents, own }: Definition): Pick<RecordError, 'code' | 'errors'> {
   if (missing === null) return DUPLICATE;
   if (missing.length === 0) return OVERTAKEN;
+  if (own.rule && missing[0] === OWN_RULE) {
+    const { code, field, message } = own.rule;
+    return { code, errors: { [field]: [message(ids?.[0] ?? '')] } };
+  }
   const awaited = parents.filter((_, place) => missing.includes(place + 1));
   return unresolvedError(awaited.map((parent, index) => ({ parent, id: ids?.[index] ?? '' })));
 }
@@ -166,7 +173,7 @@ class RecordsByIndex {
 
   constructor(private readonly batches: AsyncGenerator<RecordBatch>) {}
 
-  async *errorsAt(places: DeferredError[], parents: readonly Parent[]): AsyncGenerator<RecordError> {
+  async *errorsAt(places: DeferredError[], definition: Definition): AsyncGenerator<RecordError> {
     for (const place of places) {
       const { ordinal: index, external_id: externalId } = place;
       while (index >= this.batch.firstIndex + this.batch.records.length) {
@@ -177,7 +184,7 @@ class RecordsByIndex {
       yield {
         index,
         externalId,
-        ...toError(place, parents),
+        ...toError(place, definition),
         data: this.batch.records[index - this.batch.firstIndex],
       };
     }

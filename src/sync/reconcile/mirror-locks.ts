@@ -56,14 +56,14 @@ export class MirrorLocks {
   private async tryLock(em: EntityManager, job: SyncJob): Promise<boolean> {
     // In an order that is the same for all: of two jobs that try at the same time one succeeds. The nested cases take one
     // after the other, as the arguments of an `and` need not be evaluated in their order.
-    const names = this.definitions.linkedTo(this.definitions.get(job.resource));
-    const locked = names.reduceRight(
-      (rest) => `case when pg_try_advisory_xact_lock(hashtextextended(?, 0)) then ${rest} else false end`,
-      'true',
-    );
+    const linked = this.definitions.linkedTo(this.definitions.get(job.resource));
+    const locked = linked.reduceRight((rest, { isShared }) => {
+      const lock = isShared ? 'pg_try_advisory_xact_lock_shared' : 'pg_try_advisory_xact_lock';
+      return `case when ${lock}(hashtextextended(?, 0)) then ${rest} else false end`;
+    }, 'true');
     const [row] = await em.execute<{ locked: boolean }[]>(
       `select ${locked} as locked`,
-      names.map((name) => `counterpart:${job.sourceId}:${name}`),
+      linked.map(({ name }) => `counterpart:${job.sourceId}:${name}`),
     );
     return row?.locked ?? false;
   }

@@ -22,6 +22,7 @@ import {
 } from './difference.js';
 import { type DesiredState, type PlannedChanges, SAMPLE_SIZE } from './desired-state.js';
 import { noteUnresolved, reportDeferredErrors } from './deferred-errors.js';
+import { rejectByRule } from './own-rule.js';
 import type { MirrorTable } from '../tables/mirror-table.js';
 import { stagingTable } from '../staging/staging-table.js';
 
@@ -47,7 +48,6 @@ export class SnapshotState implements DesiredState {
     let overtaken = 0;
     if (job.window() !== null && (await hasNewerApplied(em, job))) {
       overtaken = await rejectOvertaken(em, job, mirror);
-      this.deferredErrors += overtaken;
       valid -= overtaken;
     }
     enterPhase('difference');
@@ -56,13 +56,18 @@ export class SnapshotState implements DesiredState {
     let duplicates = 0;
     if (await hasDuplicates(em, job, valid, live, found)) {
       duplicates = await rejectDuplicates(em, job, mirror);
-      this.deferredErrors += duplicates;
       valid -= duplicates;
       found = await findDifference(em, job, mirror);
     }
+    const broken = await rejectByRule(em, job, mirror);
+    if (broken > 0) {
+      valid -= broken;
+      found = await findDifference(em, job, mirror);
+    }
+    this.deferredErrors += overtaken + duplicates + broken;
     enterPhase('plan');
     let retained = 0;
-    if (job.rejected + overtaken > 0) {
+    if (job.rejected + overtaken + broken > 0) {
       retained = await retainRejected(em, job, mirror);
       found = await countDifference(em);
     }
@@ -79,7 +84,7 @@ export class SnapshotState implements DesiredState {
         updated: found.update,
         unchanged,
         deleted: found.delete,
-        rejected: job.rejected + overtaken + duplicates,
+        rejected: job.rejected + overtaken + duplicates + broken,
         retained,
         unresolved: 0,
       },

@@ -4,7 +4,7 @@ import { MAX_EXTERNAL_ID_BYTES } from '../../definitions/external-id.js';
 import { identifier } from '../../database/database.js';
 import { APP_ROLE, SOURCE_SETTING, SYSTEM_ROLE } from '../../database/source-isolation.js';
 import { asKey } from '../tables/mirror-sql.js';
-import type { Link, MirrorColumn, MirrorTable, OwnTotal } from '../tables/mirror-table.js';
+import type { DerivedColumn, Link, MirrorColumn, MirrorTable, OwnTotal } from '../tables/mirror-table.js';
 
 /** An index that a definition asks for. Its name tells its content, so another content is another index. */
 export interface WantedIndex {
@@ -31,6 +31,7 @@ export function createTable(mirror: MirrorTable): string[] {
        external_id text collate "C" not null,
        ${columns.map((column) => `${columnClause(column)},`).join(' ')}
        ${links.map((link) => `${linkClause(link)},`).join(' ')}
+       ${mirror.derived.map((column) => `${derivedClause(column)},`).join(' ')}
        created timestamptz not null,
        updated timestamptz not null,
        deleted_at timestamptz,
@@ -126,6 +127,10 @@ export function linkClause({ linkColumn }: Link): string {
   return `${linkColumn} bigint`;
 }
 
+export function derivedClause({ column, type }: DerivedColumn): string {
+  return `${column} ${type} not null default 0`;
+}
+
 /** The indexes of lists, windows, and links between rows. Values that may be too long for one go without: lists read them all. */
 export function wantedIndexes(mirror: MirrorTable): WantedIndex[] {
   const { definition, links } = mirror;
@@ -150,6 +155,7 @@ export function wantedIndexes(mirror: MirrorTable): WantedIndex[] {
         const { column } = by;
         return `(source_id, (${column}${asKey(by) || '::text'})) where ${linkColumn} is null and ${column} is not null and deleted_at is null`;
       }),
+    ...(definition.own.indexes ?? []),
   ];
   return contents.map((on) => ({ name: indexName(mirror, on), table: mirror.table, on }));
 }

@@ -8,6 +8,7 @@ import {
   createIndex,
   createTable,
   createView,
+  derivedClause,
   fillLink,
   linkClause,
   lockWriters,
@@ -99,7 +100,14 @@ function columnChanges(plan: TablePlan): SchemaChange[] {
       change(`adds the parent ${link.parent.name}`, [`alter table ${table} add column ${linkClause(link)}`]),
     );
   }
-  const wanted = [...columns.map(({ column }) => column), ...links.map(({ linkColumn }) => linkColumn)];
+  for (const derived of mirror.derived) {
+    if (found.columns.has(derived.column)) continue;
+    changes.push(change(`adds ${derived.column}`, [`alter table ${table} add column ${derivedClause(derived)}`]));
+  }
+  const wanted = [
+    ...[...columns, ...mirror.derived].map(({ column }) => column),
+    ...links.map(({ linkColumn }) => linkColumn),
+  ];
   const kept = new Set([...ENGINE_COLUMNS.map(identifier), ...wanted]);
   for (const column of found.columns.keys()) {
     if (kept.has(column)) continue;

@@ -26,6 +26,12 @@ export const ENGINE_COLUMNS = ['id', 'source_id', 'external_id', 'created', 'upd
 /** PostgreSQL's own columns of every table. */
 const SYSTEM_COLUMNS = ['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid'];
 
+/** A column for what the resource's own code finds out about a row. */
+export interface DerivedColumn {
+  column: string;
+  type: string;
+}
+
 /** How the rows of a resource hang on those of a parent. */
 export interface Link {
   parent: Parent;
@@ -80,6 +86,7 @@ export class MirrorTable {
   readonly totalsKey: readonly string[];
   /** Of every field of the record but the external id; last the number of copies, if duplicates are counted. */
   readonly columns: MirrorColumn[];
+  readonly derived: DerivedColumn[];
   /** To this resource's parents. */
   links: Link[] = [];
   /** By the resources of its parents that have totals of it. */
@@ -98,6 +105,10 @@ export class MirrorTable {
     this.totalsKey = ['source_id', 'id', ...(definition.own.loggedTotal === undefined ? [] : ['external_id'])];
     this.columns = storedFields(definition).map((field, index) => this.columnOf(field, index));
     if (definition.countsDuplicates) this.columns.push(copiesColumn(this.columns.length));
+    this.derived = Object.entries(definition.own.derived ?? {}).map(([name, type]) => ({
+      column: identifier(name),
+      type,
+    }));
   }
 
   get resource(): string {
