@@ -15,6 +15,7 @@ import { ClaimPayment } from './settlement/claim-payment.entity.js';
 import { SettlementModule } from './settlement/settlement.module.js';
 import { PAYMENT_QUEUES } from './settlement/payment-messages.js';
 import { PaymentNotification } from './settlement/payment-notification.entity.js';
+import { CashflowModule } from './cashflow/cashflow.module.js';
 import { ClaimsModule } from './claims/claims.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { RouteLimits } from './limits/route-limits.guard.js';
@@ -32,14 +33,14 @@ import { loggingOptions } from './logging/logging.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { QueryGuard } from './http/query-guard.js';
 import { requestValidation } from './http/validation.js';
-import { resources } from './resources.js';
+import { ownRows, resources } from './resources.js';
 import { IdempotencyKey } from './sync/snapshots/idempotency-key.entity.js';
 import { Snapshot } from './sync/snapshots/snapshot.entity.js';
 import { MirrorState } from './sync/model/mirror-state.entity.js';
 import { SyncJob } from './sync/model/sync-job.entity.js';
 import { SYNC_QUEUES } from './sync/model/sync-queues.js';
 import { Source } from './sync/sources/source.entity.js';
-import { listController, rowController } from './sync/api/resource-controllers.js';
+import { listController, rowController, snapshotController } from './sync/api/resource-controllers.js';
 import { MirrorTables } from './sync/tables/mirror-table.js';
 import { SyncModule } from './sync/sync.module.js';
 import { WebhookDelivery } from './webhooks/webhook-delivery.entity.js';
@@ -69,7 +70,7 @@ class ConfigModule {}
 @Module({})
 export class AppModule {
   /**
-   * @param declared the resources of the installation's own files
+   * @param declared the resources whose tables and routes follow from their definitions
    * @param services the database, and how queues and workers are made
    * @param operatorKey a key that only this process knows, or null
    */
@@ -102,7 +103,12 @@ export class AppModule {
         LimitsModule.forRole(config.ROLE),
         OpsModule.withQueues(QUEUES),
         ...(answersCallers(config.ROLE)
-          ? [ClaimsModule, ...resources.map(({ module }) => module), resourcesModule(declared, definitions)]
+          ? [
+              ClaimsModule,
+              CashflowModule,
+              ...resources.map(({ module }) => module),
+              resourcesModule(declared, definitions),
+            ]
           : []),
       ],
       providers: [
@@ -122,11 +128,16 @@ export class AppModule {
 @Module({})
 class ResourcesModule {}
 
-/** The routes that follow from definitions. The bundled resources have lists of their own. */
+/** The routes that follow from definitions. Some resources have lists of their own, fewer also single rows. */
 function resourcesModule(declared: readonly Definition[], definitions: Definitions): DynamicModule {
-  const lists = declared.map((definition) => listController(definition, definitions));
-  const rows = definitions.all.map((definition) => rowController(definition, definitions));
-  return { module: ResourcesModule, controllers: [...lists, ...rows] };
+  const listed = declared.filter((definition) => !ownRows.includes(definition));
+  const shown = definitions.all.filter((definition) => !ownRows.includes(definition));
+  const controllers = [
+    ...listed.map((definition) => listController(definition, definitions)),
+    ...definitions.all.map((definition) => snapshotController(definition)),
+    ...shown.map((definition) => rowController(definition, definitions)),
+  ];
+  return { module: ResourcesModule, controllers };
 }
 
 /** The ORM's settings for migrations: one connection, without a time limit for statements. */

@@ -3,7 +3,7 @@ import type { Definition } from './definitions/definition.js';
 import { Definitions } from './definitions/definitions.js';
 import { describeFaults, type FileFault, readResourceFiles } from './definitions/resource-files.js';
 import type { Config } from './settings/config.js';
-import { resources } from './resources.js';
+import { plainResources, resources } from './resources.js';
 import { MirrorTables } from './sync/tables/mirror-table.js';
 import { type Applying, applySchema, plannedChanges } from './sync/schema/apply-schema.js';
 import type { SchemaChange } from './sync/schema/table-plan.js';
@@ -16,17 +16,21 @@ export class ResourceFilesError extends Error {
   }
 }
 
-/** The resources that an installation declares in its files, beside the bundled ones. @throws ResourceFilesError */
+/** Those that come along. */
+const bundled = [...resources.map(({ definition }) => definition), ...plainResources];
+
+/**
+ * The resources whose tables are made from their definitions: our own of that kind, and those that an installation declares in its
+ * files. @throws ResourceFilesError
+ */
 export async function declaredResources({ RESOURCES_DIR }: Pick<Config, 'RESOURCES_DIR'>): Promise<Definition[]> {
-  const bundled = resources.map(({ definition }) => definition);
   const { definitions, faults } = await readResourceFiles(RESOURCES_DIR ?? null, bundled);
   if (faults.length > 0) throw new ResourceFilesError(faults);
-  return definitions;
+  return [...plainResources, ...definitions];
 }
 
 /** The names of all resources, also beside files with faults. */
 export async function resourceNames({ RESOURCES_DIR }: Pick<Config, 'RESOURCES_DIR'>): Promise<string[]> {
-  const bundled = resources.map(({ definition }) => definition);
   const { definitions } = await readResourceFiles(RESOURCES_DIR ?? null, bundled);
   return [...bundled, ...definitions].map(({ name }) => name);
 }

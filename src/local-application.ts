@@ -20,6 +20,7 @@ export const application: Application = {
     const { verifyMirror } = await import('./sync/verify/verify-mirror.js');
     return verifyMirror(url, tablesOf(await declaredResources(config)), part);
   },
+  verifyCashflow: async (url, source) => (await import('./cashflow/verify-cashflow.js')).verifyCashflow(url, source),
   verifyAccounts: async (url) => (await import('./accounts/verify-accounts.js')).verifyAccounts(url),
   verifyAudit: async (url, expected) => (await import('./audit/verify-audit.js')).verifyAudit(url, expected),
   verifyTotals: async (url, source) => (await import('./claims/totals-check.js')).verifyTotals(url, source),

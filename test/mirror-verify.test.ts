@@ -53,7 +53,7 @@ describe('mirror verify', () => {
     const { code, stdout, stderr } = await verify();
 
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toBe('✓ Links, totals and feed of 6 rows of 6 resources agree.\n');
+    expect(stdout).toBe('✓ Links, totals and feed of 6 rows of 10 resources agree.\n');
     expect(await found()).toEqual([]);
   });
 
@@ -129,7 +129,7 @@ describe('mirror verify', () => {
     const all = await run();
     expect(all.code).toBe(1);
     expect(all.stdout).toContain(`✗ ${from.source} rooms n|1: bookingsCount is 3, and its children say 2.\n`);
-    expect(all.stdout).toMatch(/Of \d+ rows of 6 resources these do not agree; of each kind 20 at most are shown\.\n$/);
+    expect(all.stdout).toMatch(/Of \d+ rows of 10 resources these do not agree; of each kind 20 at most are shown\.\n$/);
   });
 
   it.each([

@@ -2,6 +2,7 @@ import type { Options } from '@mikro-orm/postgresql';
 import type { Client } from 'pg';
 import type { AccountsVerdict } from '../accounts/accounts-verdict.js';
 import type { AuditHead, AuditVerdict } from '../audit/audit-verdict.js';
+import type { CashflowVerdict } from '../cashflow/cashflow-verdict.js';
 import type { Config } from '../settings/config.js';
 import type { MirrorVerdict } from '../sync/verify/mirror-verdict.js';
 import type { TotalsVerdict } from '../claims/totals-verdict.js';
@@ -42,6 +43,8 @@ export interface Application {
     databaseUrl: string,
     part: { source: string | null; resource: string | null },
   ): Promise<MirrorVerdict>;
+  /** @param source its name, or null: all of them */
+  verifyCashflow(databaseUrl: string, source: string | null): Promise<CashflowVerdict>;
   verifyAccounts(databaseUrl: string): Promise<AccountsVerdict>;
   verifyAudit(databaseUrl: string, expected: AuditHead | null): Promise<AuditVerdict>;
   /** @param source its name, or null: all of them */

@@ -15,6 +15,7 @@ import { Migration20261130Partitions } from './migration-20261130-partitions.js'
 import { Migration20261130PostingTimes } from './migration-20261130-posting-times.js';
 import { Migration20261130CursorSecret } from './migration-20261130-cursor-secret.js';
 import { Migration20261130Statistics } from './migration-20261130-statistics.js';
+import { Migration20261201Cashflow } from './migration-20261201-cashflow.js';
 import { Migration20261201Windows } from './migration-20261201-windows.js';
 import { Migration20261201Distributable } from './migration-20261201-distributable.js';
 import { Migration20261201ForeignKeys } from './migration-20261201-foreign-keys.js';
@@ -49,4 +50,5 @@ export const migrations = [
   { name: 'Migration20261201Distributable', class: Migration20261201Distributable },
   { name: 'Migration20261201PatientTotals', class: Migration20261201PatientTotals },
   { name: 'Migration20261201Losses', class: Migration20261201Losses },
+  { name: 'Migration20261201Cashflow', class: Migration20261201Cashflow },
 ];

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { plainResources } from '../../src/resources.js';
 import { Routes } from '../../src/access/routes.js';
 import { Definitions } from '../../src/definitions/definitions.js';
 import { readShape } from '../../src/definitions/read-shape.js';
@@ -58,7 +59,7 @@ describe('the tables of declared resources', () => {
       `select relname as name from pg_class c where ${DECLARED} and relname not like '%_totals'`,
     );
 
-    expect(names).toHaveLength(6);
+    expect(names).toHaveLength(6 + plainResources.length);
     expect(tables.map(({ name }) => name).toSorted()).toEqual(names.toSorted());
   });
 

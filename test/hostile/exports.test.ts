@@ -16,6 +16,11 @@ const FORMULAS = [
   '-2+3',
 ];
 
+/** With something wrong, so that it is listed. Negative amounts are no formulas. */
+const TRANSACTION = { payerIban: '-1-1', beneficiaryIban: '=1', amount: -12.5, timestamp: '2026-11-21' };
+
+const idOf = ({ links }: { links: { changes: string } }) => links.changes.split('/').at(-2) ?? '';
+
 let server: TestServer;
 let from: Sender;
 let rejectedBy: { links: { errors: string; changes: string } };
@@ -30,6 +35,12 @@ beforeAll(async () => {
     '/patients?mode=partial',
     records.map((record) => ({ ...record, lastName: '' })),
   );
+  await from.mirror(
+    '/swift',
+    FORMULAS.map((text) => ({ ...TRANSACTION, transactionId: text })),
+  );
+  // Found by the id that takes the place of each route's.
+  await from.mirror('/companies', [{ externalId: idOf(changedBy), name: 'A company', ibans: [] }]);
 });
 
 afterAll(() => server.close());
@@ -41,27 +52,31 @@ async function exported(path: string, type: string): Promise<string> {
 describe.each([
   ['of rejected records', () => rejectedBy.links.errors],
   ['of the changes of a job', () => changedBy.links.changes],
+  ['of dirty transactions', () => '/cashflow/dirty'],
 ])('an export %s', (_what, path) => {
   it('has no cell in CSV that a spreadsheet would read as a formula', async () => {
     const rows: string[][] = parse(await exported(path(), 'text/csv'));
 
     expect(rows).toHaveLength(FORMULAS.length + 1);
     const cells = rows.flat();
-    expect(cells.filter((cell) => BEGINNINGS.some((beginning) => cell.startsWith(beginning)))).toEqual([]);
+    const formulas = cells.filter((cell) => BEGINNINGS.some((beginning) => cell.startsWith(beginning)));
+    expect(formulas.filter((cell) => cell !== '-12.50')).toEqual([]);
     for (const formula of FORMULAS) expect(cells).toContain(`'${formula}`);
   });
 
   it('has the exact values in NDJSON', async () => {
     const lines = (await exported(path(), 'application/x-ndjson')).trimEnd().split('\n');
 
-    const ids = lines.map((line) => (JSON.parse(line) as { externalId: string }).externalId);
+    const ids = lines
+      .map((line) => JSON.parse(line) as { externalId?: string; id?: string })
+      .map(({ externalId, id }) => externalId ?? id);
     expect(ids.toSorted()).toEqual(FORMULAS.toSorted());
   });
 });
 
 it('no other route answers with CSV', async () => {
   const { paths } = await server.get('/openapi.json');
-  const id = changedBy.links.changes.split('/').at(-2) ?? '';
+  const id = idOf(changedBy);
   const client = new HttpClient(server);
   const tables: string[] = [];
   for (const [route, { get }] of Object.entries<any>(paths)) {
@@ -74,5 +89,12 @@ it('no other route answers with CSV', async () => {
   }
 
   client.close();
-  expect(tables.toSorted()).toEqual(['/audit', '/sync/jobs/{id}/changes', '/sync/jobs/{id}/errors']);
+  expect(tables.toSorted()).toEqual([
+    '/audit',
+    '/cashflow/balances',
+    '/cashflow/dirty',
+    '/companies/{id}/transactions',
+    '/sync/jobs/{id}/changes',
+    '/sync/jobs/{id}/errors',
+  ]);
 });

@@ -7,6 +7,7 @@ import pg from 'pg';
 import { migrationOptions } from '../../dist/app.module.js';
 // The built one: `npm test` builds first, and Jest would not map the endings of imports in a setup file.
 import { startEmbeddedPostgres } from '../../dist/database/embedded-postgres/embedded-postgres.js';
+import { applyResources, declaredResources } from '../../dist/installation.js';
 import { migrate } from '../../dist/migrations/migrate.js';
 import { bundle } from './bundle.mjs';
 
@@ -67,6 +68,9 @@ async function makeTemplate(serverUrl) {
   await client.query(`set scram_iterations = 1; alter user ${user} password ${client.escapeLiteral(password)}`);
   await client.end();
   const url = Object.assign(new URL(serverUrl), { pathname: `/${TEMPLATE.database}` }).href;
-  await migrate(migrationOptions(url), url, { prefix: TEMPLATE.queuePrefix });
+  const declared = await declaredResources({});
+  await migrate(migrationOptions(url), url, { prefix: TEMPLATE.queuePrefix }, (client) =>
+    applyResources(client, declared),
+  );
   process.env.TEST_TEMPLATE = JSON.stringify(TEMPLATE);
 }

@@ -1,0 +1,48 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import type { AnswerBasis } from './cashflow-view.dto.js';
+import { type RateMeaning, type Rates, readRates, type SentRate, type Target } from './rates.js';
+
+/** What answers are computed by, and how far they can be trusted. */
+export interface Basis {
+  rates: Rates;
+  ratesAsOf: string | null;
+  complete: boolean;
+}
+
+/** Reads the rates of a source, and what is known of its pulls. */
+@Injectable()
+export class AnswerBases {
+  constructor(private readonly em: EntityManager) {}
+
+  /** @param em of a transaction that should see no other state, or none */
+  async of(sourceId: number, em: EntityManager = this.em.fork()): Promise<Basis> {
+    const [row] = await em.execute<
+      { rates: SentRate[]; as_of: Date | null; meaning: RateMeaning | 'auto'; complete: boolean }[]
+    >(
+      `select (select coalesce(json_agg(json_build_object(
+                          'currency', currency, 'eurRate', "eurRate"::text, 'usdRate', "usdRate"::text) order by currency), '[]')
+                   from "mirrored_exchange-rates" where source_id = ? and deleted_at is null) as rates,
+                (select applied_at from mirror_state where source_id = ? and resource = 'exchange-rates') as as_of,
+                'auto' as meaning, true as complete`,
+      [sourceId, sourceId],
+    );
+    if (!row) throw new Error('a statement without conditions has a row');
+    return {
+      rates: readRates(row.rates, row.meaning),
+      ratesAsOf: row.as_of === null ? null : new Date(row.as_of).toISOString(),
+      complete: row.complete,
+    };
+  }
+}
+
+/** What every answer says of its figures. */
+export function describeBasis({ rates, ratesAsOf, complete }: Basis, currency: Target): AnswerBasis {
+  return {
+    currency,
+    ratesAsOf,
+    rateBasis: 'current',
+    complete,
+    ...(rates.isSuspect ? { ratesSuspect: true as const } : {}),
+  };
+}

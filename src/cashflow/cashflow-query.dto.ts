@@ -1,0 +1,176 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
+import { PageQuery } from '../http/paging.js';
+import { Refusal } from '../http/refusal.js';
+import { parseInstant } from '../values/calendar.js';
+import { INTERVALS, type Interval } from './periods.js';
+import { type Target, TARGETS } from './rates.js';
+import { type CleaningRules, type Kind, KINDS } from './verdicts.js';
+
+const IBAN_RULES = ['either', 'both'] as const;
+const YES_OR_NO = ['true', 'false'] as const;
+
+/** Longer than any instant that is one. */
+const MAX_INSTANT = 60;
+
+/** An instant of the query as we write it. @throws Refusal 400 */
+export function instantOf(parameter: string, text: string): string {
+  const instant = parseInstant(text);
+  if (instant !== null) return instant;
+  throw Refusal.parameter(parameter, 'must be an instant such as 2018-01-31T10:00:00Z, or a day as YYYY-MM-DD');
+}
+
+/** Which transactions count, and in which currency they are told. */
+export class CashflowQuery {
+  @ApiPropertyOptional({ enum: TARGETS, default: 'EUR' })
+  @IsOptional()
+  @IsIn(TARGETS)
+  currency: Target = 'EUR';
+
+  @ApiPropertyOptional({ enum: YES_OR_NO, default: 'false', description: 'whether payments of batches count' })
+  @IsOptional()
+  @IsIn(YES_OR_NO)
+  includeBatch: (typeof YES_OR_NO)[number] = 'false';
+
+  @ApiPropertyOptional({
+    enum: IBAN_RULES,
+    default: 'either',
+    description: 'whether one invalid IBAN leaves a transaction out, or only both',
+  })
+  @IsOptional()
+  @IsIn(IBAN_RULES)
+  ibanRule: CleaningRules['ibanRule'] = 'either';
+}
+
+/** The rules that a query asks for. */
+export function rulesOf({ includeBatch, ibanRule }: Pick<CashflowQuery, 'includeBatch' | 'ibanRule'>): CleaningRules {
+  return { includeBatch: includeBatch === 'true', ibanRule };
+}
+
+/** Query of a balance. */
+export class BalanceQuery extends CashflowQuery {
+  @ApiPropertyOptional({ example: '2018-12-31T23:59:59.999999Z', description: 'up to and including this instant; now' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(MAX_INSTANT)
+  at?: string;
+}
+
+/** Query of countries. */
+export class RangeQuery extends CashflowQuery {
+  @ApiPropertyOptional({ example: '2018-01-01', description: 'from this instant on' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(MAX_INSTANT)
+  from?: string;
+
+  @ApiPropertyOptional({ example: '2019-01-01', description: 'before this instant' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(MAX_INSTANT)
+  to?: string;
+}
+
+/** Query of balances by period. */
+export class BalancesQuery extends RangeQuery {
+  @ApiPropertyOptional({ enum: INTERVALS, default: 'month' })
+  @IsOptional()
+  @IsIn(INTERVALS)
+  interval: Interval = 'month';
+}
+
+/** Query of a statement: of which time, and which transactions count. */
+export class StatementQuery {
+  @ApiProperty({ example: '2018-01-01', description: 'from this instant on' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(MAX_INSTANT)
+  from?: string;
+
+  @ApiProperty({ example: '2019-01-01', description: 'before this instant' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(MAX_INSTANT)
+  to?: string;
+
+  @ApiPropertyOptional({ enum: YES_OR_NO, default: 'false' })
+  @IsOptional()
+  @IsIn(YES_OR_NO)
+  includeBatch: (typeof YES_OR_NO)[number] = 'false';
+
+  @ApiPropertyOptional({ enum: IBAN_RULES, default: 'either' })
+  @IsOptional()
+  @IsIn(IBAN_RULES)
+  ibanRule: CleaningRules['ibanRule'] = 'either';
+}
+
+export const COMPANY_SORTS = ['name', 'balance', '-balance'] as const;
+
+/** Query of `GET /companies`. */
+export class ListCompanies extends PageQuery {
+  @ApiPropertyOptional({ description: 'start of the name, in any case' })
+  @IsOptional()
+  @IsString()
+  @Length(1, 250)
+  q?: string;
+
+  @ApiPropertyOptional({ enum: COMPANY_SORTS, default: 'name' })
+  @IsOptional()
+  @IsIn(COMPANY_SORTS)
+  sort: (typeof COMPANY_SORTS)[number] = 'name';
+
+  @ApiPropertyOptional({ enum: TARGETS, default: 'EUR' })
+  @IsOptional()
+  @IsIn(TARGETS)
+  currency: Target = 'EUR';
+
+  @ApiPropertyOptional({ enum: YES_OR_NO, default: 'false' })
+  @IsOptional()
+  @IsIn(YES_OR_NO)
+  includeBatch: (typeof YES_OR_NO)[number] = 'false';
+
+  @ApiPropertyOptional({ enum: IBAN_RULES, default: 'either' })
+  @IsOptional()
+  @IsIn(IBAN_RULES)
+  ibanRule: CleaningRules['ibanRule'] = 'either';
+}
+
+export const WHICH_ROWS = ['all', 'counted'] as const;
+
+/** Query of the transactions of a company. */
+export class ListTransactions extends PageQuery {
+  @ApiPropertyOptional({ example: '2018-01-01', description: 'from this instant on' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(MAX_INSTANT)
+  from?: string;
+
+  @ApiPropertyOptional({ example: '2019-01-01', description: 'before this instant' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(MAX_INSTANT)
+  to?: string;
+
+  @ApiPropertyOptional({ enum: WHICH_ROWS, default: 'all', description: 'all, or those that count in balances' })
+  @IsOptional()
+  @IsIn(WHICH_ROWS)
+  rows: (typeof WHICH_ROWS)[number] = 'all';
+
+  @ApiPropertyOptional({ enum: YES_OR_NO, default: 'false' })
+  @IsOptional()
+  @IsIn(YES_OR_NO)
+  includeBatch: (typeof YES_OR_NO)[number] = 'false';
+
+  @ApiPropertyOptional({ enum: IBAN_RULES, default: 'either' })
+  @IsOptional()
+  @IsIn(IBAN_RULES)
+  ibanRule: CleaningRules['ibanRule'] = 'either';
+}
+
+/** Query of `GET /cashflow/dirty`. */
+export class ListDirty extends PageQuery {
+  @ApiPropertyOptional({ enum: KINDS })
+  @IsOptional()
+  @IsIn(KINDS)
+  kind?: Kind;
+}

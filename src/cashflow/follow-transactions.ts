@@ -1,0 +1,64 @@
+import type { AppliedDifference } from '../definitions/definition.js';
+import { monthOf, type TransactionKind } from './legs.js';
+import { addToSums, figures } from './sums.js';
+import { EXCLUDING, ownVerdict, VERDICTS } from './verdicts.js';
+
+/**
+ * Judges the transactions that a job has touched and those of the same instants, among which the others of a batch are, and moves
+ * the sums of the accounts that have an owner.
+ */
+export async function followTransactions(kind: TransactionKind, applied: AppliedDifference): Promise<void> {
+  const { em, sourceId } = applied;
+  await em.execute(judge(applied));
+  await em.execute(`
+    update ${applied.table} t set "$verdict" = judged.verdict
+      from judged where t.id = judged.id and judged.verdict <> judged.found;
+    ${moveLegs(kind, applied)}`);
+  const [moved] = await em.execute<{ goes: boolean }[]>('select coalesce(bool_or(goes), false) as goes from moved_sum');
+  await addToSums(em, sourceId, 'moved_sum', moved?.goes ?? false);
+  await em.execute('drop table judged; drop table moved_sum');
+}
+
+/** All live rows of the touched instants, with their verdicts, the one that was `found` and whether they are new. */
+function judge({ view, old }: AppliedDifference): string {
+  return `
+    create temporary table judged on commit drop as
+    with touched as (
+      select distinct case when "$operation" = 'D' then ${old('timestamp')} else "timestamp" end as at from difference
+    )
+    select t.id, t."payerIban", t."beneficiaryIban", t.amount, t.currency, t."timestamp", t."$verdict" as found,
+           (${ownVerdict('t')} | case when min(t.amount) over same <> max(t.amount) over same then ${VERDICTS.batch} else 0 end
+           )::smallint as verdict,
+           coalesce(d."$operation" in ('I', 'R'), false) as is_new
+      from touched
+      join ${view} t on t."timestamp" = touched.at
+      left join difference d on d.external_id = t.external_id
+     where t.deleted_at is null
+    window same as (partition by t."timestamp", t."transactionId", t."payerIban", t."beneficiaryIban")`;
+}
+
+/** What the sums of accounts gain and lose, by account, month, currency and verdict. */
+function moveLegs(kind: TransactionKind, { table }: AppliedDifference): string {
+  const columns = '"payerIban", "beneficiaryIban", amount, currency, "timestamp"';
+  const isMoved = `(found & ${EXCLUDING}) <> (verdict & ${EXCLUDING})`;
+  const owned = (iban: string) => `
+    select ${kind === 'sepa' ? `'sepa'` : `'swift'`} as resource, account.iban, ${monthOf('moved."timestamp"')} as month,
+           coalesce(moved.currency, '') as currency, moved.verdict, moved.amount, moved.sign,
+           ${iban === 'beneficiaryIban'} as is_credit, coalesce(other.company = account.company, false) as internal
+      from moved
+      join cashflow_account account on account.iban = moved."${iban}"
+      left join cashflow_account other on other.iban = moved."${iban === 'payerIban' ? 'beneficiaryIban' : 'payerIban'}"`;
+  return `
+    create temporary table moved_sum on commit drop as
+    with moved as (
+      select ${columns}, (verdict & ${EXCLUDING})::smallint as verdict, 1 as sign from judged where is_new or ${isMoved}
+      union all
+      select ${columns}, (found & ${EXCLUDING})::smallint, -1 from judged where not is_new and ${isMoved}
+      union all
+      select ${['"payerIban"', '"beneficiaryIban"', 'amount', 'currency', '"timestamp"'].map((column) => `t.${column}`).join(', ')},
+             (t."$verdict" & ${EXCLUDING})::smallint, -1
+        from difference d join ${table} t on t.id = d.id where d."$operation" = 'D'
+    ), leg as (${owned('payerIban')} union all ${owned('beneficiaryIban')})
+    select iban, month, resource, currency, verdict, internal, bool_or(sign < 0) as goes, ${figures('sign')}
+      from leg group by iban, month, resource, currency, verdict, internal`;
+}
