@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
-import { PageQuery } from '../http/paging.js';
+import { Transform } from 'class-transformer';
+import { IsIn, IsInt, IsOptional, IsString, Length, Max, MaxLength, Min } from 'class-validator';
+import { PageQuery, wholeNumber } from '../http/paging.js';
 import { Refusal } from '../http/refusal.js';
 import { parseInstant } from '../values/calendar.js';
 import { INTERVALS, type Interval } from './periods.js';
@@ -54,6 +55,39 @@ export class BalanceQuery extends CashflowQuery {
   @IsString()
   @MaxLength(MAX_INSTANT)
   at?: string;
+}
+
+const MAX_FORECAST_DAYS = 365;
+
+/** Query of a forecast. */
+export class ForecastQuery extends CashflowQuery {
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: MAX_FORECAST_DAYS, default: 30 })
+  @IsOptional()
+  @Transform(({ value }) => wholeNumber(value))
+  @IsInt()
+  @Min(1)
+  @Max(MAX_FORECAST_DAYS)
+  days: number = 30;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 50,
+    maximum: 95,
+    default: 80,
+    description: 'how many of a hundred balances should lie between low and high',
+  })
+  @IsOptional()
+  @Transform(({ value }) => wholeNumber(value))
+  @IsInt()
+  @Min(50)
+  @Max(95)
+  level: number = 80;
+
+  @ApiPropertyOptional({ example: '2021-10-01', description: 'nothing after this instant is looked at; now' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(MAX_INSTANT)
+  asOf?: string;
 }
 
 /** Query of countries. */

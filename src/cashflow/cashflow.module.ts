@@ -8,6 +8,7 @@ import { CompanyAnswersController } from './company-answers.controller.js';
 import { CompanyBalance } from './company-balance.js';
 import { CompanyBalances } from './company-balances.js';
 import { CompanyCountries } from './company-countries.js';
+import { CompanyForecast } from './forecast/company-forecast.js';
 import { CompanyList } from './company-list.js';
 import { CompanyRowsController } from './company-rows.controller.js';
 import { CompanyTransactions } from './company-transactions.js';
@@ -22,6 +23,7 @@ import { DirtyTransactions } from './dirty-transactions.js';
     CompanyBalance,
     CompanyBalances,
     CompanyCountries,
+    CompanyForecast,
     CompanyTransactions,
     AccountStatement,
     AllBalances,

@@ -4,11 +4,13 @@ import { Audited, subjectOf } from '../audit/audited.js';
 import { CallerSource } from '../http/caller-source.js';
 import { Wants } from '../http/wants.js';
 import { Sources } from '../sync/sources/sources.js';
-import { BalanceQuery, BalancesQuery, instantOf, RangeQuery } from './cashflow-query.dto.js';
+import { BalanceQuery, BalancesQuery, ForecastQuery, instantOf, RangeQuery } from './cashflow-query.dto.js';
 import { BalancesView, BalanceView, CountriesView } from './cashflow-view.dto.js';
 import { CompanyBalance } from './company-balance.js';
 import { CompanyBalances } from './company-balances.js';
 import { CompanyCountries } from './company-countries.js';
+import { CompanyForecast } from './forecast/company-forecast.js';
+import { ForecastView } from './forecast/forecast.dto.js';
 import { CompanyList } from './company-list.js';
 
 /** Figures of one company. */
@@ -22,6 +24,7 @@ export class CompanyAnswersController {
     private readonly balanceOf: CompanyBalance,
     private readonly balancesOf: CompanyBalances,
     private readonly countriesOf: CompanyCountries,
+    private readonly forecastOf: CompanyForecast,
   ) {}
 
   @Get('balance')
@@ -47,6 +50,19 @@ export class CompanyAnswersController {
     @Query() query: BalancesQuery,
   ): Promise<BalancesView> {
     return this.balancesOf.byPeriod(await this.require(source, id), id, query);
+  }
+
+  @Get('forecast')
+  @Audited('companies.forecast_read', { subject: subjectOf('companies') })
+  @ApiOperation({ summary: 'What a company will probably have', operationId: 'get_company_forecast' })
+  @ApiOkResponse({ type: ForecastView })
+  async forecast(
+    @CallerSource() source: string,
+    @Param('id') id: string,
+    @Query() query: ForecastQuery,
+  ): Promise<ForecastView> {
+    const asOf = query.asOf === undefined ? new Date().toISOString() : instantOf('asOf', query.asOf);
+    return this.forecastOf.of(await this.require(source, id), id, asOf, query);
   }
 
   @Get('countries')

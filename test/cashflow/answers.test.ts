@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { verifyCashflow } from '../../src/cashflow/verify-cashflow.js';
 import { startTestServer, type TestServer } from '../setup/test-server.js';
-import { computeTruth, findDirty, makeInto, readCompanies, readTransactions, type Row } from './made-data.js';
-import { companyRecords, mirrorAll, mirrorMonth, mirrorRates, mirrorTransactions } from './mirror-made.js';
+import { computeTruth, findDirty, makeInto, readCompanies, readCsv, readTransactions, type Row } from './made-data.js';
+import { companyRecords, mirrorAll, mirrorMonth, mirrorRates, mirrorTransactions, toRecord } from './mirror-made.js';
 
 let folder: string;
 let server: TestServer;
@@ -236,6 +236,70 @@ describe('a statement', () => {
       expect((await server.fetch(own + query)).status).toBe(400);
     }
   });
+});
+
+describe('a forecast', () => {
+  const path = '/companies/1/forecast?days=90&asOf=2021-10-01';
+  const forecast = async () => (await server.fetch(path)).text();
+
+  it('begins the day after, with a backtest and what recurs', async () => {
+    const answer = JSON.parse(await forecast());
+    const { balance } = await server.get('/companies/1/balance?at=2021-10-01');
+
+    expect(answer).toMatchObject({ asOf: '2021-10-01T00:00:00.000Z', level: 80, opening: balance, complete: true });
+    expect(answer.items).toHaveLength(90);
+    expect([answer.items[0].date, answer.items[89].date]).toEqual(['2021-10-02', '2021-12-30']);
+    for (const { low, expected, high } of answer.items) {
+      expect(Number(low)).toBeLessThanOrEqual(Number(expected));
+      expect(Number(high)).toBeGreaterThanOrEqual(Number(expected));
+    }
+    expect(answer.backtest.origins).toBeGreaterThan(10);
+    expect(answer.backtest.mae).toMatch(/^\d+\.\d\d$/);
+    const narrow = await server.get(`${path}&level=50`);
+    expect(Number(narrow.items[89].high)).toBeLessThanOrEqual(Number(answer.items[89].high));
+  });
+
+  it('finds flows that recur in the data, and few others', async () => {
+    const planted = readCsv(folder, 'recurring.csv').filter(
+      ({ first = '', last = '' }) => first < '2021-01-01' && last >= '2021-10-01',
+    );
+    const active = new Set(
+      planted.map((row) => [row['companyId'], row['counterparty'], row['direction'], row['period']].join()),
+    );
+    const found: string[] = [];
+    for (const { id } of readCompanies(folder)) {
+      const { recurring } = await server.get(`/companies/${id}/forecast?asOf=2021-10-01`);
+      found.push(...recurring.map((row: any) => [id, row.counterparty, row.direction, row.period].join()));
+    }
+    const right = found.filter((flow) => active.has(flow));
+
+    expect(active.size).toBeGreaterThan(10);
+    expect(right.length / active.size).toBeGreaterThan(0.85);
+    expect(right.length / found.length).toBeGreaterThan(0.85);
+  }, 60_000);
+
+  it('is the same to the byte without all that came after', async () => {
+    const before = await forecast();
+    const rows = readTransactions(folder, 'swift');
+    await mirrorAll(server, '/swift?mode=window&deletes=apply&from=2021-10-02&to=2022-01-01', []);
+    await mirrorAll(server, '/sepa?mode=window&deletes=apply&from=2021-10-02&to=2022-01-01', []);
+    expect(await forecast()).toBe(before);
+
+    for (const kind of ['sepa', 'swift'] as const) {
+      const later = (kind === 'swift' ? rows : readTransactions(folder, kind)).filter(
+        ({ timestamp }) => timestamp >= '2021-10-02',
+      );
+      await mirrorAll(server, `/${kind}?mode=window&from=2021-10-02&to=2022-01-01`, later.map(toRecord));
+    }
+    expect(await forecast()).toBe(before);
+  }, 60_000);
+
+  it.each(['days=0', 'days=366', 'level=49', 'level=96', 'level=80.5', 'asOf=soon', 'currency=GBP'])(
+    'is refused for %s',
+    async (query) => {
+      expect((await server.fetch(`/companies/1/forecast?${query}`)).status).toBe(400);
+    },
+  );
 });
 
 describe('a question that makes no sense', () => {

@@ -35,13 +35,16 @@ const INVALID_SIDES = new WeightedChoice([
 
 const SWIFT_CURRENCIES = new WeightedChoice(CURRENCIES.map(({ weight }, place) => [place, weight] as const));
 
-/** Amounts have from three to seven digits before the point, in euros of the time. */
+/**
+ * Amounts of what does not recur have from two to five digits before the point, in euros of the time, and rarely six: most bills are
+ * small beside wages and rents. With larger ones chance alone would move balances, and nothing could be forecast.
+ */
 const AMOUNT_DIGITS = new WeightedChoice([
-  [10, 1],
-  [100, 4],
-  [1_000, 6],
-  [10_000, 3],
-  [100_000, 1],
+  [1, 400],
+  [10, 2_600],
+  [100, 6_000],
+  [1_000, 990],
+  [10_000, 10],
 ]);
 
 const CLEAN: readonly DirtyKind[] = [];
