@@ -69,7 +69,7 @@ describe.each([
 
     const ids = lines
       .map((line) => JSON.parse(line) as { externalId?: string; id?: string })
-      .map(({ externalId, id }) => externalId ?? id);
+      .map(({ externalId, id }) => externalId ?? id ?? '');
     expect(ids.toSorted()).toEqual(FORMULAS.toSorted());
   });
 });
