@@ -129,7 +129,9 @@ describe('mirror verify', () => {
     const all = await run();
     expect(all.code).toBe(1);
     expect(all.stdout).toContain(`✗ ${from.source} rooms n|1: bookingsCount is 3, and its children say 2.\n`);
-    expect(all.stdout).toMatch(/Of \d+ rows of 10 resources these do not agree; of each kind 20 at most are shown\.\n$/);
+    expect(all.stdout).toMatch(
+      /Of \d+ rows of 10 resources these do not agree; of each kind 20 at most are shown\.\n$/,
+    );
   });
 
   it.each([
