@@ -81,7 +81,7 @@ export class SourceClient {
         clearTimeout(silence);
         signal.removeEventListener('abort', abort);
         if (outcome === null) resolve();
-        else reject(outcome as Error);
+        else reject(outcome);
         request.destroy();
       };
       const abort = () => finish(signal.reason);
@@ -123,7 +123,8 @@ export class SourceClient {
       }
     } catch (error) {
       if (error instanceof SourceFault) throw bytes > 0 ? error.begun() : error;
-      throw faultOf(error as NodeJS.ErrnoException, bytes > 0);
+      // What has no code is none of the connection's.
+      throw error instanceof Error && 'code' in error ? faultOf(error as NodeJS.ErrnoException, bytes > 0) : error;
     }
     if (!response.complete) throw broken(bytes > 0);
   }

@@ -1,3 +1,5 @@
+import type { Pulled } from './dialects.js';
+
 /**
  * What may help: asking again (`retry`), nothing (`none`), or nothing unless the source has answered the same before
  * (`refused`: a 4xx, which some sources give at their end).
@@ -19,6 +21,8 @@ interface Circumstances {
 export class SourceFault extends Error {
   readonly retryAfterMs: number;
   readonly hasBegun: boolean;
+  /** What was asked for, where that is known. */
+  resource: Pulled | null = null;
 
   constructor(
     readonly code: string,
