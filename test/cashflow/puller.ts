@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Exposer, type ExposeOptions } from '../../src/cashflow/exposer/exposer.js';
 import type { Fault } from '../../src/cashflow/exposer/faults.js';
 import type { PullView } from '../../src/cashflow/pull/pull-view.js';
+import { mirrored } from './declare.js';
 import { makeInto, readCompanies, readRates, readTransactions, type Row } from './made-data.js';
 
 /** A pull as JSON: its instants are text. */
@@ -63,7 +64,7 @@ export class Bank {
 
   /** The rows of a kind, in the form of {@link rowsOf}. */
   rows(rail: 'sepa' | 'swift', isReceived: (row: Row) => boolean = () => true): string[] {
-    return readTransactions(this.folder, rail)
+    return mirrored(readTransactions(this.folder, rail))
       .filter((row) => isReceived(row))
       .map(({ id, payer, beneficiary, amount, currency, timestamp }) =>
         [id, payer, beneficiary, Number(amount), currency ?? '', timestamp.slice(0, -1)].join(),
@@ -82,27 +83,26 @@ export class Bank {
   }
 }
 
-async function request<T>(
-  { url }: Puller,
-  path: string,
-  init: RequestInit = {},
-): Promise<{ status: number; body: T; headers: Headers }> {
-  const response = await fetch(new URL(path, url), {
-    ...init,
-    headers: { 'Content-Type': 'application/json', ...init.headers },
-  });
-  const text = await response.text();
-  return { status: response.status, body: (text === '' ? null : JSON.parse(text)) as T, headers: response.headers };
+/** How a request was answered. */
+interface Answered {
+  status: number;
+  body: any;
+  headers: Headers;
 }
 
-export const asking =
-  (puller: Puller, source = 'default') =>
-  <T = any>(path: string, init: RequestInit = {}) =>
-    request<T>(puller, path, { ...init, headers: { 'X-Source': source, ...init.headers } });
+/** Sends requests of a source. */
+export function asking({ url }: Puller, source = 'default') {
+  return async (path: string, init: RequestInit = {}): Promise<Answered> => {
+    const headers = { 'Content-Type': 'application/json', 'X-Source': source, ...init.headers };
+    const response = await fetch(new URL(path, url), { ...init, headers });
+    const text = await response.text();
+    return { status: response.status, body: text === '' ? null : JSON.parse(text), headers: response.headers };
+  };
+}
 
 /** Begins a pull. Fails unless it was accepted. */
 export async function beginPull(puller: Puller, baseUrl: string, options: object = {}, source?: string): Promise<Pull> {
-  const { status, body } = await asking(puller, source)<Pull>('/cashflow/pulls', {
+  const { status, body } = await asking(puller, source)('/cashflow/pulls', {
     method: 'POST',
     body: JSON.stringify({ baseUrl, ...options }),
   });
@@ -114,7 +114,7 @@ export async function beginPull(puller: Puller, baseUrl: string, options: object
 export async function endOf(puller: Puller, id: string, source?: string, timeoutMs = 120_000): Promise<Pull> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const { body } = await asking(puller, source)<Pull>(`/cashflow/pulls/${id}`, { headers: { Prefer: 'wait=5' } });
+    const { body } = await asking(puller, source)(`/cashflow/pulls/${id}`, { headers: { Prefer: 'wait=5' } });
     if (['completed', 'failed', 'cancelled', 'awaiting_approval'].includes(body.status)) return body;
     if (Date.now() > deadline) throw new Error(`in vain: waited for the end of ${JSON.stringify(body)}`);
   }

@@ -1,6 +1,6 @@
 import type { Config } from '../../settings/config.js';
 import type { Form, Pulled } from '../source/dialects.js';
-import { midnight, monthOf, type Span, windowAround } from '../source/moments.js';
+import { daysBetween, midnight, monthOf, type Span, windowAround } from '../source/moments.js';
 import { SourceFault } from '../source/source-fault.js';
 import type { AnswerCollector, Piece } from './answer-collector.js';
 import { isCovered, overlaps, withSpan } from './coverage.js';
@@ -30,6 +30,8 @@ export interface LaneTools {
 export class Lane {
   readonly position: Position;
   private readonly isResumed: boolean;
+  /** Answers without rows since the last window, whose times the source does not tell. */
+  private empty = 0;
 
   constructor(
     private readonly pull: PullRow,
@@ -159,13 +161,14 @@ export class Lane {
 
   private async takeKept(answer: Answer): Promise<KeptOutcome> {
     const { rows } = answer;
-    const window = windowOf(this.form, answer);
+    const found = windowOf(this.form, answer);
     const digest = rows.digest();
-    if (window === null || (rows.records === 0 && window.from >= window.to)) return 'empty';
+    if (found === null) this.empty += 1;
+    if (found === null || (rows.records === 0 && found.from >= found.to)) return 'empty';
     if (rows.records > 0 && digest === this.position.last) return 'repeated';
     const { lastAt, covered } = this.position;
     const change = { last: digest };
-    if (isCovered(covered, window)) {
+    if (isCovered(covered, found)) {
       const isNew = rows.firstAt !== null && lastAt !== null && rows.firstAt > lastAt;
       if (!isNew) return 'old';
       // Its windows have not the length that the dialect says.
@@ -173,8 +176,19 @@ export class Lane {
       await this.takeWindow(rows, { from: this.frontier, to: this.frontier }, { ...change, warnings });
       return 'new';
     }
+    const window = this.withEmpty(found);
     await this.takeWindow(rows, window, { ...change, mayLack: { ...this.position.mayLack, last: false } });
+    this.empty = 0;
     return rows.records === 0 ? 'empty' : 'new';
+  }
+
+  /** Windows without rows that were received since the last one are what lies between them. */
+  private withEmpty(window: Span): Span {
+    const { windows } = this.form;
+    const [days, between] = [windows?.days ?? 0, daysBetween(this.frontier, window.from)];
+    return this.frontier !== '' && between > 0 && between <= this.empty * days
+      ? { from: this.frontier, to: window.to }
+      : window;
   }
 
   /** An answer did not arrive whole: its window may be lost. */

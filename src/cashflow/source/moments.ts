@@ -33,6 +33,12 @@ export function midnight(moment: string, daysLater = 0): string {
   return `${new Date(time).toISOString().slice(0, SECONDS_CHARACTERS)}.000000`;
 }
 
+/** Whole days from the day of one moment to that of another. */
+export function daysBetween(one: string, other: string): number {
+  const [from, to] = [one, other].map((moment) => Date.parse(moment.slice(0, 10))) as [number, number];
+  return (to - from) / DAY_MS;
+}
+
 /** The month of a moment: `2018-01`. */
 export function monthOf(moment: string): string {
   return moment.slice(0, 7);
