@@ -4,7 +4,6 @@ import { type Fault } from '../../src/cashflow/exposer/faults.js';
 import { Installation } from '../declared/installation.js';
 import type { TestServer } from '../setup/test-server.js';
 import { Bank, beginPull, endOf, pull, QUICK, RAILS, rowsOf } from './puller.js';
-import { declareCashflow } from './declare.js';
 
 let bank: Bank;
 let server: TestServer;
@@ -14,7 +13,6 @@ let sources = 0;
 beforeAll(async () => {
   bank = await Bank.open({ companies: 20, sepa: 600, swift: 600 });
   here = await Installation.create();
-  declareCashflow(here);
   server = await here.start(QUICK);
 }, 60_000);
 
@@ -68,7 +66,7 @@ describe('a source that keeps the cursor', () => {
 
     expect(done).toMatchObject({ status: 'completed', dialect: 'glued', gaps: [], error: null });
     for (const rail of RAILS) expect(await rowsOf(server, rail, source)).toEqual(bank.rows(rail));
-  }, 90_000);
+  }, 240_000);
 
   it('has gaps exactly where windows were lost, and keeps what was stored there', async () => {
     const source = newSource();
@@ -106,7 +104,7 @@ describe('a source that keeps the cursor', () => {
         !mine.some(({ from, to }) => from <= timestamp && timestamp < to);
       expect(await rowsOf(server, rail, other)).toEqual(bank.rows(rail, isReceived));
     }
-  }, 90_000);
+  }, 240_000);
 });
 
 it('a source with many faults of all kinds is read to its end', async () => {
@@ -120,7 +118,7 @@ it('a source with many faults of all kinds is read to its end', async () => {
 
   expect(done).toMatchObject({ status: 'completed', gaps: [] });
   for (const rail of RAILS) expect(await rowsOf(server, rail, source)).toEqual(bank.rows(rail));
-}, 90_000);
+}, 240_000);
 
 it('waits for a source that is not up yet', async () => {
   const source = newSource();

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { Exposer, type ExposeOptions } from '../../src/cashflow/exposer/exposer.js';
 import type { Fault } from '../../src/cashflow/exposer/faults.js';
 import type { PullView } from '../../src/cashflow/pull/pull-view.js';
-import { mirrored } from './declare.js';
 import { makeInto, readCompanies, readRates, readTransactions, type Row } from './made-data.js';
 
 /** A pull as JSON: its instants are text. */
@@ -64,7 +63,7 @@ export class Bank {
 
   /** The rows of a kind, in the form of {@link rowsOf}. */
   rows(rail: 'sepa' | 'swift', isReceived: (row: Row) => boolean = () => true): string[] {
-    return mirrored(readTransactions(this.folder, rail))
+    return readTransactions(this.folder, rail)
       .filter((row) => isReceived(row))
       .map(({ id, payer, beneficiary, amount, currency, timestamp }) =>
         [id, payer, beneficiary, Number(amount), currency ?? '', timestamp.slice(0, -1)].join(),
@@ -111,7 +110,7 @@ export async function beginPull(puller: Puller, baseUrl: string, options: object
 }
 
 /** Waits until a pull rests. */
-export async function endOf(puller: Puller, id: string, source?: string, timeoutMs = 120_000): Promise<Pull> {
+export async function endOf(puller: Puller, id: string, source?: string, timeoutMs = 220_000): Promise<Pull> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const { body } = await asking(puller, source)(`/cashflow/pulls/${id}`, { headers: { Prefer: 'wait=5' } });
