@@ -16,6 +16,9 @@ import { warningsOf } from './pull-warnings.js';
 /** The longest pause between two pings of a source that is away. */
 const LONGEST_PROBE_MS = 30_000;
 
+/** The process is to stop, so nothing more is asked for. */
+export class Stopping extends Error {}
+
 /** What a run works with. */
 export interface RunTools {
   targets: SourceTargets;
@@ -101,7 +104,7 @@ export class PullRun {
     }
   }
 
-  /** The first one that fails ends the others. */
+  /** The first one that fails ends the others at once. */
   private async together(lanes: Lane[]): Promise<void> {
     const { end } = this.tools;
     const failures: unknown[] = [];
@@ -109,7 +112,8 @@ export class PullRun {
       lane.run().catch((error: unknown) => {
         if (error instanceof SourceFault) error.resource ??= lane.resource;
         failures.push(error);
-        end.abort(error);
+        // Of a process that stops, the other requests under way come to their end: their answers may not come again.
+        if (!(error instanceof Stopping)) end.abort(error);
       }),
     );
     await Promise.all(runs);

@@ -7,7 +7,7 @@ import { PeriodicTask } from '../../runtime/periodic-task.js';
 import { CONFIG, type Config } from '../../settings/config.js';
 import { SourceFault } from '../source/source-fault.js';
 import { SourceTargets } from '../source/source-targets.js';
-import { PullRun } from './pull-run.js';
+import { PullRun, Stopping } from './pull-run.js';
 import type { PullError, PullRow } from './pull-row.js';
 import { PullSchedules } from './pull-schedules.js';
 import { PullSettler } from './pull-settler.js';
@@ -55,7 +55,7 @@ export class PullRunner implements BeforeApplicationShutdown {
   async beforeApplicationShutdown(): Promise<void> {
     this.isStopping = true;
     if (await this.haveEnded(this.config.SHUTDOWN_TIMEOUT_SECONDS * 500)) return;
-    for (const { end } of this.works.values()) end.abort(new Error('the process stops'));
+    for (const { end } of this.works.values()) end.abort(new Stopping('the process stops'));
     await this.haveEnded(GIVE_BACK_MS);
     clearInterval(this.renewal);
   }
@@ -100,7 +100,7 @@ export class PullRunner implements BeforeApplicationShutdown {
   private async work(pull: PullRow, end: AbortController): Promise<void> {
     const { store, submitter, targets, config } = this;
     const mayGoOn = () => {
-      if (this.isStopping) throw new Error('the process stops');
+      if (this.isStopping) throw new Stopping('the process stops');
     };
     const run = new PullRun(pull, { store, submitter, targets, config, end, mayGoOn });
     try {
