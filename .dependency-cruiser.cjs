@@ -56,9 +56,10 @@ module.exports = {
           '^src/$1/',
           // Claims add to its outbox and show the state of their payment.
           '^src/settlement/(payment-outbox|payment-notification\\.entity|payment-state)\\.ts$',
-          // The command line makes keys and bank transactions, and shows what others have found.
+          // The command line makes keys and bank transactions, and shows what others have found and how far pulls are.
           '^src/access/',
           '^src/cashflow/(maker|exposer)/',
+          '^src/cashflow/pull/pull-view\\.ts$',
           '-verdict\\.ts$',
         ],
       },

@@ -16,6 +16,8 @@ import { SettlementModule } from './settlement/settlement.module.js';
 import { PAYMENT_QUEUES } from './settlement/payment-messages.js';
 import { PaymentNotification } from './settlement/payment-notification.entity.js';
 import { CashflowModule } from './cashflow/cashflow.module.js';
+import { PullModule } from './cashflow/pull/pull.module.js';
+import { PULL_QUEUES } from './cashflow/pull/pull-queue.js';
 import { ClaimsModule } from './claims/claims.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { RouteLimits } from './limits/route-limits.guard.js';
@@ -48,7 +50,7 @@ import { WebhookEndpoint } from './webhooks/webhook-endpoint.entity.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** The queues of the application, as BullMQ names them. */
-export const QUEUES = [SYNC_QUEUES, PAYMENT_QUEUES].flatMap((queues) => Object.values<string>(queues));
+export const QUEUES = [SYNC_QUEUES, PAYMENT_QUEUES, PULL_QUEUES].flatMap((queues) => Object.values<string>(queues));
 
 const ENGINE_ENTITIES = [Source, SyncJob, MirrorState, Snapshot, IdempotencyKey];
 
@@ -99,6 +101,7 @@ export class AppModule {
         WebhooksModule.forRole(config.ROLE),
         SettlementModule.forRole(config.ROLE),
         AccountsModule.forRole(config.ROLE),
+        PullModule.forRole(config.ROLE),
         AuditModule.forRole(config.ROLE),
         LimitsModule.forRole(config.ROLE),
         OpsModule.withQueues(QUEUES),

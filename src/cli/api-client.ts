@@ -46,6 +46,12 @@ export class ApiClient {
     return this.json<T>(await this.open(path, { method: 'POST', signal: AbortSignal.timeout(ANSWER_LIMIT_MS) }));
   }
 
+  async postJson<T>(path: string, body: object): Promise<T> {
+    const headers = { 'Content-Type': 'application/json' };
+    const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
+    return this.json<T>(await this.open(path, { method: 'POST', body: JSON.stringify(body), headers, signal }));
+  }
+
   /** Streams a body, without a time limit. */
   async upload<T>(path: string, body: AsyncIterable<Uint8Array>, headers: Record<string, string>): Promise<T> {
     return this.json<T>(await this.open(path, { method: 'POST', body, headers, duplex: 'half' }));

@@ -22,6 +22,7 @@ import { Migration20261201ForeignKeys } from './migration-20261201-foreign-keys.
 import { Migration20261201PatientTotals } from './migration-20261201-patient-totals.js';
 import { Migration20261201Losses } from './migration-20261201-losses.js';
 import { Migration20261201Plans } from './migration-20261201-plans.js';
+import { Migration20261201Pulls } from './migration-20261201-pulls.js';
 import { Migration20261201Resources } from './migration-20261201-resources.js';
 
 /** All migrations, oldest first. Listed here, they need no file paths at run time. */
@@ -51,4 +52,5 @@ export const migrations = [
   { name: 'Migration20261201PatientTotals', class: Migration20261201PatientTotals },
   { name: 'Migration20261201Losses', class: Migration20261201Losses },
   { name: 'Migration20261201Cashflow', class: Migration20261201Cashflow },
+  { name: 'Migration20261201Pulls', class: Migration20261201Pulls },
 ];

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { answersCallers, settlesPayments, worksOnJobs } from './process-role.js';
 import { isLoopback } from './loopback.js';
 import { parseRedisUrl } from './redis-address.js';
+import { readTargets } from './targets.js';
 
 const wholeNumber = (min: number, max: number) =>
   z
@@ -63,6 +64,19 @@ function isProxy(text: string): boolean {
   const version = isIP(address);
   return version !== 0 && Number(bits ?? 0) <= (version === 4 ? 32 : 128);
 }
+
+/** Hosts, addresses and networks. */
+const targets = z
+  .string()
+  .transform((text, { issues, value }) => {
+    try {
+      return readTargets(text);
+    } catch (error) {
+      issues.push({ code: 'custom', message: (error as Error).message, input: value });
+      return z.NEVER;
+    }
+  })
+  .optional();
 
 /** Every setting, by the name of its environment variable. `.env.example` lists the same with their reasons. */
 export const settings = z.object({
@@ -131,6 +145,16 @@ export const settings = z.object({
   PAYMENT_ATTEMPTS: count(8, 1, 100),
   PAYMENT_RETRY_MS: count(1_000, 10, 60_000),
   PAYMENT_MAX_AMOUNT: amount,
+  PULL_TARGETS: targets,
+  PULL_CONCURRENCY: count(2, 1, 32),
+  PULL_TIMEOUT_SECONDS: count(10, 1, 600),
+  PULL_ANSWER_SECONDS: count(600, 1, 86_400),
+  PULL_MAX_ANSWER_BYTES: count(256 * 1024 ** 2, 1024, 1024 ** 3),
+  PULL_MAX_ANSWERS: count(1_000_000, 1, 100_000_000),
+  PULL_ATTEMPTS: count(8, 1, 100),
+  PULL_RETRY_MS: count(500, 10, 60_000),
+  PULL_WAIT_SECONDS: count(3600, 1, 604_800),
+  PULL_RETENTION_DAYS: count(400, 1, 3650),
   SHUTDOWN_TIMEOUT_SECONDS: count(15, 1, 19),
 });
 

@@ -24,6 +24,7 @@ import { AppliedDefinitions } from './leases/applied-definitions.js';
 import { JobAnswers } from './api/job-answers.js';
 import { JobLeases } from './leases/job-leases.js';
 import { JobQueue } from './model/job-queue.js';
+import { OtherJobs } from './model/other-jobs.js';
 import { JobRescuer } from './jobs/job-rescuer.js';
 import { JobRunner } from './jobs/job-runner.js';
 import { JobWork } from './jobs/job-work.js';
@@ -47,14 +48,13 @@ import { SnapshotSubmission } from './api/snapshot-submission.js';
 import { Sources } from './sources/sources.js';
 import { WithinSource } from './sources/within-source.interceptor.js';
 
-/** What both sides need. */
-const SHARED: Provider[] = [AppliedDefinitions, SnapshotStore, Sources, JobQueue];
+/** What both sides need. Workers take snapshots in, too: those that they pull. */
+const SHARED: Provider[] = [AppliedDefinitions, SnapshotStore, Sources, JobQueue, SnapshotIntake, StoredBytes];
 
 /** What answers callers. */
 const API: Provider[] = [
-  SnapshotIntake,
-  StoredBytes,
   UploadSlots,
+  OtherJobs,
   Reverts,
   SnapshotSubmission,
   SyncJobs,

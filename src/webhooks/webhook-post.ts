@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { IncomingMessage } from 'node:http';
+import { connectionFailure } from '../http/connection-failure.js';
 import type { WebhookTargets } from './webhook-targets.js';
 
 /** How an attempt ended. `reason` is null if the receiver accepted the message. */
@@ -18,18 +19,6 @@ export interface Message {
 
 /** Only the status of an answer is used; beyond this size the connection is closed. */
 const MAX_ANSWER_BYTES = 64 * 1024;
-
-const REASONS: Record<string, string> = {
-  FORBIDDEN_TARGET: 'target_not_public',
-  ECONNREFUSED: 'connection_refused',
-  ECONNRESET: 'connection_reset',
-  EPIPE: 'connection_reset',
-  ENOTFOUND: 'name_not_resolved',
-  EAI_AGAIN: 'name_not_resolved',
-  ETIMEDOUT: 'timeout',
-  EHOSTUNREACH: 'unreachable',
-  ENETUNREACH: 'unreachable',
-};
 
 /** Sends one request to a receiver: over a new connection, without proxies and redirects, within a time limit. */
 export class WebhookPost {
@@ -61,7 +50,7 @@ export class WebhookPost {
           answer = outcomeOf(response.statusCode ?? 0);
           void drain(response).then(() => end(answer));
         })
-        .on('error', (error: NodeJS.ErrnoException) => end(failure(reasonOf(error))))
+        .on('error', (error: NodeJS.ErrnoException) => end(failure(connectionFailure(error))))
         .on('close', () => end(failure('connection_failed')))
         .end(body);
       if (signal.aborted) abort();
@@ -76,12 +65,6 @@ function outcomeOf(responseStatus: number): Outcome {
 
 function failure(reason: string): Outcome {
   return { responseStatus: null, reason };
-}
-
-/** One of our own codes: the message of an error may name addresses and certificates that callers must not see. */
-function reasonOf(error: NodeJS.ErrnoException): string {
-  const code = error.code ?? '';
-  return REASONS[code] ?? (/CERT|TLS|SSL|SIGNATURE|ISSUER/.test(code) ? 'tls_failed' : 'connection_failed');
 }
 
 /** Reads the answer to its end, within limits, so that the receiver does not see an aborted connection. */

@@ -1,13 +1,10 @@
 import type { LookupAddress } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { callbackify } from 'node:util';
 import type { Config } from '../settings/config.js';
+import { ForbiddenTarget, hostOf, lookupBy, type Resolve } from '../http/checked-lookup.js';
 import { Refusal } from '../http/refusal.js';
-import { isPublicAddress } from './public-address.js';
-
-/** Finds all addresses of a name. */
-export type Resolve = (hostname: string) => Promise<LookupAddress[]>;
+import { isPublicAddress } from '../http/public-address.js';
 
 /** Names that always resolve to the machine itself or into its network. */
 const LOCAL_NAME = /(^|\.)(localhost|local|localdomain|internal)\.?$/i;
@@ -17,15 +14,6 @@ const RESOLVE_MS = 2_000;
 
 /** Names of registrations that are looked up at a time, so that they leave room for deliveries. Others are not looked up. */
 const CHECKED_AT_ONCE = 16;
-
-/** The address of an endpoint is, or has become, one that requests must not be sent to. */
-export class ForbiddenTarget extends Error {
-  readonly code = 'FORBIDDEN_TARGET';
-
-  constructor() {
-    super('the receiver is not at a public address');
-  }
-}
 
 /**
  * Decides where requests may go. Our server is inside a network that callers cannot reach: without this check, a caller
@@ -62,17 +50,8 @@ export class WebhookTargets {
     return url.protocol === 'https:' && (isIP(host) ? isPublicAddress(host) : !LOCAL_NAME.test(host));
   }
 
-  /**
-   * Replaces `dns.lookup` for a connection: the addresses that it returns are the ones connected to, so that a name cannot
-   * resolve to others between the check and the connection (DNS rebinding). One address that is not public forbids all.
-   */
-  readonly lookup: LookupFunction = (hostname, options, done) => {
-    callbackify(() => this.addressesOf(hostname))((error, addresses) => {
-      const [first] = addresses ?? [];
-      if (error || options.all) done(error, addresses ?? []);
-      else done(null, first?.address ?? '', first?.family);
-    });
-  };
+  /** For connections. One address that is not public forbids all. */
+  readonly lookup = lookupBy((hostname) => this.addressesOf(hostname));
 
   private async addressesOf(hostname: string): Promise<LookupAddress[]> {
     const addresses = await this.resolve(hostname);
@@ -93,11 +72,6 @@ export class WebhookTargets {
       .finally(() => (this.checking -= 1));
     return Promise.race([verdict, delay(RESOLVE_MS, false, { ref: false })]);
   }
-}
-
-/** The host as Node's `net` takes it: IPv6 without brackets. */
-function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
 function refusal(code: string, detail: string): Refusal {

@@ -9,9 +9,9 @@ import {
 import { CONFIG, type Config } from '../settings/config.js';
 import { answersCallers, worksOnJobs } from '../settings/process-role.js';
 import { readJsonBody } from '../http/json-body.js';
+import { NameResolver } from '../http/name-resolver.js';
 import { withTask } from '../runtime/periodic-task.js';
 import { DeliveryLeases } from './delivery-leases.js';
-import { NameResolver } from './name-resolver.js';
 import { WebhookCleaner } from './webhook-cleaner.js';
 import { WebhookDeliveriesController } from './webhook-deliveries.controller.js';
 import { WebhookDeliveries } from './webhook-deliveries.js';

@@ -63,6 +63,17 @@ beforeAll(async () => {
      insert into claim_payment (source_id, id, claim_id, net_fee) select source_id, claim_id, claim_id, 1 from told`,
     [[mine, theirs]],
   );
+  await server.query(
+    `with pulls as (
+       insert into cashflow_pull (source_id, id, base_url, dialect, rates, status, finished_at)
+       select mine, gen_random_uuid(), 'http://bank.example', 'own', 'auto', 'completed', now()
+         from unnest($1::int[]) mine returning *),
+     jobs as (
+       insert into cashflow_pull_job (source_id, pull_id, job_id, resource) select source_id, id, id, 'sepa' from pulls)
+     insert into cashflow_pull_piece (source_id, pull_id, resource, seq, month, from_at, to_at, records)
+     select source_id, id, 'sepa', 0, '2018-01', '', '', 0 from pulls`,
+    [[mine, theirs]],
+  );
   await until('the claims are paid, after which nothing moves', async () => {
     const [paid] = await server.query('select count(*)::int as n from claim_payment');
     return paid.n === 4;

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { NameResolver } from '../../src/webhooks/name-resolver.js';
+import { NameResolver } from '../../src/http/name-resolver.js';
 import { until } from '../setup/test-server.js';
 
 const TYPE_A = 1;

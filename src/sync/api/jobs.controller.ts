@@ -1,8 +1,9 @@
-import { Controller, Get, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { CallerSource, maySee } from '../../http/caller-source.js';
 import { linkNextPage, type Page } from '../../http/paging.js';
+import { preferredWaitSeconds } from '../../http/prefer.js';
 import { Refusal } from '../../http/refusal.js';
 import { NO_SOURCE, withinSource } from '../../database/source-isolation.js';
 import { Wants } from '../../http/wants.js';
@@ -15,6 +16,7 @@ import { JobWatcher } from '../jobs/job-watcher.js';
 import { ListJobs } from './list-jobs.dto.js';
 import { RequestedJob } from './requested-job.js';
 import type { SyncJob } from '../model/sync-job.entity.js';
+import { OtherJobs } from '../model/other-jobs.js';
 import { SyncJobs } from '../jobs/sync-jobs.js';
 
 /** The account of every snapshot. */
@@ -28,6 +30,7 @@ export class JobsController {
     private readonly watcher: JobWatcher,
     private readonly sources: Sources,
     private readonly definitions: Definitions,
+    private readonly otherJobs: OtherJobs,
   ) {}
 
   @Get()
@@ -49,16 +52,21 @@ export class JobsController {
   }
 
   @Get(':id')
-  @ApiOperation({ summary: 'A job' })
+  @ApiOperation({ summary: 'A job, or other work that is told like one, such as a pull' })
   @ApiHeader({ name: 'Prefer', required: false, description: 'wait=10: wait up to so many seconds for its end' })
   @ApiResponse({ status: 200, type: JobView })
   async get(
     @CallerSource() source: string,
-    @RequestedJob() job: SyncJob,
+    @Param('id') id: string,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
-  ): Promise<JobView> {
-    return this.answers.current(request, response, job, source);
+  ): Promise<object> {
+    const sourceId = await this.sources.find(source);
+    const job = await this.jobs.find(sourceId, id);
+    if (job) return this.answers.current(request, response, job, source);
+    const other = await this.otherJobs.find(sourceId, id, preferredWaitSeconds(request.headers.prefer));
+    if (!other) throw Refusal.notFound('job');
+    return other;
   }
 
   @Get(':id/events')

@@ -38,9 +38,14 @@ export class SyncJobs {
 
   /** @throws Refusal 404 if there is no such job of this source */
   async get(sourceId: number, id: string): Promise<SyncJob> {
-    const job = UUID.test(id) ? await this.em.fork().findOne(SyncJob, { id, sourceId }) : null;
+    const job = await this.find(sourceId, id);
     if (!job) throw Refusal.notFound('job');
     return job;
+  }
+
+  /** @returns null if there is no such job of this source */
+  async find(sourceId: number, id: string): Promise<SyncJob | null> {
+    return UUID.test(id) ? this.em.fork().findOne(SyncJob, { id, sourceId }) : null;
   }
 
   /** @returns null for a job that reverts another one */
