@@ -10,22 +10,30 @@ export interface Basis {
   complete: boolean;
 }
 
-/** Reads the rates of a source, and what is known of its pulls. */
+/** Reads the rates of a source, and what its last pull says: what the rates mean, and whether it had all windows. */
 @Injectable()
 export class AnswerBases {
   constructor(private readonly em: EntityManager) {}
 
+  /** The rates as the source has sent them. */
+  async sentRates(sourceId: number): Promise<SentRate[]> {
+    const [row] = await this.em.fork().execute<{ rates: SentRate[] }[]>(`select ${SENT_RATES} as rates`, [sourceId]);
+    return row?.rates ?? [];
+  }
+
   /** @param em of a transaction that should see no other state, or none */
-  async of(sourceId: number, em: EntityManager = this.em.fork()): Promise<Basis> {
+  async of(sourceId: number, em = this.em.fork()): Promise<Basis> {
     const [row] = await em.execute<
       { rates: SentRate[]; as_of: Date | null; meaning: RateMeaning | 'auto'; complete: boolean }[]
     >(
-      `select (select coalesce(json_agg(json_build_object(
-                          'currency', currency, 'eurRate', "eurRate"::text, 'usdRate', "usdRate"::text) order by currency), '[]')
-                   from "mirrored_exchange-rates" where source_id = ? and deleted_at is null) as rates,
+      `select ${SENT_RATES} as rates,
                 (select applied_at from mirror_state where source_id = ? and resource = 'exchange-rates') as as_of,
-                'auto' as meaning, true as complete`,
-      [sourceId, sourceId],
+                coalesce(pull.rates, 'auto') as meaning, coalesce(pull.gaps = '[]', true) as complete
+           from (select) one
+           left join (
+             select rates, gaps from cashflow_pull where source_id = ? and status = 'completed' order by id desc limit 1
+           ) pull on true`,
+      [sourceId, sourceId, sourceId],
     );
     if (!row) throw new Error('a statement without conditions has a row');
     return {
@@ -35,6 +43,12 @@ export class AnswerBases {
     };
   }
 }
+
+/** SQL: the rates of a source as a JSON array of {@link SentRate}. */
+const SENT_RATES = `(
+  select coalesce(json_agg(json_build_object(
+           'currency', currency, 'eurRate', "eurRate"::text, 'usdRate', "usdRate"::text) order by currency), '[]')
+    from "mirrored_exchange-rates" where source_id = ? and deleted_at is null)`;
 
 /** What every answer says of its figures. */
 export function describeBasis({ rates, ratesAsOf, complete }: Basis, currency: Target): AnswerBasis {

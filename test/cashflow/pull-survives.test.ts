@@ -2,10 +2,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { once } from 'node:events';
 import type { ChildProcess } from 'node:child_process';
 import { Installation } from '../declared/installation.js';
-import { runCli, startCommand } from '../setup/command-line.js';
+import { runProcess, startCommand } from '../setup/command-line.js';
+import { oneIn } from '../setup/exhaustive.js';
 import { killServerProcesses, SERVER, ServerProcess } from '../setup/server-process.js';
-import { BACKENDS, REDIS_URL, until } from '../setup/test-server.js';
-import { asking, Bank, beginPull, endOf, type Pull, RAILS, rowsOf } from './puller.js';
+import { backendsInTurn, REDIS_URL, until } from '../setup/test-server.js';
+import { computeTruth } from './made-data.js';
+import { asking, Bank, beginPull, closingsOf, endOf, type Pull, RAILS, rowsOf } from './puller.js';
 
 let bank: Bank;
 let here: Installation;
@@ -61,7 +63,7 @@ async function hasMoved(server: ServerProcess, id: string, source: string, beyon
   return processed;
 }
 
-describe.each(['own', 'paged'] as const)('a pull of the dialect %s', (dialect) => {
+describe.each(oneIn(2, ['own', 'paged'] as const))('a pull of the dialect %s', (dialect) => {
   it('goes on after both sides were killed, with nothing twice and nothing lost', async () => {
     const source = `killed-${dialect}`;
     const { url, command } = await exposeApart(dialect, '0');
@@ -82,6 +84,7 @@ describe.each(['own', 'paged'] as const)('a pull of the dialect %s', (dialect) =
     expect(done).toMatchObject({ status: 'completed', gaps: [], counts: { deleted: 0 } });
     for (const rail of RAILS) expect(await rowsOf(server, rail, source)).toEqual(bank.rows(rail));
     expect(done.progress.processed).toBe(done.counts.received);
+    expect(await closingsOf(server, source)).toEqual(computeTruth(bank.folder).toSorted());
   }, 240_000);
 });
 
@@ -98,7 +101,7 @@ it('a server that is told to stop gives its pull back, which loses nothing of a 
   for (const rail of RAILS) expect(await rowsOf(next, rail, source)).toEqual(bank.rows(rail));
 }, 240_000);
 
-describe.each(BACKENDS)('a schedule with its queue on %s', (backend) => {
+describe.each(backendsInTurn(0))('a schedule with its queue on %s', (backend) => {
   it('pulls again and again until it is ended', async () => {
     const source = `scheduled-${backend}`;
     const url = await bank.expose('paged');
@@ -140,7 +143,8 @@ it('the command pulls and shows what came', async () => {
   const url = await bank.expose('paged');
   const server = await start();
 
-  const { code, stdout } = await runCli(
+  // In this process a command has 25 seconds, which is too little for a hundred jobs on a busy machine.
+  const { code, stdout } = await runProcess(
     ['cashflow', 'pull', '--base-url', url, '--url', server.url, '--source', 'command', '--dialect', 'paged'],
     {},
   );
@@ -148,4 +152,4 @@ it('the command pulls and shows what came', async () => {
   expect(stdout).toMatch(/✓ pull completed/);
   expect(stdout).toMatch(/swift +\d+ +600 +\d+/);
   expect(code).toBe(0);
-}, 60_000);
+}, 240_000);

@@ -147,3 +147,18 @@ export async function rowsOf(puller: Puller, rail: 'sepa' | 'swift', source?: st
     })
     .toSorted();
 }
+
+/** The balances at the ends of all quarters, as lines of `truth.csv`: `companyId,quarter,balanceEur,balanceUsd`. */
+export async function closingsOf(server: Puller, source: string): Promise<string[]> {
+  const [eur = [], usd = []] = await Promise.all(
+    ['EUR', 'USD'].map(async (currency) => {
+      const query = `interval=quarter&from=2018-01-01&to=2022-01-01&currency=${currency}`;
+      const response = await fetch(`${server.url}/cashflow/balances?${query}`, { headers: { 'X-Source': source } });
+      const lines = (await response.text()).trimEnd().split('\n');
+      return lines.map((line) => JSON.parse(line) as { companyId: string; period: string; closing: string });
+    }),
+  );
+  return eur
+    .map(({ companyId, period, closing }, place) => [companyId, period, closing, usd[place]?.closing].join())
+    .toSorted();
+}

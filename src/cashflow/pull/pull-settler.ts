@@ -1,7 +1,9 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { acrossSources } from '../../database/source-isolation.js';
-import type { PullError, PullStatus } from './pull-row.js';
+import { AnswerBases } from '../answer-basis.js';
+import { readRates } from '../rates.js';
+import type { PullError, PullStatus, PullWarning, Rates } from './pull-row.js';
 
 /** Pulls that are looked at in one run. */
 const MAX_PULLS = 200;
@@ -11,6 +13,7 @@ interface Outcome {
   source_id: number;
   id: string;
   status: PullStatus;
+  rates: Rates;
   moving: number;
   held: number;
   failed: number;
@@ -20,13 +23,16 @@ interface Outcome {
 /** Ends pulls whose jobs have ended: well, or with the first job that did not. */
 @Injectable()
 export class PullSettler {
-  constructor(private readonly em: EntityManager) {}
+  constructor(
+    private readonly em: EntityManager,
+    private readonly bases: AnswerBases,
+  ) {}
 
   /** Any number of processes may do this at once. */
   settle(): Promise<void> {
     return acrossSources(async () => {
       const outcomes = await this.em.fork().execute<Outcome[]>(
-        `select p.source_id, p.id, p.status,
+        `select p.source_id, p.id, p.status, p.rates,
                 count(*) filter (where j.status in ('queued', 'staging', 'reconciling'))::int as moving,
                 count(*) filter (where j.status = 'awaiting_approval')::int as held,
                 count(*) filter (where j.status in ('failed', 'cancelled', 'rejected'))::int as failed,
@@ -55,11 +61,27 @@ export class PullSettler {
             jobId: outcome.failed_job,
           }
         : null;
+    const warnings = next === 'completed' ? await this.warningsOf(outcome) : [];
     await this.em.fork().execute(
-      `update cashflow_pull set status = ?, error = ?::jsonb, finished_at = ${isOver ? 'now()' : 'null'}
+      `update cashflow_pull set status = ?, error = ?::jsonb, warnings = warnings || ?::jsonb, finished_at = ${isOver ? 'now()' : 'null'}
         where source_id = ? and id = ? and status = ?`,
-      [next, error === null ? null : JSON.stringify(error), outcome.source_id, outcome.id, outcome.status],
+      [
+        next,
+        error === null ? null : JSON.stringify(error),
+        JSON.stringify(warnings),
+        outcome.source_id,
+        outcome.id,
+        outcome.status,
+      ],
     );
+  }
+
+  /** What shows only once all is mirrored. */
+  private async warningsOf({ source_id: sourceId, rates }: Outcome): Promise<PullWarning[]> {
+    const { isSuspect } = readRates(await this.bases.sentRates(sourceId), rates);
+    const detail =
+      'The rates contradict each other, or what they were said to mean: answers in one currency may be wrong.';
+    return isSuspect ? [{ code: 'rates_inconsistent', detail, resource: 'exchange-rates' }] : [];
   }
 }
 

@@ -17,6 +17,7 @@ import { PullCleaner } from './pull-cleaner.js';
 import { PULL_QUEUES, PullQueue } from './pull-queue.js';
 import { PullRunner } from './pull-runner.js';
 import { PullSchedules } from './pull-schedules.js';
+import { AnswerBases } from '../answer-basis.js';
 import { PullSettler } from './pull-settler.js';
 import { PullStore } from './pull-store.js';
 import { PullSubmitter } from './pull-submitter.js';
@@ -40,6 +41,7 @@ const WORKER: Provider[] = [
   PullStore,
   PullSubmitter,
   PullSchedules,
+  AnswerBases,
   PullSettler,
   PullProcessor,
   ...withTask(PullRunner),
