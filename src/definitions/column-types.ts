@@ -111,7 +111,7 @@ function decimal(precision: number, scale: number): ColumnType {
 }
 
 /** A JSON number as it was sent, or a text that is a plain decimal. */
-function numberLiteral(value: unknown): string | null {
+export function numberLiteral(value: unknown): string | null {
   if (typeof value === 'number') return String(value);
   if (typeof value === 'string') return /^-?\d{1,400}(\.\d{1,400})?$/.test(value) ? value : null;
   return rawNumber(value);

@@ -27,7 +27,11 @@ export class SubmitSnapshot extends ApplyQuery {
   @IsString()
   from?: string;
 
-  @ApiPropertyOptional({ description: 'with mode=window: the first value beyond it', example: '2026-02-01' })
+  @ApiPropertyOptional({
+    description:
+      'with mode=window: the first value beyond it; may lie beyond all values of the type, such as 10000-01-01 or 9223372036854775808',
+    example: '2026-02-01',
+  })
   @IsOptional()
   @IsString()
   to?: string;

@@ -1,5 +1,5 @@
 import { type ColumnType, Fault } from '../../definitions/column-types.js';
-import { compareValues } from '../../definitions/compare-values.js';
+import { compareValues } from '../../definitions/bounds.js';
 import { type Definition, EXTERNAL_ID, type Sort } from '../../definitions/definition.js';
 import { Refusal, type ProblemDetail, shownName } from '../../http/refusal.js';
 import { isLongerThan, isStorable } from '../../values/text.js';

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
+import { readBound } from '../../definitions/bounds.js';
 import { Fault } from '../../definitions/column-types.js';
 import type { Definition, RecordRules } from '../../definitions/definition.js';
 import type { Window } from '../../definitions/window.js';
@@ -113,7 +114,10 @@ function refuseOtherWindow(job: SyncJob, { definition }: MirrorTable): void {
   if (windowField === null) return;
   const window = job.window();
   const type = definition.fields.find(({ name }) => name === windowField)?.type;
-  const isRange = window !== null && [window.from, window.to].every((bound) => !(type?.read(bound) instanceof Fault));
+  const isRange =
+    type !== undefined &&
+    window !== null &&
+    [window.from, window.to].every((bound) => !(readBound(type, bound) instanceof Fault));
   if (windowField === definition.window && isRange) return;
   const detail = `The snapshot speaks for a range of ${windowField}, which is not the window of ${definition.name} any more.`;
   throw new Refusal(409, 'window_changed', detail);

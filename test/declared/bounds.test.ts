@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { JobView } from '../../src/sync/jobs/job-view.js';
+import { Sender } from '../contract/sender.js';
+import type { TestServer } from '../setup/test-server.js';
+import { Installation } from './installation.js';
+
+/** For each type that has ranges: its greatest value, the first bound beyond all values, and a bound below the greatest. */
+const TYPES = [
+  { type: 'integer', most: '9223372036854775807', beyond: '9223372036854775808', low: '5', less: '4' },
+  { type: 'decimal(6,2)', most: '9999.99', beyond: '10000', low: '5.00', less: '4.00' },
+  { type: 'date', most: '9999-12-31', beyond: '10000-01-01', low: '2026-01-01', less: '2025-12-31' },
+  {
+    type: 'instant',
+    most: '9999-12-31T23:59:59.999999Z',
+    beyond: '10000-01-01',
+    low: '2026-01-01T00:00:00.000Z',
+    less: '2025-12-31T23:59:59.999999Z',
+  },
+].map((each) => ({ ...each, name: `of-${each.type.replace(/\W.*/, '')}` }));
+
+let installation: Installation;
+let server: TestServer;
+let sender: Sender;
+
+beforeAll(async () => {
+  installation = await Installation.create();
+  for (const { name, type } of TYPES) {
+    installation.declare({
+      name,
+      fields: { value: `${type}?`, more: 'text?' },
+      window: 'value',
+      list: { range: ['value'] },
+    });
+  }
+  server = await installation.start();
+});
+
+afterAll(() => installation.close());
+
+beforeEach(() => {
+  sender = new Sender(server);
+});
+
+describe.each(TYPES)('a range of values of type $type', ({ name, most, beyond, low, less }) => {
+  const rows = (...values: (string | null)[]) => values.map((value, index) => ({ externalId: String(index), value }));
+  const window = (records: unknown[], from: string, to: string, more = '') =>
+    sender.mirror(name, records, `mode=window&from=${from}&to=${to}&${more}`);
+  const ids = async (query = '') => (await sender.list(name, query)).map(({ externalId }) => externalId).join(' ');
+
+  it('holds its greatest value as a window that ends beyond all values', async () => {
+    await sender.mirror(name, rows(less, low, most, null));
+
+    const kept = await window(rows(less, low, most).slice(1), low, beyond);
+    const replay = (await (await sender.post(`/sync/jobs/${kept.id}/replay`)).json()) as JobView;
+    const gone = await window([], most, beyond, 'deletes=apply');
+
+    expect(kept).toMatchObject({ status: 'completed', counts: { received: 2, unchanged: 2, deleted: 0 } });
+    expect(await sender.finished(replay)).toMatchObject({
+      status: 'completed',
+      window: kept.window,
+      counts: { unchanged: 2, deleted: 0 },
+    });
+    expect(gone).toMatchObject({ status: 'completed', counts: { deleted: 1 } });
+    expect(await ids()).toBe('0 1 3');
+  });
+
+  it('is guarded, superseded and waited for as such a window', async () => {
+    await sender.mirror(name, [{ externalId: 'outside', value: less }]);
+    await sender.mirror(name, rows(...Array.from({ length: 60 }, () => most)), 'mode=partial');
+    const held = await window([], low, beyond);
+    const behind = await sender.submit(name, [], `mode=window&from=${low}&to=${most}`);
+    const apart = await window([{ externalId: 'outside', value: less, more: 'x' }], less, low);
+    const around = await window([], less, beyond);
+
+    expect(held).toMatchObject({ status: 'awaiting_approval', plan: { delete: 60, live: 60 } });
+    expect(behind.waiting).toMatchObject({ behind: { id: held.id } });
+    expect(apart).toMatchObject({ status: 'completed', counts: { updated: 1 } });
+    expect(await sender.job(held)).toMatchObject({ status: 'superseded' });
+    expect(around).toMatchObject({ status: 'awaiting_approval', plan: { delete: 61, live: 61 } });
+  });
+
+  it('keeps a row that a newer window took from an older one', async () => {
+    await sender.mirror(name, rows(...Array.from({ length: 60 }, () => less)));
+    const held = await window([{ externalId: '0', value: less, more: 'x' }], less, low);
+    await window([{ externalId: '0', value: most }], low, beyond);
+
+    await sender.decide(held, 'approve');
+    const older = await sender.decide(held, 'approve');
+
+    expect(held.status).toBe('awaiting_approval');
+    expect(older).toMatchObject({ status: 'completed', counts: { rejected: 1, deleted: 59 } });
+    expect(await sender.errors(older)).toMatchObject([{ externalId: '0', code: 'overtaken' }]);
+    expect(await ids()).toBe('0');
+  });
+});
