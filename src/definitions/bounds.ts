@@ -20,7 +20,7 @@ export function readBound(type: ColumnType, sent: string): string | Fault {
   if (type.name === 'instant' && sent.length <= MAX_INSTANT_CHARACTERS && INSTANTS_AFTER_ALL.test(sent)) {
     return `${DAY_AFTER_ALL}T00:00:00.000Z`;
   }
-  if (!isNumber(type)) return (type.readCell ?? type.read)(sent);
+  if (!isNumber(type)) return type.read(sent);
   const isWhole = type.name === 'integer';
   const number = parseDecimal(numberLiteral(sent) ?? '', MAX_DIGITS, isWhole ? 0 : MAX_DIGITS);
   return number ?? new Fault(isWhole ? 'must be a whole number' : 'must be a decimal number');

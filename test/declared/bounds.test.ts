@@ -92,4 +92,29 @@ describe.each(TYPES)('a range of values of type $type', ({ name, most, beyond, l
     expect(await sender.errors(older)).toMatchObject([{ externalId: '0', code: 'overtaken' }]);
     expect(await ids()).toBe('0');
   });
+
+  it('takes bounds beyond all values in a list', async () => {
+    await sender.mirror(name, rows(less, low, most, null));
+
+    expect(await ids(`value_max=${beyond}`)).toBe('0 1 2');
+    expect(await ids(`value_min=${low}&value_max=${beyond}`)).toBe('1 2');
+    expect(await ids(`value_min=${beyond}`)).toBe('');
+    expect(await ids(`value_min=${beyond}&value_max=${beyond}`)).toBe('');
+    if (!/^\d+(\.\d+)?$/.test(beyond)) return;
+    expect(await ids(`value_max=${'9'.repeat(400)}`)).toBe('0 1 2');
+    expect(await ids(`value_min=-${'9'.repeat(400)}`)).toBe('0 1 2');
+    expect(await ids(`value_max=-${'9'.repeat(400)}`)).toBe('');
+    expect((await server.fetch(`/${name}?value_max=${'9'.repeat(401)}`)).status).toBe(400);
+  });
+});
+
+it('takes bounds of a list that are finer than the values', async () => {
+  const { name, low, less } = TYPES[1]!;
+  await sender.mirror(name, [
+    { externalId: '1', value: low },
+    { externalId: '2', value: less },
+  ]);
+
+  expect(await sender.list(name, 'value_min=4.0001')).toMatchObject([{ externalId: '1' }]);
+  expect(await sender.list(name, 'value_max=4.9999')).toMatchObject([{ externalId: '2' }]);
 });

@@ -1,7 +1,7 @@
 import { EXTERNAL_ID } from '../../definitions/definition.js';
 import { identifier, literal } from '../../database/database.js';
 import { formatMoney } from '../../values/money.js';
-import { jsonImage, jsonObject } from '../tables/mirror-sql.js';
+import { comparison, jsonImage, jsonObject } from '../tables/mirror-sql.js';
 import type { MirrorTable } from '../tables/mirror-table.js';
 import { type BoundedRow, withinBytes } from '../../database/page-bytes.js';
 import type { Condition, ListQuery } from './list-query.js';
@@ -155,8 +155,12 @@ export class RowPage {
 
   /** The children of a parent are found by the link to it, which has an index: a row that is listed has it. */
   private condition({ field, operator, value }: Condition): string {
-    const link = operator === '=' ? this.mirror.links.find(({ by }) => by.field === field) : undefined;
-    if (!link) return `t.${this.columnOf(field)} ${operator} ${this.bind(value)}`;
+    if (operator !== '=') {
+      const column = this.mirror.column(field);
+      return comparison(column, `t.${column.column}`, operator, value, (bound) => this.bind(bound));
+    }
+    const link = this.mirror.links.find(({ by }) => by.field === field);
+    if (!link) return `t.${this.columnOf(field)} = ${this.bind(value)}`;
     return `t.${link.linkColumn} = (
       select p.id from ${link.parentTable} p
        where p.source_id = ${this.bind(this.sourceId)} and p.deleted_at is null and p.external_id = ${this.bind(value)})`;
