@@ -1,8 +1,9 @@
 import { formatInstant, isCalendarDay, parseInstant } from '../values/calendar.js';
 import { parseExact, rawNumber } from '../values/exact-json.js';
 import { formatDecimal, parseDecimal } from '../values/money.js';
+import { repeatedNames } from '../values/repeated-names.js';
 import { isLongerThan, isStorable } from '../values/text.js';
-import { faultOfJson } from './json-faults.js';
+import { faultOfJson, isJsonNull } from './json-faults.js';
 
 /** Why a value cannot be mirrored, as the end of a sentence that begins with the field: `must be true or false`. */
 export class Fault {
@@ -213,15 +214,11 @@ const textList: ColumnType = {
   show: same,
 };
 
-/** JSON may have white space around it. */
-function isJsonNull(cell: string): boolean {
-  return cell.length < 100 && cell.trim() === 'null';
-}
-
 function fromCell(type: ColumnType, cell: string): string | Fault {
   try {
     const value = parseExact(cell);
-    return value === null ? new Fault('must not be null') : type.read(value);
+    if (value === null) return new Fault('must not be null');
+    return repeatedNames(cell, [value]).size > 0 ? new Fault('has a name more than once') : type.read(value);
   } catch {
     return new Fault('must be JSON');
   }

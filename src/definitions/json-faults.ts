@@ -42,3 +42,8 @@ function isStorableNumber(literal: string): boolean {
   const exponent = /[eE]([+-]?\d+)$/.exec(literal)?.[1] ?? '0';
   return Math.abs(Number(exponent)) <= MAX_EXPONENT;
 }
+
+/** Whether a cell is the JSON text of null, which may have white space around it. */
+export function isJsonNull(cell: string): boolean {
+  return cell.length < 100 && cell.trim() === 'null';
+}

@@ -91,7 +91,7 @@ class CsvReader {
 
   *take(records: unknown[]): Generator<RecordBatch> {
     if (records.length > 0) {
-      yield { firstIndex: this.records - records.length, records, bytesRead: this.window.offset };
+      yield { firstIndex: this.records - records.length, records, text: null, bytesRead: this.window.offset };
     }
   }
 
