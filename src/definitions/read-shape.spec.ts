@@ -463,7 +463,7 @@ describe('a list', () => {
 
 describe('what is no definition', () => {
   it.each([[null], [undefined], ['invoices'], [5], [true], [[]], [[invoices]]])('%j is told so', (shape) => {
-    expect(readShape(shape)).toEqual({ definition: null, faults: [{ path: [], detail: NO_MAPPING }] });
+    expect(readShape(shape)).toEqual({ definition: null, draft: null, faults: [{ path: [], detail: NO_MAPPING }] });
   });
 
   it.each(['fields', 'parents', 'list'])('has a mapping of %s', (part) => {

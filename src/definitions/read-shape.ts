@@ -17,6 +17,8 @@ import type { ShapeFault } from './shape-fault.js';
 /** A definition that was read; null if it has faults. */
 export interface ReadShape {
   definition: Definition | null;
+  /** As far as it could be read, with '' for names that could not: to be looked at beside others. */
+  draft: Definition | null;
   faults: ShapeFault[];
 }
 
@@ -42,8 +44,8 @@ const LISTS = ['filter', 'range', 'search', 'sort'];
 /** Reads a definition as somebody wrote it, and finds every fault in it. What it refers to is not looked at. */
 export function readShape(shape: unknown, own: OwnCode = {}): ReadShape {
   const reader = new ShapeReader(own);
-  const definition = reader.read(shape);
-  return { definition: reader.faults.length === 0 ? definition : null, faults: reader.faults };
+  const draft = reader.read(shape);
+  return { definition: reader.faults.length === 0 ? draft : null, draft, faults: reader.faults };
 }
 
 class ShapeReader {
@@ -197,7 +199,9 @@ class ShapeReader {
     if (!field) {
       this.fault(
         path,
-        typeof written === 'string' ? `names ${shown(written)}, which is no field` : 'must name a field',
+        typeof written === 'string'
+          ? `names ${JSON.stringify(written.slice(0, 63))}, which is no field`
+          : 'must name a field',
       );
     } else if (!field.type.uses.has(use)) {
       this.fault(path, `names ${field.name}, which is ${field.type.name}: not good for that`);
@@ -248,8 +252,4 @@ function byFields(parents: unknown): Set<string> {
   return new Set(
     written.flatMap((parent: { by?: unknown } | null) => (typeof parent?.by === 'string' ? [parent.by] : [])),
   );
-}
-
-function shown(name: string): string {
-  return JSON.stringify(name.slice(0, 63));
 }

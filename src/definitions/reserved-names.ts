@@ -40,7 +40,8 @@ function faultsOfPath({ name }: Definition): ShapeFault[] {
 
 function faultsOfFields({ fields, key }: Definition): ShapeFault[] {
   const spellings = new Map<string, string>(TAKEN.map((name) => [name, name]));
-  const isKey = key.length === 1 && key[0] === EXTERNAL_ID;
+  // Without any field the key has a fault of its own.
+  const isKey = key.length === 0 || (key.length === 1 && key[0] === EXTERNAL_ID);
   for (const spelling of isKey ? [] : spellingsOf(EXTERNAL_ID)) spellings.set(spelling, EXTERNAL_ID);
   return fields.flatMap(({ name }) => {
     const taken = spellingsOf(name)

@@ -124,8 +124,8 @@ describe('a file', () => {
   });
 
   it.each([
-    ['', 'a.yaml: The file must be a mapping.'],
-    ['# nothing but a remark\n', 'a.yaml: The file must be a mapping.'],
+    ['', 'a.yaml:1: The file must be a mapping.'],
+    ['# nothing but a remark\n', 'a.yaml:1: The file must be a mapping.'],
     ['rooms', 'a.yaml:1: The file must be a mapping.'],
     ['\n- name: rooms\n', 'a.yaml:2: The file must be a mapping.'],
     ['name: rooms\n', 'a.yaml:1: fields must be a mapping.'],
@@ -237,28 +237,29 @@ describe('a file', () => {
 });
 
 describe('files beside each other', () => {
-  it('may not have one name: the later ones are at fault', async () => {
+  it('may not have one name: each of them is at fault', async () => {
     write('1.yaml', rooms);
     write('2.yaml', `# the same\n${rooms}`);
     write('3.yaml', rooms);
 
     expect(await faults()).toEqual([
-      '2.yaml:2: name is the name of another resource.',
-      '3.yaml:1: name is the name of another resource.',
+      '1.yaml:1: name is the name in 2.yaml too.',
+      '2.yaml:2: name is the name in 1.yaml too.',
+      '3.yaml:1: name is the name in 1.yaml too.',
     ]);
   });
 
   it('may not have the name of a bundled resource', async () => {
     write('a.yaml', 'fields: {}\nname: patients\n');
 
-    expect(await faults()).toEqual(['a.yaml:2: name is the name of another resource.']);
+    expect(await faults()).toEqual(['a.yaml:2: name is the name of a resource that comes along.']);
   });
 
   it('have parents that exist, in another file, in the same one, or bundled', async () => {
     const parents =
       '{ one: { resource: rooms, by: a }, two: { resource: beds, by: a }, three: { resource: patients, by: a } }';
     write('beds.yaml', `name: beds\nfields: { a: text }\nparents: ${parents}\n`);
-    expect(await faults()).toEqual(['beds.yaml:3: parents.one.resource names rooms, which is no resource.']);
+    expect(await faults()).toEqual(['beds.yaml:3: parents.one.resource names rooms, and there is no such resource.']);
 
     write('rooms.yaml', rooms);
     expect(await faults()).toEqual([]);
@@ -275,10 +276,11 @@ describe('files beside each other', () => {
     child('desks', '      desks: count\n      beds: sum(size)\n');
 
     expect(await faults()).toEqual([
-      'beds.yaml:8: parents.room.totals.size is a name that rooms have already.',
-      'beds.yaml:10: parents.room.totals.created is a name that rooms have already.',
-      'beds.yaml:11: parents.room.totals.source_id is a name that rooms have already.',
-      'desks.yaml:9: parents.room.totals.beds is a name that rooms have already.',
+      'beds.yaml:8: parents.room.totals.size is the name of a field of rooms.',
+      'beds.yaml:9: parents.room.totals.beds is the name of a total that rooms also has by desks.',
+      'beds.yaml:10: parents.room.totals.created is a name that we use ourselves.',
+      'beds.yaml:11: parents.room.totals.source_id is a name that we use ourselves.',
+      'desks.yaml:9: parents.room.totals.beds is the name of a total that rooms also has by beds.',
     ]);
   });
 
@@ -302,10 +304,11 @@ parents:
     );
 
     expect(await faults()).toEqual([
-      'visits.yaml:9: parents.p.totals.date_of_birth is a name that patients have already.',
-      'visits.yaml:10: parents.p.totals.paymentsCount is a name that patients have already.',
-      'visits.yaml:11: parents.p.totals.payments_count is a name that patients have already.',
-      'visits.yaml:13: parents.p.totals.visits_total is a name that patients have already.',
+      'visits.yaml:9: parents.p.totals.date_of_birth is the name of a field of patients.',
+      'visits.yaml:10: parents.p.totals.paymentsCount is the name of a total that patients also has by payments.',
+      'visits.yaml:11: parents.p.totals.payments_count is the name of a total that patients also has by payments.',
+      'visits.yaml:12: parents.p.totals.visitsTotal is another spelling of visits_total.',
+      'visits.yaml:13: parents.p.totals.visits_total is another spelling of visitsTotal.',
     ]);
   });
 
@@ -318,11 +321,27 @@ parents:
     // Whether there are rooms cannot be told while one of the files is not read.
     expect(await faults()).toEqual([
       expect.stringMatching(/^1\.yaml:\d: /),
+      '2.yaml:1: name is the name of a resource that comes along.',
       '3.yaml:2: fields.id is a name that we use ourselves.',
       '3.yaml:3: parents.room.by names "b", which is no field.',
-      '2.yaml:1: name is the name of another resource.',
+    ]);
+
+    write('1.yaml', 'name: chairs\n');
+    expect(await faults()).toEqual([
+      '1.yaml:1: fields must be a mapping.',
+      '2.yaml:1: name is the name of a resource that comes along.',
+      '3.yaml:2: fields.id is a name that we use ourselves.',
+      '3.yaml:3: parents.room.by names "b", which is no field.',
+      '3.yaml:3: parents.room.resource names rooms, and there is no such resource.',
+      '4.yaml:3: parents.room.resource names rooms, and there is no such resource.',
     ]);
   });
+});
+
+it('a list of no fields as a key is the only fault of it', async () => {
+  expect(await faultsOf('name: rooms\nkey: []\nfields: { externalId: text }\n')).toEqual([
+    'a.yaml:2: key must name a field, or a list of fields.',
+  ]);
 });
 
 describe('a hostile file', () => {

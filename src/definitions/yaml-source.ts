@@ -58,14 +58,14 @@ export class YamlSource {
     return this.document.toJS() as unknown;
   }
 
-  /** The line of a place, or of what is next to it in the text if there is no such place. */
-  lineOf(path: string[]): number | null {
+  /** The line of a place, or of what is next to it in the text if there is no such place: the first one of an empty text. */
+  lineOf(path: string[]): number {
     let node: unknown = this.document.contents;
-    let line = this.startLine(node);
+    let line = this.startLine(node) ?? 1;
     for (const name of path) {
       const pair = isMap(node) ? node.items.find(({ key }) => isScalar(key) && key.value === name) : undefined;
       if (!pair) return line;
-      line = this.startLine(pair.key);
+      line = this.startLine(pair.key) ?? line;
       node = pair.value;
     }
     return line;
