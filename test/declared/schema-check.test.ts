@@ -132,6 +132,22 @@ describe('resources check', () => {
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('npm run cli -- migrate') });
   });
 
+  it('is what faults stop, and with it the other commands that need definitions, but no others', async () => {
+    here.write('faulty.yaml', 'name: [\n');
+
+    for (const command of ['resources apply', 'migrate', 'mirror verify']) {
+      const { code, stderr } = await here.command(...command.split(' '));
+      expect({ command, code, stderr }).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^✗ The files of resources are wrong:\n  - faulty\.yaml:\d: /),
+      });
+    }
+    for (const command of ['keys list', 'audit verify', 'accounts verify', 'claims verify']) {
+      const { code } = await here.command(...command.split(' '));
+      expect({ command, code }).toEqual({ command, code: 0 });
+    }
+  });
+
   it('escapes what terminals would take for commands', async () => {
     here.write('faulty.yaml', 'name: faulty\nfields:\n  "\\e[2J": text\n"\\e[2J": 1\n');
 
