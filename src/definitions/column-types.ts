@@ -107,7 +107,10 @@ function decimal(precision: number, scale: number): ColumnType {
         new Fault(`must have at most ${whole} digits before and ${scale} after the point`)
       );
     },
-    show: (stored) => formatDecimal(parseDecimal(literalOf(stored), whole, scale) ?? '', Math.min(scale, 2)),
+    // Values may be those of a wider type already, where another server has applied it.
+    show: (stored) => {
+      return formatDecimal(parseDecimal(literalOf(stored), MAX_PRECISION, MAX_PRECISION) ?? '', Math.min(scale, 2));
+    },
   };
 }
 
