@@ -234,16 +234,16 @@ export function columnType(name: string): ColumnType | Fault {
   const plain = PLAIN_TYPES.find((type) => type.name === name);
   if (plain) return plain;
   const sized = name.length > 20 ? null : /^(text|decimal) ?\( ?(\d{1,5}) ?(?:, ?(\d{1,3}) ?)?\)$/.exec(name);
-  if (!sized) return new Fault(`is no type: ${TYPE_NAMES}`);
+  if (!sized) return new Fault(`is not a type; there are ${TYPE_NAMES}`);
   const [size, scale] = [Number(sized[2]), sized[3] === undefined ? null : Number(sized[3])];
   if (sized[1] === 'text') {
     return scale === null && size >= 1 && size <= MAX_TEXT_CHARACTERS
       ? text(size)
-      : new Fault(`is a text of 1 to ${MAX_TEXT_CHARACTERS} characters, as text(40)`);
+      : new Fault(`must be text(n) with n from 1 to ${MAX_TEXT_CHARACTERS}, such as text(40)`);
   }
   return scale !== null && size >= 1 && size <= MAX_PRECISION && scale <= size
     ? decimal(size, scale)
-    : new Fault(`has up to ${MAX_PRECISION} digits in all and at most as many after the point, as decimal(15,4)`);
+    : new Fault(`must be decimal(p,s) with p from 1 to ${MAX_PRECISION} and s from 0 to p, such as decimal(15,4)`);
 }
 
-const TYPE_NAMES = 'text, text(n), integer, decimal(p,s), boolean, date, instant, uuid, json and text[] are';
+const TYPE_NAMES = 'text, text(n), integer, decimal(p,s), boolean, date, instant, uuid, json and text[]';

@@ -50,8 +50,8 @@ function faultsOfNames(same: Definition[], fileOf: (definition: Definition) => s
   return same.map((definition) => {
     const others = same.filter((other) => other !== definition).map((other) => fileOf(other));
     const [file] = others.filter((other) => other !== null);
-    const owner = others.includes(null) ? 'of a resource that comes along' : `in ${file ?? 'another file'} too`;
-    return fault(definition, ['name'], `is the name ${owner}`);
+    const owner = others.includes(null) ? 'that of a resource that comes along' : `the same as in ${file}`;
+    return fault(definition, ['name'], `is ${owner}`);
   });
 }
 
@@ -82,7 +82,7 @@ function faultsOfTotals(definitions: readonly Definition[], byName: ReadonlyMap<
 }
 
 function whoHas(spelling: string, owner: Definition | undefined): string | null {
-  if (ITEM.includes(spelling)) return 'is a name that we use ourselves';
+  if (ITEM.includes(spelling)) return 'is a reserved name';
   const field = owner?.fields.find(({ name }) => snakeCase(name) === spelling);
   return field ? `is the name of a field of ${owner?.name}` : null;
 }
@@ -90,7 +90,7 @@ function whoHas(spelling: string, owner: Definition | undefined): string | null 
 function whatIs({ definition, parent }: DeclaredTotal, other: DeclaredTotal): string {
   return other.definition === definition && other.parent === parent
     ? `is another spelling of ${other.name}`
-    : `is the name of a total that ${parent.resource} also has by ${other.definition.name}`;
+    : `is also the name of a total of ${parent.resource} that ${other.definition.name} declares`;
 }
 
 const ITEM = ['id', 'source_id', 'external_id', 'created', 'updated', 'copies'];

@@ -15,7 +15,7 @@ const MAX_DEPTH = 1_000;
 export function faultOfJson(value: unknown): string | null {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > MAX_DEPTH) return `has a value within more than ${MAX_DEPTH} lists and objects`;
+    if (depth > MAX_DEPTH) return `has more than ${MAX_DEPTH} lists and objects within each other`;
     const inside: unknown[] = [];
     for (const each of level) {
       const fault = faultOfOne(each, inside);

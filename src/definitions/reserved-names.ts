@@ -35,7 +35,7 @@ export function faultsOfNames(definition: Definition): ShapeFault[] {
 }
 
 function faultsOfPath({ name }: Definition): ShapeFault[] {
-  return PATHS.includes(name) ? [{ path: ['name'], detail: 'is a path of our own' }] : [];
+  return PATHS.includes(name) ? [{ path: ['name'], detail: 'is a path of the server itself' }] : [];
 }
 
 function faultsOfFields({ fields, key }: Definition): ShapeFault[] {
@@ -49,7 +49,7 @@ function faultsOfFields({ fields, key }: Definition): ShapeFault[] {
       .find((other) => other !== undefined);
     for (const spelling of spellingsOf(name)) spellings.set(spelling, name);
     if (taken === undefined) return [];
-    const detail = taken === name ? 'is a name that we use ourselves' : `is another spelling of ${taken}`;
+    const detail = taken === name ? 'is a reserved name' : `is another spelling of ${taken}`;
     return [{ path: ['fields', name], detail }];
   });
 }

@@ -97,7 +97,7 @@ async function readFileOf(directory: string, file: string): Promise<Declared> {
     const path = join(directory, file);
     const about = await stat(path);
     // Others, such as pipes, may have no end.
-    if (!about.isFile()) return nowhere('is no file.');
+    if (!about.isFile()) return nowhere('is not a regular file.');
     if (about.size > MAX_FILE_BYTES) return nowhere(`is larger than ${MAX_FILE_BYTES} bytes.`);
     text = await readFile(path, 'utf8');
   } catch (error) {

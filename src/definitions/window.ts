@@ -13,7 +13,7 @@ export interface Window {
 export function windowField(definition: Definition): Field {
   const field = definition.fields.find(({ name }) => name === definition.window);
   if (field) return field;
-  throw Refusal.parameter('mode', `${definition.name} have no field by which a window could be told.`, 'no_window');
+  throw Refusal.parameter('mode', `The resource ${definition.name} has no window field.`, 'no_window');
 }
 
 /** @throws Refusal 400 unless both bounds are given, are values of the field, and are in their order */
@@ -27,7 +27,8 @@ export function readWindow(definition: Definition, from: string | undefined, to:
 function boundOf({ name, type }: Field, parameter: string, sent: string | undefined): string {
   if (sent === undefined) throw Refusal.parameter(parameter, `mode=window needs from and to, two values of ${name}.`);
   const bound = readBound(type, sent);
-  if (bound instanceof Fault) throw Refusal.parameter(parameter, `${parameter} ${bound.detail}, as ${name}.`);
+  if (bound instanceof Fault)
+    throw Refusal.parameter(parameter, `${parameter} ${bound.detail}, as values of ${name} are.`);
   return bound;
 }
 

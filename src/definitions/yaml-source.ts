@@ -73,9 +73,9 @@ export class YamlSource {
 
   /** Whether what is in it is to be looked at too. */
   private isGood(node: Node, ancestors: number): boolean {
-    if (node.tag !== undefined) this.fault(node, 'A tag is not possible here.');
-    if ('anchor' in node && node.anchor !== undefined) this.fault(node, 'An anchor is not possible here.');
-    if (isAlias(node)) this.fault(node, 'An alias is not possible here.');
+    if (node.tag !== undefined) this.fault(node, 'Tags cannot be used here.');
+    if ('anchor' in node && node.anchor !== undefined) this.fault(node, 'Anchors cannot be used here.');
+    if (isAlias(node)) this.fault(node, 'Aliases cannot be used here.');
     if (isMap(node)) this.checkNames(node);
     if (ancestors <= MAX_ANCESTORS) return true;
     this.fault(node, TOO_DEEP);

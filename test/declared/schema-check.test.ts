@@ -99,15 +99,15 @@ describe('resources check', () => {
     const told = await check();
     expect(told).toMatchObject({ code: 1, stdout: '' });
     expect(told.stderr).toMatch(
-      /^✗ The files of resources are wrong:\n  - faulty\.yaml:3: fields\.a is no type: .*\n  - faulty\.yaml:4: fields\.id is a name that we use ourselves\.\n$/,
+      /^✗ The files of resources are wrong:\n  - faulty\.yaml:3: fields\.a is not a type; .*\n  - faulty\.yaml:4: fields\.id is a reserved name\.\n$/,
     );
     const { code, stdout } = await check('--json');
     expect({ code, json: JSON.parse(stdout) }).toEqual({
       code: 1,
       json: {
         faults: [
-          { file: 'faulty.yaml', line: 3, detail: expect.stringContaining('fields.a is no type') },
-          { file: 'faulty.yaml', line: 4, detail: 'fields.id is a name that we use ourselves.' },
+          { file: 'faulty.yaml', line: 3, detail: expect.stringContaining('fields.a is not a type') },
+          { file: 'faulty.yaml', line: 4, detail: 'fields.id is a reserved name.' },
         ],
         changes: [],
       },
@@ -208,7 +208,8 @@ describe('resources apply', () => {
     expect(await apply()).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: '✗ The files of resources are wrong:\n  - rooms.yaml:2: name is the name of another resource.\n',
+      stderr:
+        '✗ The files of resources are wrong:\n  - faulty.yaml:1: name is the same as in rooms.yaml.\n  - rooms.yaml:2: name is the same as in faulty.yaml.\n',
     });
     rmSync(join(here.folder, 'faulty.yaml'));
     expect((await check()).stdout).toContain('+ rooms: adds the field view\n');
