@@ -88,7 +88,7 @@ export const INTEGER: ColumnType = {
     return exact < INT64.least || exact > INT64.most ? new Fault('must be a whole number of 64 bits') : digits;
   },
   // Beyond 2^53 − 1 other programs' numbers are not exact either.
-  show: (stored) => (typeof stored === 'number' && Number.isSafeInteger(stored) ? stored : literalOf(stored)),
+  show: (stored) => (Number.isSafeInteger(stored) ? stored : (rawNumber(stored) ?? String(BigInt(stored as number)))),
 };
 
 function decimal(precision: number, scale: number): ColumnType {
@@ -107,10 +107,8 @@ function decimal(precision: number, scale: number): ColumnType {
         new Fault(`must have at most ${whole} digits before and ${scale} after the point`)
       );
     },
-    // Values may be those of a wider type already, where another server has applied it.
-    show: (stored) => {
-      return formatDecimal(parseDecimal(literalOf(stored), MAX_PRECISION, MAX_PRECISION) ?? '', Math.min(scale, 2));
-    },
+    // Also of a sum, and of a wider type that another server has applied already.
+    show: (stored) => formatDecimal(parseDecimal(literalOf(stored), Infinity, Infinity) ?? '', Math.min(scale, 2)),
   };
 }
 

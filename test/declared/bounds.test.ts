@@ -18,6 +18,15 @@ const TYPES = [
   },
 ].map((each) => ({ ...each, name: `of-${each.type.replace(/\W.*/, '')}` }));
 
+/** The parents of some, with sums of each kind. */
+const PARTS = {
+  name: 'parts',
+  fields: { whole: 'text', count: 'integer?', weight: 'decimal(38,1)' },
+  parents: {
+    whole: { resource: 'parts', by: 'whole', totals: { pieces: 'sum(count)', weights: 'sum(weight)', parts: 'count' } },
+  },
+};
+
 let installation: Installation;
 let server: TestServer;
 let sender: Sender;
@@ -32,6 +41,7 @@ beforeAll(async () => {
       list: { range: ['value'] },
     });
   }
+  installation.declare(PARTS);
   server = await installation.start();
 });
 
@@ -106,6 +116,38 @@ describe.each(TYPES)('a range of values of type $type', ({ name, most, beyond, l
     expect(await ids(`value_max=-${'9'.repeat(400)}`)).toBe('');
     expect((await server.fetch(`/${name}?value_max=${'9'.repeat(401)}`)).status).toBe(400);
   });
+});
+
+it('sums integers to integers and decimals to decimals, beyond the range of each', async () => {
+  const part = (externalId: string, count: string | null, weight: string) => ({
+    externalId,
+    whole: '1',
+    count,
+    weight,
+  });
+  const sums = async () => {
+    const { pieces, weights, parts } = await sender.get('/parts/1');
+    return { pieces, weights, parts };
+  };
+
+  await sender.mirror('parts', [part('1', null, '0')]);
+  expect(await sums()).toEqual({ pieces: 0, weights: '0.0', parts: 1 });
+  await sender.mirror('parts', [part('1', '9007199254740990', '1.5'), part('2', '1', '2')]);
+  expect(await sums()).toEqual({ pieces: 9007199254740991, weights: '3.5', parts: 2 });
+  const most = '9223372036854775807';
+  await sender.mirror(
+    'parts',
+    Array.from({ length: 200 }, (_, n) => part(String(n), most, `${'9'.repeat(37)}.9`)),
+  );
+  expect(await sums()).toEqual({
+    pieces: String(200n * BigInt(most)),
+    weights: `${200n * 10n ** 37n - 20n}.0`,
+    parts: 200,
+  });
+  const { paths } = await sender.get('/openapi.json');
+  const { properties } = paths['/parts/{externalId}'].get.responses[200].content['application/json'].schema;
+  expect(properties.pieces).toEqual(properties.count.oneOf[0]);
+  expect(properties.weights).toEqual(properties.weight);
 });
 
 it('takes bounds of a list that are finer than the values', async () => {

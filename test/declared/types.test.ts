@@ -487,6 +487,27 @@ it('lists within lists come back, as deep as they may be', async () => {
   }
 });
 
+it('of a resource without a window the documentation offers none', async () => {
+  const { paths } = await server.get('/openapi.json');
+  const parameters = (path: string) =>
+    paths[path].post.parameters
+      .filter(({ in: place }: any) => place === 'query')
+      .map(({ name, schema }: any) => [name, schema.enum]);
+
+  expect(parameters('/rooms')).toEqual([
+    ['deletes', expect.any(Array)],
+    ['dryRun', expect.any(Array)],
+    ['mode', ['full', 'partial']],
+  ]);
+  expect(parameters('/observations')).toEqual(
+    expect.arrayContaining([
+      ['mode', ['full', 'partial', 'window']],
+      ['from', undefined],
+      ['to', undefined],
+    ]),
+  );
+});
+
 it('numbers within json come back by their value', async () => {
   const body = JSON.stringify([LEAST]).replace('}]', ',"details":[1.10,1e2,-0.0,1234567890123456789.10]}]');
   await from.mirror('/observations', body, { 'Content-Type': 'application/json' });

@@ -1,6 +1,7 @@
+import { INTEGER } from '../../definitions/column-types.js';
 import { EXTERNAL_ID } from '../../definitions/definition.js';
 import { identifier, literal } from '../../database/database.js';
-import { formatMoney } from '../../values/money.js';
+import { parseExact } from '../../values/exact-json.js';
 import { comparison, jsonImage, jsonObject } from '../tables/mirror-sql.js';
 import type { MirrorTable } from '../tables/mirror-table.js';
 import { type BoundedRow, withinBytes } from '../../database/page-bytes.js';
@@ -49,14 +50,12 @@ export function totalsImage({ totals }: MirrorTable): string {
 }
 
 /** Totals as they leave, in their order. @param image from {@link totalsImage} */
-export function showTotals({ totals }: MirrorTable, image: string): Record<string, string | number> {
+export function showTotals({ totals }: MirrorTable, image: string): Record<string, unknown> {
   const counted = JSON.parse(image) as Record<string, string | null>;
-  return Object.fromEntries(
-    totals.map(({ name, sumOf }) => [
-      name,
-      sumOf === null ? Number(counted[name] ?? 0) : formatMoney(counted[name] ?? '0'),
-    ]),
-  );
+  const shown = totals.map(({ name, sumOf }): [string, unknown] => {
+    return [name, (sumOf?.type ?? INTEGER).show(parseExact(counted[name] ?? '0'))];
+  });
+  return Object.fromEntries(shown);
 }
 
 /** The columns of {@link PageRow} but the last two, of a row `t` of the resource's view. */
