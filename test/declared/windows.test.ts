@@ -259,7 +259,8 @@ describe.each(backendsInTurn(0))('a window, on the %s queue,', (backend) => {
       counts: { received: 1, unchanged: 1, deleted: 0 },
       plan: { update: 0, delete: 0, held: false, reason: null, sample: [], listed: 0 },
     });
-    expect(await sender.get(`/sync/jobs/${held.id}/plan`)).toMatchObject({ items: [] });
+    expect(held.links.plan).toBe(`/sync/jobs/${held.id}/plan`);
+    expect(await sender.get(held.links.plan ?? '')).toMatchObject({ items: [] });
     expect((await sender.list('bookings')).map(({ operation }) => operation)).toEqual(['2026-01-10', '2026-02-10']);
   });
 
