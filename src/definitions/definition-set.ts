@@ -49,7 +49,7 @@ function faultsOfNames(same: Definition[], fileOf: (definition: Definition) => s
   if (same.length === 1) return [];
   return same.map((definition) => {
     const others = same.filter((other) => other !== definition).map((other) => fileOf(other));
-    const [file] = others.filter((other) => other !== null);
+    const file = others.find((other) => other !== null);
     const owner = others.includes(null) ? 'that of a resource that comes along' : `the same as in ${file}`;
     return fault(definition, ['name'], `is ${owner}`);
   });
