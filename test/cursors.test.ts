@@ -129,6 +129,46 @@ describe.each(LISTS)('the cursor of %s', (list, parameter = 'cursor') => {
   });
 });
 
+it.each([
+  ['/patients?sort=lastName', 'payment_min=0'],
+  ['/patients?sort=-paymentsTotal', 'q=r'],
+  ['/payments', 'external_id=1'],
+  ['/sync/jobs', 'resource=patients'],
+  ['/sync/jobs', 'status=completed'],
+  ['/claims', 'payment_status=settled'],
+  ['/claim-payments', 'claim_id=019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c'],
+  ['/claim-payments/notifications', 'status=settled'],
+  ['/webhooks/{webhook}/deliveries', 'status=pending'],
+  ['/audit', 'action=snapshot.submitted'],
+])('the cursor of %s is refused with other filters: %s', async (list, filter) => {
+  const filtered = `${list}${list.includes('?') ? '&' : '?'}${filter}`;
+
+  await expectRefusal(await ask(filtered, 'cursor', await cursorOf(list)));
+});
+
+it.each([
+  '/patients?sort=lastName',
+  '/patients/1/history',
+  '/patients/1/payments',
+  '/payments',
+  '/changes',
+  '/sync/jobs',
+  '/claims',
+  '/claim-payments',
+  '/claim-payments/notifications',
+  '/webhooks',
+  '/api/accounts/{account}/entries',
+])('the cursor of %s is refused for another source', async (list) => {
+  const other = new Sender(server);
+  await other.mirror('/patients', somePatients(1));
+
+  await expectRefusal(await ask(list, 'cursor', await cursorOf(list), other));
+});
+
+it('the cursor of the history of a row is refused by another row', async () => {
+  await expectRefusal(await ask('/patients/2/history', 'cursor', await cursorOf('/patients/1/history')));
+});
+
 describe('a forged cursor', () => {
   it.each([
     ['/patients?sort=lastName', unsigned('patients lastName', '0', '', '')],

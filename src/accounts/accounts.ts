@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { sqlState } from '../database/outage.js';
-import { Cursors } from '../http/cursors.js';
+import { Cursors, listScope } from '../http/cursors.js';
 import type { Page, PageQuery } from '../http/paging.js';
 import { isAccountNumber, newAccountNumber } from './account-number.js';
 import { idempotencyKeyReused, unknownAccount } from './account-refusal.js';
@@ -72,7 +72,7 @@ export class Accounts {
   /** Newest first. @throws Refusal 400, 404 */
   async statement(sourceId: number, number: string, { limit, cursor }: PageQuery): Promise<Page<StatementEntry>> {
     if (!isAccountNumber(number)) throw unknownAccount();
-    const scope = `entries ${number}`;
+    const scope = listScope('entries', sourceId, { number });
     // Without a cursor, a position newer than all entries.
     const [at, seq] = this.cursors.read(cursor, scope, 2) ?? ['infinity', '0'];
     const em = this.em.fork();

@@ -1,9 +1,9 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../http/cursors.js';
+import { Cursors, listScope } from '../http/cursors.js';
 import type { Page } from '../http/paging.js';
 import type { AuditView } from './audit.dto.js';
-import { acrossSources } from '../database/source-isolation.js';
+import { acrossSources, NO_SOURCE } from '../database/source-isolation.js';
 
 /** Which entries to list; undefined fields match all. */
 export interface AuditFilter {
@@ -41,8 +41,9 @@ export class AuditQueries {
   ) {}
 
   async page(filter: AuditFilter, limit: number, cursor?: string): Promise<Page<AuditView>> {
-    const rows = await this.before(this.cursors.readPosition(cursor, 'audit'), filter, limit + 1);
-    return this.cursors.toPage(rows, limit, 'audit', ({ seq }) => [String(seq)]);
+    const scope = listScope('audit', NO_SOURCE, { ...filter });
+    const rows = await this.before(this.cursors.readPosition(cursor, scope), filter, limit + 1);
+    return this.cursors.toPage(rows, limit, scope, ({ seq }) => [String(seq)]);
   }
 
   /** All entries that exist when it starts. The oldest ones come last and may be deleted before it reaches them. */

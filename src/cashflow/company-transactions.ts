@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../http/cursors.js';
+import { Cursors, listScope } from '../http/cursors.js';
 import type { Page } from '../http/paging.js';
 import { type ListTransactions, rulesOf } from './cashflow-query.dto.js';
 import { type CompanyTransaction } from './cashflow-view.dto.js';
@@ -29,7 +29,7 @@ export class CompanyTransactions {
 
   async page(sourceId: number, company: string, query: ListTransactions): Promise<Page<CompanyTransaction>> {
     const { from = '', to = '', rows: which, includeBatch, ibanRule, limit } = query;
-    const scope = ['company transactions', company, from, to, which, includeBatch, ibanRule].join(' ');
+    const scope = listScope('company transactions', sourceId, { company, from, to, which, includeBatch, ibanRule });
     const rows = await this.read(sourceId, company, query, this.cursors.read(query.cursor, scope, 3), limit + 1);
     const page = this.cursors.toPage(rows, limit, scope, keyOf);
     return { ...page, items: page.items.map(toView) };

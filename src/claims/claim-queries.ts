@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
 import type { PaymentStatus } from '../settlement/payment-notification.entity.js';
 import { formatMoney } from '../values/money.js';
-import { Cursors } from '../http/cursors.js';
+import { Cursors, listScope } from '../http/cursors.js';
 import type { Page } from '../http/paging.js';
 import { Refusal } from '../http/refusal.js';
 import { claimPageStatement } from './claim-page.js';
@@ -70,7 +70,8 @@ export class ClaimQueries {
     sourceId: number,
     { limit, cursor, provider_npi, payment_status }: ListClaims,
   ): Promise<Page<ClaimSummary>> {
-    const after = this.cursors.read(cursor, 'claims', 1)?.[0];
+    const scope = listScope('claims', sourceId, { provider_npi, payment_status });
+    const after = this.cursors.read(cursor, scope, 1)?.[0];
     const { sql, values } = claimPageStatement(COLUMNS, {
       sourceId,
       providerNpi: provider_npi,
@@ -79,7 +80,7 @@ export class ClaimQueries {
       rows: limit + 1,
     });
     const rows = await this.em.fork().execute<ClaimRow[]>(sql, values);
-    const page = this.cursors.toPage(rows, limit, 'claims', (row) => [row.id]);
+    const page = this.cursors.toPage(rows, limit, scope, (row) => [row.id]);
     return { ...page, items: page.items.map(toSummary) };
   }
 }

@@ -5,7 +5,6 @@ import { loadConfig } from '../settings/config.js';
 import type { Application, SchemaChangeView } from './application.js';
 import { withDatabase, withExistingDatabase } from './database.js';
 import { EXIT } from './exit-codes.js';
-import { Failure } from './failure.js';
 import { runCommand } from './run-command.js';
 import type { Terminal } from './terminal.js';
 
@@ -33,7 +32,7 @@ async function checkFiles(app: Application, terminal: Terminal, options: { json?
   const check = await app.checkResources(config).catch((error: unknown) => {
     if (options.json && error instanceof Error && 'faults' in error)
       terminal.json({ faults: error.faults, changes: [] });
-    return toFailure(error);
+    throw error;
   });
   if (!config.DATABASE_URL && !existsSync(config.DATA_DIR)) {
     if (options.json) terminal.json({ faults: [], changes: [] });
@@ -60,23 +59,15 @@ async function applyFiles(
   options: { json?: boolean; allowLoss?: boolean },
 ): Promise<number> {
   const config = loadConfig();
-  const apply = await app.applyResources(config, options.allowLoss === true).catch(toFailure);
+  const apply = await app.applyResources(config, options.allowLoss === true);
   const { migrate } = await import('../migrations/migrate.js');
   const queue = config.REDIS_URL ? null : { prefix: config.QUEUE_PREFIX };
   const changes = await withDatabase(config, async (url) => {
-    return migrate(await app.migrationOptions(url), url, queue, (client) => apply(client).catch(toFailure));
+    return migrate(await app.migrationOptions(url), url, queue, apply);
   });
   if (options.json) terminal.json({ changes: changes.map(toJson) });
   else report(terminal, changes, 'was changed', 'The database was as the files say already.');
   return EXIT.ok;
-}
-
-/** Files that are wrong and changes that would lose something are for the user to resolve. By shape: the classes are the server's. */
-function toFailure(error: unknown): never {
-  if (error instanceof Error && ('faults' in error || 'changes' in error)) {
-    throw new Failure(error.message, { cause: error });
-  }
-  throw error;
 }
 
 function toJson({ resource, what, loses }: SchemaChangeView): SchemaChangeView {

@@ -58,8 +58,13 @@ function explain(error: unknown, terminal: Terminal): string {
   const cross = terminal.style('red', '✗');
   if (error instanceof Problem) return `${cross} ${explainProblem(error)}`;
   const isOurs = error instanceof Failure || error instanceof Unreachable || error instanceof ConfigError;
-  if (isOurs) return `${cross} ${printable(error.message).replaceAll('\\u000a', '\n')}`;
+  if (isOurs || isOfResources(error)) return `${cross} ${printable(error.message).replaceAll('\\u000a', '\n')}`;
   return `${cross} It did not work: ${plainMessage(error)}`;
+}
+
+/** Files of resources that are wrong, and changes that would lose something. By shape: the classes are the server's. */
+function isOfResources(error: unknown): error is Error {
+  return error instanceof Error && ('faults' in error || 'changes' in error);
 }
 
 /** What to do about refusals that concern the key rather than the request, by code. */

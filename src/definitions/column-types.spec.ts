@@ -230,7 +230,7 @@ const VALUES: Record<string, Spellings> = {
       ...bad(['a\0', ['\ud800'], { a: { b: ['\udc00'] } }, { 'a\0': 1 }, [{ '\udfff': null }]], NO_TEXT),
       ...bad([json('1e401'), json('-1e500'), json('[1e-401]'), json('{"a":[1e999999999999]}')], TOO_LARGE),
       ...bad([json(times('9', 401)), json(`0.${times('0', 400)}1`)], TOO_LARGE),
-      ...bad([lists(1_002), lists(100_000)], 'has a value within more than 1000 lists and objects'),
+      ...bad([lists(1_002), lists(100_000)], 'has more than 1000 lists and objects within each other'),
     ],
   },
   'text[]': {
@@ -484,18 +484,20 @@ describe('the name of a type', () => {
     times('text', 100_000),
   ])('cannot be %#', (written) => {
     expect(columnType(written)).toBeInstanceOf(Fault);
-    expect(columnType(written)).toEqual({ detail: expect.stringMatching(/^is no type: text, text\(n\), integer/) });
+    expect(columnType(written)).toEqual({
+      detail: expect.stringMatching(/^is not a type; there are text, text\(n\), integer/),
+    });
   });
 
   it.each(['text(0)', 'text(10001)', 'text(99999)', 'text(5,2)'])('cannot be %s, as it is out of bounds', (written) => {
-    expect(columnType(written)).toEqual(new Fault('is a text of 1 to 10000 characters, as text(40)'));
+    expect(columnType(written)).toEqual(new Fault('must be text(n) with n from 1 to 10000, such as text(40)'));
   });
 
   it.each(['decimal(15)', 'decimal(0,0)', 'decimal(39,0)', 'decimal(39,39)', 'decimal(4,5)', 'decimal(38,99)'])(
     'cannot be %s, as it has too many digits or too few',
     (written) => {
       expect(columnType(written)).toEqual(
-        new Fault('has up to 38 digits in all and at most as many after the point, as decimal(15,4)'),
+        new Fault('must be decimal(p,s) with p from 1 to 38 and s from 0 to p, such as decimal(15,4)'),
       );
     },
   );

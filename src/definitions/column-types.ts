@@ -1,8 +1,9 @@
 import { formatInstant, isCalendarDay, parseInstant } from '../values/calendar.js';
 import { parseExact, rawNumber } from '../values/exact-json.js';
 import { formatDecimal, parseDecimal } from '../values/money.js';
+import { repeatedNames } from '../values/repeated-names.js';
 import { isLongerThan, isStorable } from '../values/text.js';
-import { faultOfJson } from './json-faults.js';
+import { faultOfJson, isJsonNull } from './json-faults.js';
 
 /** Why a value cannot be mirrored, as the end of a sentence that begins with the field: `must be true or false`. */
 export class Fault {
@@ -87,7 +88,7 @@ export const INTEGER: ColumnType = {
     return exact < INT64.least || exact > INT64.most ? new Fault('must be a whole number of 64 bits') : digits;
   },
   // Beyond 2^53 − 1 other programs' numbers are not exact either.
-  show: (stored) => (typeof stored === 'number' && Number.isSafeInteger(stored) ? stored : literalOf(stored)),
+  show: (stored) => (Number.isSafeInteger(stored) ? stored : (rawNumber(stored) ?? String(BigInt(stored as number)))),
 };
 
 function decimal(precision: number, scale: number): ColumnType {
@@ -106,12 +107,13 @@ function decimal(precision: number, scale: number): ColumnType {
         new Fault(`must have at most ${whole} digits before and ${scale} after the point`)
       );
     },
-    show: (stored) => formatDecimal(parseDecimal(literalOf(stored), whole, scale) ?? '', Math.min(scale, 2)),
+    // Also of a sum, and of a wider type that another server has applied already.
+    show: (stored) => formatDecimal(parseDecimal(literalOf(stored), Infinity, Infinity) ?? '', Math.min(scale, 2)),
   };
 }
 
 /** A JSON number as it was sent, or a text that is a plain decimal. */
-function numberLiteral(value: unknown): string | null {
+export function numberLiteral(value: unknown): string | null {
   if (typeof value === 'number') return String(value);
   if (typeof value === 'string') return /^-?\d{1,400}(\.\d{1,400})?$/.test(value) ? value : null;
   return rawNumber(value);
@@ -213,15 +215,11 @@ const textList: ColumnType = {
   show: same,
 };
 
-/** JSON may have white space around it. */
-function isJsonNull(cell: string): boolean {
-  return cell.length < 100 && cell.trim() === 'null';
-}
-
 function fromCell(type: ColumnType, cell: string): string | Fault {
   try {
     const value = parseExact(cell);
-    return value === null ? new Fault('must not be null') : type.read(value);
+    if (value === null) return new Fault('must not be null');
+    return repeatedNames(cell, [value]).size > 0 ? new Fault('has a name more than once') : type.read(value);
   } catch {
     return new Fault('must be JSON');
   }
@@ -234,16 +232,16 @@ export function columnType(name: string): ColumnType | Fault {
   const plain = PLAIN_TYPES.find((type) => type.name === name);
   if (plain) return plain;
   const sized = name.length > 20 ? null : /^(text|decimal) ?\( ?(\d{1,5}) ?(?:, ?(\d{1,3}) ?)?\)$/.exec(name);
-  if (!sized) return new Fault(`is no type: ${TYPE_NAMES}`);
+  if (!sized) return new Fault(`is not a type; there are ${TYPE_NAMES}`);
   const [size, scale] = [Number(sized[2]), sized[3] === undefined ? null : Number(sized[3])];
   if (sized[1] === 'text') {
     return scale === null && size >= 1 && size <= MAX_TEXT_CHARACTERS
       ? text(size)
-      : new Fault(`is a text of 1 to ${MAX_TEXT_CHARACTERS} characters, as text(40)`);
+      : new Fault(`must be text(n) with n from 1 to ${MAX_TEXT_CHARACTERS}, such as text(40)`);
   }
   return scale !== null && size >= 1 && size <= MAX_PRECISION && scale <= size
     ? decimal(size, scale)
-    : new Fault(`has up to ${MAX_PRECISION} digits in all and at most as many after the point, as decimal(15,4)`);
+    : new Fault(`must be decimal(p,s) with p from 1 to ${MAX_PRECISION} and s from 0 to p, such as decimal(15,4)`);
 }
 
-const TYPE_NAMES = 'text, text(n), integer, decimal(p,s), boolean, date, instant, uuid, json and text[] are';
+const TYPE_NAMES = 'text, text(n), integer, decimal(p,s), boolean, date, instant, uuid, json and text[]';

@@ -1,4 +1,4 @@
-import type { Definition, Parent, Total } from './definition.js';
+import type { Definition, Parent } from './definition.js';
 
 /** A parent's child: the resource, and how it names the parent. */
 export interface Child {
@@ -29,11 +29,6 @@ export class Definitions {
     return this.all.flatMap((definition) =>
       definition.parents.filter(({ resource }) => resource === name).map((parent) => ({ definition, parent })),
     );
-  }
-
-  /** What the rows of a resource tell of their children. */
-  totalsOf(definition: Definition): Total[] {
-    return this.childrenOf(definition).flatMap(({ parent }) => parent.totals);
   }
 
   /**

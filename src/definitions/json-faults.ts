@@ -15,7 +15,7 @@ const MAX_DEPTH = 1_000;
 export function faultOfJson(value: unknown): string | null {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > MAX_DEPTH) return `has a value within more than ${MAX_DEPTH} lists and objects`;
+    if (depth > MAX_DEPTH) return `has more than ${MAX_DEPTH} lists and objects within each other`;
     const inside: unknown[] = [];
     for (const each of level) {
       const fault = faultOfOne(each, inside);
@@ -41,4 +41,9 @@ function isStorableNumber(literal: string): boolean {
   if (literal.length > MAX_NUMBER_CHARACTERS) return false;
   const exponent = /[eE]([+-]?\d+)$/.exec(literal)?.[1] ?? '0';
   return Math.abs(Number(exponent)) <= MAX_EXPONENT;
+}
+
+/** Whether a cell is the JSON text of null, which may have white space around it. */
+export function isJsonNull(cell: string): boolean {
+  return cell.length < 100 && cell.trim() === 'null';
 }

@@ -47,16 +47,17 @@ function faultsOf(shape: unknown): string[] {
   return readShape(shape).faults.map(({ path, detail }) => `${path.join('.')} ${detail}`.trim());
 }
 
-const NAME = 'must be lower-case letters, digits and hyphens, at most 40';
-const FIELD_NAME = 'must be a letter, then letters, digits and underscores, at most 63';
-const PARENT_NAME = 'must be a letter, then letters, digits and underscores, at most 40';
-const NO_TYPE = 'is no type: text, text(n), integer, decimal(p,s), boolean, date, instant, uuid, json and text[] are';
-const NO_SIZE = 'is a text of 1 to 10000 characters, as text(40)';
-const NO_SCALE = 'has up to 38 digits in all and at most as many after the point, as decimal(15,4)';
-const OURS = 'is a name that we use ourselves';
+const NAME = 'must be a lower-case letter followed by up to 39 lower-case letters, digits and hyphens';
+const FIELD_NAME = 'must be a letter followed by up to 62 letters, digits and underscores';
+const PARENT_NAME = 'must be a letter followed by up to 39 letters, digits and underscores';
+const NO_TYPE =
+  'is not a type; there are text, text(n), integer, decimal(p,s), boolean, date, instant, uuid, json and text[]';
+const NO_SIZE = 'must be text(n) with n from 1 to 10000, such as text(40)';
+const NO_SCALE = 'must be decimal(p,s) with p from 1 to 38 and s from 0 to p, such as decimal(15,4)';
+const OURS = 'is a reserved name';
 const NO_MAPPING = 'must be a mapping';
 const NO_NAMES = 'must be a list of names';
-const NO_FORMULA = 'is count, or the sum of a field, as sum(amount)';
+const NO_FORMULA = 'must be count, or the sum of a field, such as sum(amount)';
 
 describe('a good definition', () => {
   it('is read with all of its parts', () => {
@@ -203,7 +204,7 @@ describe('a name', () => {
     'sync',
     'webhooks',
   ])('%s is a path of our own', (name) => {
-    expect(faultsOf({ ...invoices, name })).toEqual(['name is a path of our own']);
+    expect(faultsOf({ ...invoices, name })).toEqual(['name is a path of the server itself']);
   });
 
   it.each(['', '1a', '_a', 'a-b', 'a b', 'a.b', '$a', 'ä', 'a"', '__proto__', `a${'b'.repeat(63)}`])(
@@ -294,15 +295,15 @@ describe('a type', () => {
 
 describe('a key', () => {
   it.each([
-    ['nothing', 'key names "nothing", which is no field'],
-    ['', 'key names "", which is no field'],
-    ['toString', 'key names "toString", which is no field'],
-    ['device', 'key names device first, which may be absent'],
-    [['device', 'number'], 'key names device first, which may be absent'],
-    ['paid', 'key names paid, which is boolean: not good for that'],
-    ['details', 'key names details, which is json: not good for that'],
-    ['tags', 'key names tags, which is text[]: not good for that'],
-    [['number', 'nothing'], 'key names "nothing", which is no field'],
+    ['nothing', 'key names "nothing", but there is no such field'],
+    ['', 'key names "", but there is no such field'],
+    ['toString', 'key names "toString", but there is no such field'],
+    ['device', 'key begins with device, which may be absent'],
+    [['device', 'number'], 'key begins with device, which may be absent'],
+    ['paid', 'key names paid, and a field of type boolean cannot be a key'],
+    ['details', 'key names details, and a field of type json cannot be a key'],
+    ['tags', 'key names tags, and a field of type text[] cannot be a key'],
+    [['number', 'nothing'], 'key names "nothing", but there is no such field'],
     [['number', 'number'], 'key has the same entry twice'],
     [[], 'key must name a field, or a list of fields'],
     [[5], `key ${NO_NAMES}`],
@@ -317,7 +318,7 @@ describe('a key', () => {
     const keyOf = (count: number) => ({ name: 'a', key: Object.keys(fields(count)), fields: fields(11) });
 
     expect(faultsOf(keyOf(10))).toEqual([]);
-    expect(faultsOf(keyOf(11))).toEqual(['key has more than 10 entries']);
+    expect(faultsOf(keyOf(11))).toEqual(['key must have at most 10 entries']);
   });
 
   it('reads texts as what names a record: not empty, and digits for an integer', () => {
@@ -337,10 +338,13 @@ describe('a parent', () => {
     [{ resource: 'Customers', by: 'customerId' }, ['parents.customer.resource must be the name of a resource']],
     [{ resource: 'customers' }, ['parents.customer.by must name a field']],
     [{ resource: 'customers', by: ['customerId'] }, ['parents.customer.by must name a field']],
-    [aCustomer('nothing'), ['parents.customer.by names "nothing", which is no field']],
-    [aCustomer('issued'), ['parents.customer.by names issued, which is date: not good for that']],
-    [aCustomer('tags'), ['parents.customer.by names tags, which is text[]: not good for that']],
-    [{ ...aCustomer('customerId'), total: {} }, ['parents.customer.total is not known: resource, by, totals are']],
+    [aCustomer('nothing'), ['parents.customer.by names "nothing", but there is no such field']],
+    [aCustomer('issued'), ['parents.customer.by names issued, and a field of type date cannot name a parent']],
+    [aCustomer('tags'), ['parents.customer.by names tags, and a field of type text[] cannot name a parent']],
+    [
+      { ...aCustomer('customerId'), total: {} },
+      ['parents.customer.total is not known; there are resource, by, totals'],
+    ],
     [{}, ['parents.customer.resource must be the name of a resource', 'parents.customer.by must name a field']],
   ])('%j is none', (parent, faults) => {
     expect(faultsOf(withParent(parent))).toEqual(faults);
@@ -352,7 +356,7 @@ describe('a parent', () => {
 
   it('is not named by an external id that is the resource’s own, which has no column', () => {
     expect(faultsOf({ name: 'a', fields: {}, parents: { same: aCustomer('externalId') } })).toEqual([
-      'parents.same.by names externalId, which is kept as a text: not good for that',
+      'parents.same.by names externalId, which is kept as a text and cannot name a parent',
     ]);
   });
 
@@ -366,7 +370,7 @@ describe('a parent', () => {
     expect(named('a'.repeat(40))).toEqual([]);
     expect(named('a'.repeat(41))).toEqual([`parents.${'a'.repeat(41)} ${PARENT_NAME}`]);
     expect(many(10)).toEqual([]);
-    expect(many(11)).toEqual(['parents has more than 10 parents']);
+    expect(many(11)).toEqual(['parents must have at most 10 entries']);
   });
 
   it.each([
@@ -381,10 +385,10 @@ describe('a parent', () => {
     [null, NO_FORMULA],
     [5, NO_FORMULA],
     [['count'], NO_FORMULA],
-    ['sum(nothing)', 'names "nothing", which is no field'],
-    ['sum(issued)', 'names issued, which is date: not good for that'],
-    ['sum(number)', 'names number, which is text(40): not good for that'],
-    ['sum(paid)', 'names paid, which is boolean: not good for that'],
+    ['sum(nothing)', 'names "nothing", but there is no such field'],
+    ['sum(issued)', 'names issued, and a field of type date cannot be summed'],
+    ['sum(number)', 'names number, and a field of type text(40) cannot be summed'],
+    ['sum(paid)', 'names paid, and a field of type boolean cannot be summed'],
   ])('has no total %.30j', (formula, detail) => {
     expect(faultsOf(withTotals({ total: formula }))).toEqual([`parents.customer.totals.total ${detail}`]);
   });
@@ -393,7 +397,7 @@ describe('a parent', () => {
     const totals = (count: number) => Object.fromEntries(Object.keys(fields(count)).map((name) => [name, 'count']));
 
     expect(faultsOf(withTotals(totals(20)))).toEqual([]);
-    expect(faultsOf(withTotals(totals(21)))).toEqual(['parents.customer.totals has more than 20 totals']);
+    expect(faultsOf(withTotals(totals(21)))).toEqual(['parents.customer.totals must have at most 20 entries']);
   });
 });
 
@@ -403,11 +407,11 @@ describe('a window', () => {
   });
 
   it.each([
-    ['nothing', 'window names "nothing", which is no field'],
-    ['number', 'window names number, which is text(40): not good for that'],
-    ['paid', 'window names paid, which is boolean: not good for that'],
-    ['device', 'window names device, which is uuid: not good for that'],
-    ['', 'window names "", which is no field'],
+    ['nothing', 'window names "nothing", but there is no such field'],
+    ['number', 'window names number, and a field of type text(40) cannot be a window'],
+    ['paid', 'window names paid, and a field of type boolean cannot be a window'],
+    ['device', 'window names device, and a field of type uuid cannot be a window'],
+    ['', 'window names "", but there is no such field'],
     [null, 'window must name a field'],
     [5, 'window must name a field'],
     [['issued'], 'window must name a field'],
@@ -419,22 +423,22 @@ describe('a window', () => {
 
 describe('a list', () => {
   it.each([
-    [{ filter: ['nothing'] }, 'list.filter names "nothing", which is no field'],
-    [{ filter: ['toString'] }, 'list.filter names "toString", which is no field'],
-    [{ filter: ['details'] }, 'list.filter names details, which is json: not good for that'],
-    [{ filter: ['tags'] }, 'list.filter names tags, which is text[]: not good for that'],
+    [{ filter: ['nothing'] }, 'list.filter names "nothing", but there is no such field'],
+    [{ filter: ['toString'] }, 'list.filter names "toString", but there is no such field'],
+    [{ filter: ['details'] }, 'list.filter names details, and a field of type json cannot be filtered by'],
+    [{ filter: ['tags'] }, 'list.filter names tags, and a field of type text[] cannot be filtered by'],
     [{ filter: ['paid', 'paid'] }, 'list.filter has the same entry twice'],
-    [{ range: ['number'] }, 'list.range names number, which is text(40): not good for that'],
-    [{ range: ['paid'] }, 'list.range names paid, which is boolean: not good for that'],
-    [{ range: ['device'] }, 'list.range names device, which is uuid: not good for that'],
-    [{ search: ['amount'] }, 'list.search names amount, which is decimal(15,4): not good for that'],
-    [{ search: ['-number'] }, 'list.search names "-number", which is no field'],
-    [{ sort: ['details'] }, 'list.sort names details, which is json: not good for that'],
-    [{ sort: ['--amount'] }, 'list.sort names "-amount", which is no field'],
-    [{ sort: ['+amount'] }, 'list.sort names "+amount", which is no field'],
-    [{ sort: ['-'] }, 'list.sort names "", which is no field'],
+    [{ range: ['number'] }, 'list.range names number, and a field of type text(40) cannot have a range'],
+    [{ range: ['paid'] }, 'list.range names paid, and a field of type boolean cannot have a range'],
+    [{ range: ['device'] }, 'list.range names device, and a field of type uuid cannot have a range'],
+    [{ search: ['amount'] }, 'list.search names amount, and a field of type decimal(15,4) cannot be searched'],
+    [{ search: ['-number'] }, 'list.search names "-number", but there is no such field'],
+    [{ sort: ['details'] }, 'list.sort names details, and a field of type json cannot be sorted by'],
+    [{ sort: ['--amount'] }, 'list.sort names "-amount", but there is no such field'],
+    [{ sort: ['+amount'] }, 'list.sort names "+amount", but there is no such field'],
+    [{ sort: ['-'] }, 'list.sort names "", but there is no such field'],
     [{ sort: ['-amount', '-amount'] }, 'list.sort has the same entry twice'],
-    [{ filters: ['paid'] }, 'list.filters is not known: filter, range, search, sort are'],
+    [{ filters: ['paid'] }, 'list.filters is not known; there are filter, range, search, sort'],
   ] as [unknown, string][])('is not %j', (list, fault) => {
     expect(faultsOf(withList(list))).toEqual([fault]);
   });
@@ -450,20 +454,20 @@ describe('a list', () => {
     const all = Object.fromEntries(Object.keys(fields(17)).map((name) => [name, type]));
 
     expect(faultsOf({ name: 'a', fields: all, list: { [list]: Object.keys(all) } })).toEqual([
-      `list.${list} has more than 16 entries`,
+      `list.${list} must have at most 16 entries`,
     ]);
   });
 
   it('has no range of an external id, which is kept as a text', () => {
     expect(faultsOf({ name: 'a', fields: { externalId: 'integer' }, list: { range: ['externalId'] } })).toEqual([
-      'list.range names externalId, which is kept as a text: not good for that',
+      'list.range names externalId, which is kept as a text and cannot have a range',
     ]);
   });
 });
 
 describe('what is no definition', () => {
   it.each([[null], [undefined], ['invoices'], [5], [true], [[]], [[invoices]]])('%j is told so', (shape) => {
-    expect(readShape(shape)).toEqual({ definition: null, faults: [{ path: [], detail: NO_MAPPING }] });
+    expect(readShape(shape)).toEqual({ definition: null, draft: null, faults: [{ path: [], detail: NO_MAPPING }] });
   });
 
   it.each(['fields', 'parents', 'list'])('has a mapping of %s', (part) => {
@@ -479,12 +483,12 @@ describe('what is no definition', () => {
   it.each([['last'], [''], [null], [5], [true], [['count']]])(
     'counts duplicates or not, and has no rule %j',
     (duplicates) => {
-      expect(faultsOf({ ...invoices, duplicates })).toEqual(['duplicates can only be count']);
+      expect(faultsOf({ ...invoices, duplicates })).toEqual(['duplicates must be count, or be left out']);
     },
   );
 
   it('has no other parts', () => {
-    const known = 'is not known: name, key, fields, parents, window, list, duplicates are';
+    const known = 'is not known; there are name, key, fields, parents, window, list, duplicates';
 
     expect(faultsOf({ ...invoices, field: {}, 'a b': 1, constructor: 1 })).toEqual([
       `field ${known}`,
@@ -496,7 +500,7 @@ describe('what is no definition', () => {
   it('has at most 100 fields, and the further ones are not called missing', () => {
     const shape = { name: 'a', key: 'field100', fields: fields(101), list: { filter: ['field100'] } };
 
-    expect(faultsOf(shape)).toEqual(['fields has more than 100 fields']);
+    expect(faultsOf(shape)).toEqual(['fields must have at most 100 entries']);
   });
 });
 
@@ -513,18 +517,18 @@ it('everything that is wrong is told at once', () => {
   };
 
   expect(faultsOf(shape)).toEqual([
-    'version is not known: name, key, fields, parents, window, list, duplicates are',
+    'version is not known; there are name, key, fields, parents, window, list, duplicates',
     `name ${NAME}`,
     `fields.amount ${NO_TYPE}`,
     `fields.a-b ${FIELD_NAME}`,
-    'key names "nothing", which is no field',
-    'parents.p.by names dueDate, which is date: not good for that',
+    'key names "nothing", but there is no such field',
+    'parents.p.by names dueDate, and a field of type date cannot name a parent',
     `parents.p.totals.n ${NO_FORMULA}`,
-    'window names id, which is text: not good for that',
-    'list.sorts is not known: filter, range, search, sort are',
+    'window names id, and a field of type text cannot be a window',
+    'list.sorts is not known; there are filter, range, search, sort',
     'list.filter has the same entry twice',
-    'list.filter names "nothing", which is no field',
-    'duplicates can only be count',
+    'list.filter names "nothing", but there is no such field',
+    'duplicates must be count, or be left out',
     `fields.id ${OURS}`,
     'fields.due_date is another spelling of dueDate',
   ]);

@@ -1,4 +1,5 @@
-import { type ColumnType, columnType, Fault, type Use } from './column-types.js';
+import { Fault, type Use } from './column-types.js';
+import { faultOfUse } from './field-uses.js';
 import { identifying } from './identifying.js';
 import {
   type Definition,
@@ -13,15 +14,19 @@ import { faultsOfNames } from './reserved-names.js';
 import { labelOf } from './field-names.js';
 import type { ResourceShape } from './resource-shape.js';
 import type { ShapeFault } from './shape-fault.js';
+import { isRestOfType, writtenType } from './written-type.js';
 
 /** A definition that was read; null if it has faults. */
 export interface ReadShape {
   definition: Definition | null;
+  /** As far as it could be read, with '' for names that could not: to be looked at beside others. */
+  draft: Definition | null;
   faults: ShapeFault[];
 }
 
 const RESOURCE_NAME = /^[a-z][a-z0-9-]{0,39}$/;
 const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
+const FIELD_NAME_DETAIL = 'a letter followed by up to 62 letters, digits and underscores';
 /** Shorter than a field's, as PostgreSQL cuts names off after 63 bytes, and columns for parents have a prefix. */
 const PARENT_NAME = /^[A-Za-z][A-Za-z0-9_]{0,39}$/;
 const MAX_FIELDS = 100;
@@ -33,17 +38,14 @@ const MAX_LIST_ENTRIES = 16;
 /** Characters of an external id, where its field has no lower limit of its own. */
 const KEY_CHARACTERS = 1_000;
 
-/** It has no column of its own. */
-const USES_OF_EXTERNAL_ID: ReadonlySet<Use> = new Set(['key', 'filter', 'search', 'sort']);
-
 const PARTS = ['name', 'key', 'fields', 'parents', 'window', 'list', 'duplicates'];
 const LISTS = ['filter', 'range', 'search', 'sort'];
 
 /** Reads a definition as somebody wrote it, and finds every fault in it. What it refers to is not looked at. */
 export function readShape(shape: unknown, own: OwnCode = {}): ReadShape {
   const reader = new ShapeReader(own);
-  const definition = reader.read(shape);
-  return { definition: reader.faults.length === 0 ? definition : null, faults: reader.faults };
+  const draft = reader.read(shape);
+  return { definition: reader.faults.length === 0 ? draft : null, draft, faults: reader.faults };
 }
 
 class ShapeReader {
@@ -61,7 +63,7 @@ class ShapeReader {
       ['name'],
       parts['name'],
       RESOURCE_NAME,
-      'lower-case letters, digits and hyphens, at most 40',
+      'a lower-case letter followed by up to 39 lower-case letters, digits and hyphens',
     );
     const key = this.keyOf(parts['key']);
     const by = byFields(parts['parents']);
@@ -103,26 +105,27 @@ class ShapeReader {
   private requirePresent(name = ''): void {
     const field = this.fields.get(name);
     if (field?.isOptional !== true || !field.type.uses.has('key')) return;
-    this.fault(['key'], `names ${name} first, which may be absent`);
+    this.fault(['key'], `begins with ${name}, which may be absent`);
   }
 
   private readFields(written: unknown, key: string[], by: Set<string>): void {
     const fields = this.object(['fields'], written) ?? {};
     const names = Object.keys(fields);
-    if (names.length > MAX_FIELDS) this.fault(['fields'], `has more than ${MAX_FIELDS} fields`);
+    if (names.length > MAX_FIELDS) this.fault(['fields'], `must have at most ${MAX_FIELDS} entries`);
     for (const name of names.slice(MAX_FIELDS)) this.faulty.add(name);
     if (key.length === 1 && key[0] === EXTERNAL_ID && !names.includes(EXTERNAL_ID)) {
       this.addField(EXTERNAL_ID, 'text', true);
     }
     for (const name of names.slice(0, MAX_FIELDS)) {
-      this.name(['fields', name], name, FIELD_NAME, 'a letter, then letters, digits and underscores, at most 63');
+      if (isRestOfType(name, fields[name]) && this.faulty.size > 0) continue;
+      this.name(['fields', name], name, FIELD_NAME, FIELD_NAME_DETAIL);
       this.addField(name, fields[name], key.includes(name) || by.has(name));
     }
   }
 
   private addField(name: string, written: unknown, identifies: boolean): void {
     const isOptional = typeof written === 'string' && written.endsWith('?');
-    const type = typeOf(isOptional ? written.slice(0, -1).trim() : written);
+    const type = writtenType(isOptional ? written.slice(0, -1).trim() : written);
     if (type instanceof Fault) {
       this.faulty.add(name);
       return this.fault(['fields', name], type.detail);
@@ -141,13 +144,13 @@ class ShapeReader {
     if (written === undefined) return [];
     const parents = this.object(['parents'], written);
     if (!parents) return [];
-    if (Object.keys(parents).length > MAX_PARENTS) this.fault(['parents'], `has more than ${MAX_PARENTS} parents`);
+    if (Object.keys(parents).length > MAX_PARENTS) this.fault(['parents'], `must have at most ${MAX_PARENTS} entries`);
     return Object.entries(parents).map(([name, parent]) => this.parent(name, parent));
   }
 
   private parent(name: string, written: unknown): Parent {
     const path = ['parents', name];
-    this.name(path, name, PARENT_NAME, 'a letter, then letters, digits and underscores, at most 40');
+    this.name(path, name, PARENT_NAME, 'a letter followed by up to 39 letters, digits and underscores');
     const parts = this.object(path, written, ['resource', 'by', 'totals']) ?? {};
     const resource = this.name([...path, 'resource'], parts['resource'], RESOURCE_NAME, 'the name of a resource');
     const by = this.use([...path, 'by'], parts['by'], 'parent');
@@ -157,13 +160,13 @@ class ShapeReader {
   private totals(path: string[], written: unknown): Total[] {
     if (written === undefined) return [];
     const totals = this.object(path, written) ?? {};
-    if (Object.keys(totals).length > MAX_TOTALS) this.fault(path, `has more than ${MAX_TOTALS} totals`);
+    if (Object.keys(totals).length > MAX_TOTALS) this.fault(path, `must have at most ${MAX_TOTALS} entries`);
     return Object.entries(totals).map(([name, formula]) => {
-      this.name([...path, name], name, FIELD_NAME, 'a letter, then letters, digits and underscores, at most 63');
+      this.name([...path, name], name, FIELD_NAME, FIELD_NAME_DETAIL);
       if (formula === 'count') return { name, sumOf: null };
       const summed =
         typeof formula === 'string' ? /^sum\( ?([A-Za-z0-9_]{1,63}) ?\)$/.exec(formula.slice(0, 80)) : null;
-      if (!summed) this.fault([...path, name], 'is count, or the sum of a field, as sum(amount)');
+      if (!summed) this.fault([...path, name], 'must be count, or the sum of a field, such as sum(amount)');
       return { name, sumOf: summed ? this.use([...path, name], summed[1], 'sum') : null };
     });
   }
@@ -186,7 +189,7 @@ class ShapeReader {
   }
 
   private duplicates(written: unknown): boolean {
-    if (written !== undefined && written !== 'count') this.fault(['duplicates'], 'can only be count');
+    if (written !== undefined && written !== 'count') this.fault(['duplicates'], 'must be count, or be left out');
     return written === 'count';
   }
 
@@ -195,16 +198,16 @@ class ShapeReader {
     if (typeof written === 'string' && this.faulty.has(written)) return '';
     const field = typeof written === 'string' ? this.fields.get(written) : undefined;
     if (!field) {
+      const isName = typeof written === 'string';
       this.fault(
         path,
-        typeof written === 'string' ? `names ${shown(written)}, which is no field` : 'must name a field',
+        isName ? `names ${JSON.stringify(written.slice(0, 63))}, but there is no such field` : 'must name a field',
       );
-    } else if (!field.type.uses.has(use)) {
-      this.fault(path, `names ${field.name}, which is ${field.type.name}: not good for that`);
-    } else if (field.name === EXTERNAL_ID && !USES_OF_EXTERNAL_ID.has(use)) {
-      this.fault(path, `names ${field.name}, which is kept as a text: not good for that`);
+      return '';
     }
-    return field?.name ?? '';
+    const unfit = faultOfUse(field, use);
+    if (unfit !== null) this.fault(path, unfit);
+    return field.name;
   }
 
   private name(path: string[], written: unknown, pattern: RegExp, wanted: string): string {
@@ -217,7 +220,7 @@ class ShapeReader {
     const isList = Array.isArray(written) && written.every((name) => typeof name === 'string');
     if (!isList) this.fault(path, 'must be a list of names');
     const names = isList ? written : [];
-    if (names.length > most) this.fault(path, `has more than ${most} entries`);
+    if (names.length > most) this.fault(path, `must have at most ${most} entries`);
     if (new Set(names).size < names.length) this.fault(path, 'has the same entry twice');
     return names.slice(0, most);
   }
@@ -228,7 +231,7 @@ class ShapeReader {
       return null;
     }
     for (const name of Object.keys(written)) {
-      if (known && !known.includes(name)) this.fault([...path, name], `is not known: ${known.join(', ')} are`);
+      if (known && !known.includes(name)) this.fault([...path, name], `is not known; there are ${known.join(', ')}`);
     }
     return written as Record<string, unknown>;
   }
@@ -238,18 +241,10 @@ class ShapeReader {
   }
 }
 
-function typeOf(written: unknown): ColumnType | Fault {
-  return typeof written === 'string' ? columnType(written) : new Fault('must have a type, such as text');
-}
-
 /** Fields that parents name, whatever else is wrong with these. */
 function byFields(parents: unknown): Set<string> {
   const written = typeof parents === 'object' && parents !== null ? Object.values(parents) : [];
   return new Set(
     written.flatMap((parent: { by?: unknown } | null) => (typeof parent?.by === 'string' ? [parent.by] : [])),
   );
-}
-
-function shown(name: string): string {
-  return JSON.stringify(name.slice(0, 63));
 }

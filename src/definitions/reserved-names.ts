@@ -35,12 +35,13 @@ export function faultsOfNames(definition: Definition): ShapeFault[] {
 }
 
 function faultsOfPath({ name }: Definition): ShapeFault[] {
-  return PATHS.includes(name) ? [{ path: ['name'], detail: 'is a path of our own' }] : [];
+  return PATHS.includes(name) ? [{ path: ['name'], detail: 'is a path of the server itself' }] : [];
 }
 
 function faultsOfFields({ fields, key }: Definition): ShapeFault[] {
   const spellings = new Map<string, string>(TAKEN.map((name) => [name, name]));
-  const isKey = key.length === 1 && key[0] === EXTERNAL_ID;
+  // Without any field the key has a fault of its own.
+  const isKey = key.length === 0 || (key.length === 1 && key[0] === EXTERNAL_ID);
   for (const spelling of isKey ? [] : spellingsOf(EXTERNAL_ID)) spellings.set(spelling, EXTERNAL_ID);
   return fields.flatMap(({ name }) => {
     const taken = spellingsOf(name)
@@ -48,7 +49,7 @@ function faultsOfFields({ fields, key }: Definition): ShapeFault[] {
       .find((other) => other !== undefined);
     for (const spelling of spellingsOf(name)) spellings.set(spelling, name);
     if (taken === undefined) return [];
-    const detail = taken === name ? 'is a name that we use ourselves' : `is another spelling of ${taken}`;
+    const detail = taken === name ? 'is a reserved name' : `is another spelling of ${taken}`;
     return [{ path: ['fields', name], detail }];
   });
 }

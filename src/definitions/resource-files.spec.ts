@@ -117,28 +117,31 @@ describe('a file', () => {
 
     expect(await faults()).toEqual([
       'a.yaml: cannot be read (ENOENT).',
-      'b.yaml: is no file.',
-      'c.yaml: is no file.',
-      'd.yaml:1: name must be lower-case letters, digits and hyphens, at most 40.',
+      'b.yaml: is not a regular file.',
+      'c.yaml: is not a regular file.',
+      'd.yaml:1: name must be a lower-case letter followed by up to 39 lower-case letters, digits and hyphens.',
     ]);
   });
 
   it.each([
-    ['', 'a.yaml: The file must be a mapping.'],
-    ['# nothing but a remark\n', 'a.yaml: The file must be a mapping.'],
+    ['', 'a.yaml:1: The file must be a mapping.'],
+    ['# nothing but a remark\n', 'a.yaml:1: The file must be a mapping.'],
     ['rooms', 'a.yaml:1: The file must be a mapping.'],
     ['\n- name: rooms\n', 'a.yaml:2: The file must be a mapping.'],
     ['name: rooms\n', 'a.yaml:1: fields must be a mapping.'],
-    ['fields: {}\n', 'a.yaml:1: name must be lower-case letters, digits and hyphens, at most 40.'],
+    [
+      'fields: {}\n',
+      'a.yaml:1: name must be a lower-case letter followed by up to 39 lower-case letters, digits and hyphens.',
+    ],
     ['name: rooms\nfields:\n', 'a.yaml:2: fields must be a mapping.'],
-    ['name: rooms\n\nfields:\n  a: text\n  b: money\n', /^a\.yaml:5: fields\.b is no type/],
+    ['name: rooms\n\nfields:\n  a: text\n  b: money\n', /^a\.yaml:5: fields\.b is not a type/],
     ['name: rooms\nfields: { a: text }\nlist:\n  filter:\n', 'a.yaml:4: list.filter must be a list of names.'],
     [
       'name: rooms\nfields: { a: text }\nlist:\n  filter: [a, b]\n',
-      'a.yaml:4: list.filter names "b", which is no field.',
+      'a.yaml:4: list.filter names "b", but there is no such field.',
     ],
-    ['name: rooms\nfields: {}\nkey: a\n', 'a.yaml:3: key names "a", which is no field.'],
-    ['name: rooms\nfields: {}\nliste: {}\n', /^a\.yaml:3: liste is not known: name, key,/],
+    ['name: rooms\nfields: {}\nkey: a\n', 'a.yaml:3: key names "a", but there is no such field.'],
+    ['name: rooms\nfields: {}\nliste: {}\n', /^a\.yaml:3: liste is not known; there are name, key,/],
   ])('%j has a fault at its line', async (text, fault) => {
     expect(await faultsOf(text)).toEqual([typeof fault === 'string' ? fault : expect.stringMatching(fault)]);
   });
@@ -172,14 +175,14 @@ describe('a file', () => {
 
   it('has no anchors and aliases', async () => {
     expect(await faultsOf('name: rooms\nfields:\n  a: &type text\n  b: *type\n')).toEqual([
-      'a.yaml:3: An anchor is not possible here.',
-      'a.yaml:4: An alias is not possible here.',
+      'a.yaml:3: Anchors cannot be used here.',
+      'a.yaml:4: Aliases cannot be used here.',
     ]);
     expect(await faultsOf('name: rooms\nfields: &all\n  a: text\n')).toEqual([
-      'a.yaml:3: An anchor is not possible here.',
+      'a.yaml:3: Anchors cannot be used here.',
     ]);
     expect(await faultsOf('name: rooms\nfields: {}\nlist: *nothing\n')).toContain(
-      'a.yaml:3: An alias is not possible here.',
+      'a.yaml:3: Aliases cannot be used here.',
     );
   });
 
@@ -187,14 +190,14 @@ describe('a file', () => {
     'has no tags, such as %s',
     async (tag) => {
       expect(await faultsOf(`name: rooms\nfields:\n  a: ${tag} text\n`)).toEqual([
-        'a.yaml:3: A tag is not possible here.',
+        'a.yaml:3: Tags cannot be used here.',
       ]);
     },
   );
 
   it.each(['!!map', '!!set', '!!omap', '!mine'])('has no tags of collections, such as %s', async (tag) => {
     expect(await faultsOf(`name: rooms\nfields: ${tag} { a: text }\n`)).toEqual([
-      'a.yaml:2: A tag is not possible here.',
+      'a.yaml:2: Tags cannot be used here.',
     ]);
   });
 
@@ -213,10 +216,10 @@ describe('a file', () => {
     expect(found).toEqual([]);
     expect(definitions).toMatchObject([{ name: 'on', key: ['on'], fields: names.map((name) => ({ name })) }]);
     expect(await faultsOf('name: null\nkey: 1e3\nfields: { 0x10: text, 1e3: text, 010: text, ~: text }\n')).toEqual([
-      'a.yaml:3: fields.0x10 must be a letter, then letters, digits and underscores, at most 63.',
-      'a.yaml:3: fields.1e3 must be a letter, then letters, digits and underscores, at most 63.',
-      'a.yaml:3: fields.010 must be a letter, then letters, digits and underscores, at most 63.',
-      'a.yaml:3: fields.~ must be a letter, then letters, digits and underscores, at most 63.',
+      'a.yaml:3: fields.0x10 must be a letter followed by up to 62 letters, digits and underscores.',
+      'a.yaml:3: fields.1e3 must be a letter followed by up to 62 letters, digits and underscores.',
+      'a.yaml:3: fields.010 must be a letter followed by up to 62 letters, digits and underscores.',
+      'a.yaml:3: fields.~ must be a letter followed by up to 62 letters, digits and underscores.',
     ]);
     expect(await faultsOf('name: 2026-01-01\nfields: {}\n')).toEqual([
       expect.stringMatching(/^a\.yaml:1: name must be/),
@@ -227,38 +230,39 @@ describe('a file', () => {
     const text = 'list: { filter: [x] }\nnam: a\nfields:\n  a: money\n  id: text\nname: Rooms\nwindow: a\n';
 
     expect(await faultsOf(text)).toEqual([
-      'a.yaml:1: list.filter names "x", which is no field.',
+      'a.yaml:1: list.filter names "x", but there is no such field.',
       expect.stringMatching(/^a\.yaml:2: nam is not known/),
-      expect.stringMatching(/^a\.yaml:4: fields\.a is no type/),
-      'a.yaml:5: fields.id is a name that we use ourselves.',
+      expect.stringMatching(/^a\.yaml:4: fields\.a is not a type/),
+      'a.yaml:5: fields.id is a reserved name.',
       expect.stringMatching(/^a\.yaml:6: name must be/),
     ]);
   });
 });
 
 describe('files beside each other', () => {
-  it('may not have one name: the later ones are at fault', async () => {
+  it('may not have one name: each of them is at fault', async () => {
     write('1.yaml', rooms);
     write('2.yaml', `# the same\n${rooms}`);
     write('3.yaml', rooms);
 
     expect(await faults()).toEqual([
-      '2.yaml:2: name is the name of another resource.',
-      '3.yaml:1: name is the name of another resource.',
+      '1.yaml:1: name is the same as in 2.yaml.',
+      '2.yaml:2: name is the same as in 1.yaml.',
+      '3.yaml:1: name is the same as in 1.yaml.',
     ]);
   });
 
   it('may not have the name of a bundled resource', async () => {
     write('a.yaml', 'fields: {}\nname: patients\n');
 
-    expect(await faults()).toEqual(['a.yaml:2: name is the name of another resource.']);
+    expect(await faults()).toEqual(['a.yaml:2: name is that of a resource that comes along.']);
   });
 
   it('have parents that exist, in another file, in the same one, or bundled', async () => {
     const parents =
       '{ one: { resource: rooms, by: a }, two: { resource: beds, by: a }, three: { resource: patients, by: a } }';
     write('beds.yaml', `name: beds\nfields: { a: text }\nparents: ${parents}\n`);
-    expect(await faults()).toEqual(['beds.yaml:3: parents.one.resource names rooms, which is no resource.']);
+    expect(await faults()).toEqual(['beds.yaml:3: parents.one.resource names rooms, and there is no such resource.']);
 
     write('rooms.yaml', rooms);
     expect(await faults()).toEqual([]);
@@ -275,10 +279,11 @@ describe('files beside each other', () => {
     child('desks', '      desks: count\n      beds: sum(size)\n');
 
     expect(await faults()).toEqual([
-      'beds.yaml:8: parents.room.totals.size is a name that rooms have already.',
-      'beds.yaml:10: parents.room.totals.created is a name that rooms have already.',
-      'beds.yaml:11: parents.room.totals.source_id is a name that rooms have already.',
-      'desks.yaml:9: parents.room.totals.beds is a name that rooms have already.',
+      'beds.yaml:8: parents.room.totals.size is the name of a field of rooms.',
+      'beds.yaml:9: parents.room.totals.beds is also the name of a total of rooms that desks declares.',
+      'beds.yaml:10: parents.room.totals.created is a reserved name.',
+      'beds.yaml:11: parents.room.totals.source_id is a reserved name.',
+      'desks.yaml:9: parents.room.totals.beds is also the name of a total of rooms that beds declares.',
     ]);
   });
 
@@ -302,10 +307,11 @@ parents:
     );
 
     expect(await faults()).toEqual([
-      'visits.yaml:9: parents.p.totals.date_of_birth is a name that patients have already.',
-      'visits.yaml:10: parents.p.totals.paymentsCount is a name that patients have already.',
-      'visits.yaml:11: parents.p.totals.payments_count is a name that patients have already.',
-      'visits.yaml:13: parents.p.totals.visits_total is a name that patients have already.',
+      'visits.yaml:9: parents.p.totals.date_of_birth is the name of a field of patients.',
+      'visits.yaml:10: parents.p.totals.paymentsCount is also the name of a total of patients that payments declares.',
+      'visits.yaml:11: parents.p.totals.payments_count is also the name of a total of patients that payments declares.',
+      'visits.yaml:12: parents.p.totals.visitsTotal is another spelling of visits_total.',
+      'visits.yaml:13: parents.p.totals.visits_total is another spelling of visitsTotal.',
     ]);
   });
 
@@ -318,11 +324,36 @@ parents:
     // Whether there are rooms cannot be told while one of the files is not read.
     expect(await faults()).toEqual([
       expect.stringMatching(/^1\.yaml:\d: /),
-      '3.yaml:2: fields.id is a name that we use ourselves.',
-      '3.yaml:3: parents.room.by names "b", which is no field.',
-      '2.yaml:1: name is the name of another resource.',
+      '2.yaml:1: name is that of a resource that comes along.',
+      '3.yaml:2: fields.id is a reserved name.',
+      '3.yaml:3: parents.room.by names "b", but there is no such field.',
+    ]);
+
+    write('1.yaml', 'name: chairs\n');
+    expect(await faults()).toEqual([
+      '1.yaml:1: fields must be a mapping.',
+      '2.yaml:1: name is that of a resource that comes along.',
+      '3.yaml:2: fields.id is a reserved name.',
+      '3.yaml:3: parents.room.by names "b", but there is no such field.',
+      '3.yaml:3: parents.room.resource names rooms, and there is no such resource.',
+      '4.yaml:3: parents.room.resource names rooms, and there is no such resource.',
     ]);
   });
+});
+
+it('a type with a comma that YAML has cut is told as that, once', async () => {
+  expect(await faultsOf('name: rooms\nfields: { a: decimal(10,2), b: text, c: decimal(3, 1)? }\nwindow: a\n')).toEqual(
+    ['a', 'c'].map(
+      (name) =>
+        `a.yaml:2: fields.${name} is cut at its comma: within { } a type with a comma needs quotes, such as "decimal(15,4)".`,
+    ),
+  );
+});
+
+it('a list of no fields as a key is the only fault of it', async () => {
+  expect(await faultsOf('name: rooms\nkey: []\nfields: { externalId: text }\n')).toEqual([
+    'a.yaml:2: key must name a field, or a list of fields.',
+  ]);
 });
 
 describe('a hostile file', () => {

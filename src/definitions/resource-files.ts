@@ -31,6 +31,8 @@ const MAX_FAULTS = 100;
 /** A definition and where its parts are. */
 interface Declared {
   definition: Definition | null;
+  draft: Definition | null;
+  file: string;
   faults: FileFault[];
   at: (path: string[]) => { file: string; line: number | null };
 }
@@ -46,20 +48,19 @@ export async function readResourceFiles(
   const found = await filesBelow(directory ?? DEFAULT_DIRECTORY, directory !== null);
   if ('faults' in found) return { definitions: [], faults: found.faults };
   const declared = await Promise.all(found.files.map((file) => readFileOf(directory ?? DEFAULT_DIRECTORY, file)));
-  const faults = declared.flatMap((each) => each.faults);
-  const read = declared.flatMap(({ definition, at }) => (definition === null ? [] : [{ definition, at }]));
-  const definitions = read.map(({ definition }) => definition);
-  const isComplete = read.length === declared.length;
-  for (const { definition, path, detail } of faultsOfSet([...bundled, ...definitions])) {
-    // A parent that is missing may be in a file that could not be read.
-    if (!isComplete && path[0] === 'parents' && path[2] === 'resource') continue;
-    const place = read.find((each) => each.definition === definition);
-    faults.push({
-      ...(place?.at(path) ?? { file: definition.name, line: null }),
-      detail: `${path.join('.')} ${detail}.`,
-    });
-  }
-  return { definitions, faults };
+  const placeOf = (definition: Definition) => declared.find(({ draft }) => draft === definition);
+  const drafts = declared.flatMap(({ draft }) => draft ?? []);
+  const areAllNamed = drafts.length === declared.length && drafts.every(({ name }) => name !== '');
+  const between = faultsOfSet([...bundled, ...drafts], (definition) => placeOf(definition)?.file ?? null)
+    // A parent that is missing may be in a file whose name could not be read.
+    .filter(({ path }) => areAllNamed || path[0] !== 'parents' || path[2] !== 'resource');
+  const faults = declared.flatMap((each) => {
+    const beside = between
+      .filter(({ definition }) => definition === each.draft)
+      .map(({ path, detail }) => ({ ...each.at(path), detail: `${path.join('.')} ${detail}.` }));
+    return [...each.faults, ...beside].toSorted(byLine);
+  });
+  return { definitions: declared.flatMap(({ definition }) => definition ?? []), faults };
 }
 
 /** All faults as text, one a line, such as `invoices.yaml:7: fields.amount is no type`. */
@@ -86,6 +87,8 @@ async function filesBelow(
 async function readFileOf(directory: string, file: string): Promise<Declared> {
   const nowhere = (detail: string): Declared => ({
     definition: null,
+    draft: null,
+    file,
     faults: [{ file, line: null, detail }],
     at: () => ({ file, line: null }),
   });
@@ -94,7 +97,7 @@ async function readFileOf(directory: string, file: string): Promise<Declared> {
     const path = join(directory, file);
     const about = await stat(path);
     // Others, such as pipes, may have no end.
-    if (!about.isFile()) return nowhere('is no file.');
+    if (!about.isFile()) return nowhere('is not a regular file.');
     if (about.size > MAX_FILE_BYTES) return nowhere(`is larger than ${MAX_FILE_BYTES} bytes.`);
     text = await readFile(path, 'utf8');
   } catch (error) {
@@ -115,7 +118,7 @@ function readText(file: string, text: string): Declared {
   ];
   const faults = all.slice(0, MAX_FAULTS).map((tell) => tell());
   if (all.length > MAX_FAULTS) faults.push({ file, line: null, detail: `has ${all.length - MAX_FAULTS} more faults.` });
-  return { definition: read?.definition ?? null, faults: faults.toSorted(byLine), at };
+  return { definition: read?.definition ?? null, draft: read?.draft ?? null, file, faults, at };
 }
 
 function byLine(one: FileFault, other: FileFault): number {

@@ -58,14 +58,14 @@ export class YamlSource {
     return this.document.toJS() as unknown;
   }
 
-  /** The line of a place, or of what is next to it in the text if there is no such place. */
-  lineOf(path: string[]): number | null {
+  /** The line of a place, or of what is next to it in the text if there is no such place: the first one of an empty text. */
+  lineOf(path: string[]): number {
     let node: unknown = this.document.contents;
-    let line = this.startLine(node);
+    let line = this.startLine(node) ?? 1;
     for (const name of path) {
       const pair = isMap(node) ? node.items.find(({ key }) => isScalar(key) && key.value === name) : undefined;
       if (!pair) return line;
-      line = this.startLine(pair.key);
+      line = this.startLine(pair.key) ?? line;
       node = pair.value;
     }
     return line;
@@ -73,9 +73,9 @@ export class YamlSource {
 
   /** Whether what is in it is to be looked at too. */
   private isGood(node: Node, ancestors: number): boolean {
-    if (node.tag !== undefined) this.fault(node, 'A tag is not possible here.');
-    if ('anchor' in node && node.anchor !== undefined) this.fault(node, 'An anchor is not possible here.');
-    if (isAlias(node)) this.fault(node, 'An alias is not possible here.');
+    if (node.tag !== undefined) this.fault(node, 'Tags cannot be used here.');
+    if ('anchor' in node && node.anchor !== undefined) this.fault(node, 'Anchors cannot be used here.');
+    if (isAlias(node)) this.fault(node, 'Aliases cannot be used here.');
     if (isMap(node)) this.checkNames(node);
     if (ancestors <= MAX_ANCESTORS) return true;
     this.fault(node, TOO_DEEP);

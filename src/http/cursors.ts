@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Page } from './paging.js';
 import { Refusal } from './refusal.js';
 
@@ -18,6 +18,17 @@ const MAX_CONTENT_BYTES = (MAX_CURSOR_CHARACTERS * 3) / 4 - SIGNATURE_BYTES;
 
 /** Between the parts of a key that does not fit as JSON. PostgreSQL has no text with it. */
 const SEPARATOR = '\0';
+
+/**
+ * The scope of the cursors of a list: of one source, with these filters and in this order. Told by a digest, as filters may be
+ * long and a cursor has to fit into an address.
+ */
+export function listScope(list: string, sourceId: number, filters: Record<string, unknown> = {}): string {
+  const digest = createHash('sha256')
+    .update(JSON.stringify([sourceId, filters]))
+    .digest('base64url');
+  return `${list} ${digest.slice(0, 16)}`;
+}
 
 /**
  * Makes the cursors of all lists and reads them. A cursor holds the list and order that it belongs to (its scope) and the sort

@@ -60,7 +60,8 @@ export class Refusal extends Error {
 
   /** A cursor that we did not make for this list and order: 400. */
   static foreignCursor(): Refusal {
-    const detail = 'The cursor is none that was made for this list and order. Begin again without it.';
+    const detail =
+      'The cursor is none that was made for this list, with these filters and in this order. Begin again without it.';
     return Refusal.parameter('cursor', detail, 'invalid_cursor');
   }
 

@@ -155,7 +155,7 @@ export class PatientPage {
   }
 
   private totals(): string {
-    return `${this.mirror.tableName}_totals_of_source kept`;
+    return `${this.mirror.totalsView} kept`;
   }
 
   private get hasRange(): boolean {

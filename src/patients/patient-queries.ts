@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../http/cursors.js';
+import { Cursors, listScope } from '../http/cursors.js';
 import type { Page } from '../http/paging.js';
 import { Refusal } from '../http/refusal.js';
 import { showTotals } from '../sync/lists/row-page.js';
@@ -45,9 +45,10 @@ export class PatientQueries {
    * @throws Refusal 400, or 410 if the keys of that time are no longer kept
    */
   async list(sourceId: number, filter: PatientFilter): Promise<Page<PatientView>> {
-    const scope = `patients ${filter.sort}`;
+    const { limit, cursor, ...filters } = filter;
+    const scope = listScope('patients', sourceId, filters);
     const order = ORDERS[filter.sort];
-    const end = pageEndOf(this.cursors.read(filter.cursor, scope, 3));
+    const end = pageEndOf(this.cursors.read(cursor, scope, 3));
     const mirror = this.tables.of('patients');
     const statement = new PatientPage(mirror, sourceId, filter, order, end).statement();
     const rows = await this.em.fork().execute<PageRow[]>(statement.sql, statement.values);
@@ -55,7 +56,7 @@ export class PatientQueries {
       throw new Refusal(410, 'cursor_gone', 'This cursor is too old. Begin with the first page again.');
     }
     const keyOf = (row: PageRow) => [end?.asOf ?? row.as_of, row.sort_key, row.external_id];
-    const page = this.cursors.toPage(rows, filter.limit, scope, keyOf);
+    const page = this.cursors.toPage(rows, limit, scope, keyOf);
     return { ...page, items: page.items.map((row) => toView(mirror, row)) };
   }
 }

@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../http/cursors.js';
+import { Cursors, listScope } from '../http/cursors.js';
 import type { Page } from '../http/paging.js';
 import { ClaimPayment } from './claim-payment.entity.js';
 import { PaymentNotification, type PaymentStatus } from './payment-notification.entity.js';
@@ -17,7 +17,8 @@ export class SettlementQueries {
 
   /** Lists payments, newest first. @throws Refusal 400 for a cursor of another list */
   async listPayments(sourceId: number, query: ListClaimPayments): Promise<Page<ClaimPayment>> {
-    const after = this.cursors.read(query.cursor, 'claim-payments', 1)?.[0];
+    const scope = listScope('claim-payments', sourceId, { claim: query.claim_id });
+    const after = this.cursors.read(query.cursor, scope, 1)?.[0];
     const found = await this.em.fork().find(
       ClaimPayment,
       {
@@ -27,12 +28,13 @@ export class SettlementQueries {
       },
       { orderBy: { id: 'desc' }, limit: query.limit + 1 },
     );
-    return this.cursors.toPage(found, query.limit, 'claim-payments', ({ id }) => [id]);
+    return this.cursors.toPage(found, query.limit, scope, ({ id }) => [id]);
   }
 
   /** Lists notifications by claim, newest first. @throws Refusal 400 for a cursor of another list */
   async listNotifications(sourceId: number, query: ListNotifications): Promise<Page<PaymentNotification>> {
-    const after = this.cursors.read(query.cursor, 'notifications', 1)?.[0];
+    const scope = listScope('notifications', sourceId, { status: query.status });
+    const after = this.cursors.read(query.cursor, scope, 1)?.[0];
     const found = await this.em.fork().find(
       PaymentNotification,
       {
@@ -42,7 +44,7 @@ export class SettlementQueries {
       },
       { orderBy: { claimId: 'desc' }, limit: query.limit + 1 },
     );
-    return this.cursors.toPage(found, query.limit, 'notifications', ({ claimId }) => [claimId]);
+    return this.cursors.toPage(found, query.limit, scope, ({ claimId }) => [claimId]);
   }
 
   /** Counts the notifications of a source in each state. */

@@ -55,13 +55,19 @@ function withinLimits(sign: string, before: string, after: string, whole: number
   return decimals === '' ? sign + integer : `${sign}${integer}.${decimals}`;
 }
 
-/** Compares plain decimals of up to 38 digits after the point exactly. Less than zero: the first one is less. */
+/** Compares plain decimals exactly. Less than zero: the first one is less. */
 export function compareDecimals(one: string, other: string): number {
-  const [a, b] = [scaled(one), scaled(other)];
+  const decimals = Math.max(decimalsOf(one), decimalsOf(other));
+  const [a, b] = [scaled(one, decimals), scaled(other, decimals)];
   return a < b ? -1 : Number(a > b);
 }
 
-function scaled(decimal: string): bigint {
+function decimalsOf(decimal: string): number {
+  const point = decimal.indexOf('.');
+  return point === -1 ? 0 : decimal.length - point - 1;
+}
+
+function scaled(decimal: string, decimals: number): bigint {
   const [whole = '', fraction = ''] = decimal.split('.');
-  return BigInt(whole.replace('-', '') + fraction.padEnd(38, '0')) * (decimal.startsWith('-') ? -1n : 1n);
+  return BigInt(whole + fraction.padEnd(decimals, '0'));
 }

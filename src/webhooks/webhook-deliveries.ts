@@ -2,7 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7, validate as isUuid } from 'uuid';
-import { Cursors } from '../http/cursors.js';
+import { Cursors, listScope } from '../http/cursors.js';
 import type { Page } from '../http/paging.js';
 import { Refusal } from '../http/refusal.js';
 import { databaseNow } from '../sync/leases/job-leases.js';
@@ -27,7 +27,8 @@ export class WebhookDeliveries {
 
   /** Newest first. */
   async list({ id, sourceId }: WebhookEndpoint, query: ListDeliveries): Promise<Page<WebhookDelivery>> {
-    const after = this.cursors.read(query.cursor, 'deliveries', 1)?.[0];
+    const scope = listScope('deliveries', sourceId, { endpoint: id, status: query.status });
+    const after = this.cursors.read(query.cursor, scope, 1)?.[0];
     const found = await this.em.fork().find(
       WebhookDelivery,
       {
@@ -38,7 +39,7 @@ export class WebhookDeliveries {
       },
       { orderBy: { id: 'desc' }, limit: query.limit + 1 },
     );
-    return this.cursors.toPage(found, query.limit, 'deliveries', (delivery) => [delivery.id]);
+    return this.cursors.toPage(found, query.limit, scope, (delivery) => [delivery.id]);
   }
 
   /** Sends a delivery again, whatever its status, under the same `webhook-id`. @throws Refusal 404, 409 */

@@ -3,7 +3,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import { v7 as uuidv7, validate as isUuid } from 'uuid';
 import { CONFIG, type Config } from '../settings/config.js';
-import { Cursors } from '../http/cursors.js';
+import { Cursors, listScope } from '../http/cursors.js';
 import type { Page, PageQuery } from '../http/paging.js';
 import { Refusal } from '../http/refusal.js';
 import { databaseNow } from '../sync/leases/job-leases.js';
@@ -59,10 +59,11 @@ export class WebhookEndpoints {
 
   /** Newest first. */
   async list(sourceId: number, { limit, cursor }: PageQuery): Promise<Page<WebhookEndpoint>> {
-    const after = this.cursors.read(cursor, 'webhooks', 1)?.[0];
+    const scope = listScope('webhooks', sourceId);
+    const after = this.cursors.read(cursor, scope, 1)?.[0];
     const where = { sourceId, ...(after ? { id: { $lt: after } } : {}) };
     const found = await this.em.fork().find(WebhookEndpoint, where, { orderBy: { id: 'desc' }, limit: limit + 1 });
-    return this.cursors.toPage(found, limit, 'webhooks', ({ id }) => [id]);
+    return this.cursors.toPage(found, limit, scope, ({ id }) => [id]);
   }
 
   /** @throws Refusal 400, 404 */

@@ -71,7 +71,9 @@ export class DeclaredModel {
           (row) => row.values[link.by] === externalId && this.isResolved(child, row),
         );
         for (const [name, field] of Object.entries(link.totals)) {
-          totals[name] = field === null ? children.length : sumOf(children.map(({ values }) => values[field] ?? null));
+          const isWhole = child.fields.some(({ name: own, kind }) => own === field && kind.type === 'integer');
+          const values = children.map((row) => (field === null ? 1 : (row.values[field] ?? null)));
+          totals[name] = field === null ? children.length : isWhole ? wholeSumOf(values) : sumOf(values);
         }
       }
     }
@@ -109,6 +111,12 @@ function sumOf(values: FieldValue[]): string {
   const digits = String(sum < 0n ? -sum : sum).padStart(4, '0');
   const decimals = digits.slice(-3).replace(/0$/, '');
   return `${sum < 0n ? '-' : ''}${digits.slice(0, -3)}.${decimals}`;
+}
+
+/** As integers leave. */
+function wholeSumOf(values: FieldValue[]): number | string {
+  const sum = values.reduce((total, value) => total + BigInt(value ?? 0), 0n);
+  return Number.isSafeInteger(Number(sum)) ? Number(sum) : String(sum);
 }
 
 function thousandths(value: FieldValue): bigint {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '../setup/test-server.js';
 import { Installation } from './installation.js';
 import { anInvoice, customers, invoices, listed, mirrorAll, totals, twoCustomers, twoInvoices } from './invoices.js';
 
@@ -35,6 +36,40 @@ describe('a resource whose file goes away', () => {
       ]);
     });
     expect(await here.isConsistent()).toBe(true);
+  });
+
+  it('keeps its jobs waiting, which say why, and takes no new ones from old bytes', async () => {
+    here.declare(customers, invoices);
+    const [waiting, done] = await here.whileUp(async (server) => {
+      await mirrorAll(server);
+      const [job] = (await server.get('/sync/jobs?resource=invoices')).items;
+      await here.query(
+        `insert into sync_job select (jsonb_populate_record(job, jsonb_build_object(
+        'id', gen_random_uuid(), 'seq', job.seq + 1, 'status', 'queued', 'attempts', 0, 'applied_at', null, 'finished_at', null, 'started_at', null))).*
+        from sync_job job where id = $1`,
+        [job.id],
+      );
+      const [queued] = await here.query(`select id from sync_job where resource = 'invoices' and status = 'queued'`);
+      return [queued.id as string, job.id as string];
+    });
+
+    here.remove('invoices');
+    await here.whileUp(async (server) => {
+      const job = () => server.get(`/sync/jobs/${waiting}`);
+      await until('it says what it waits for', async () => (await job()).waiting !== null);
+      expect(await job()).toMatchObject({
+        status: 'queued',
+        waiting: {
+          behind: null,
+          retry: { attempts: 0, error: 'the file of its resource is gone, and it waits until that is back' },
+        },
+      });
+      for (const verb of ['replay', 'revert']) {
+        const response = await server.fetch(`/sync/jobs/${done}/${verb}`, { method: 'POST' });
+        expect(await response.json()).toMatchObject({ status: 404, code: 'no_resource' });
+      }
+    });
+    expect(await here.query('select count(*)::int as jobs from sync_job')).toEqual([{ jobs: 3 }]);
   });
 
   it('follows what its parents did without it', async () => {

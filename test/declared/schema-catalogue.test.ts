@@ -113,7 +113,9 @@ it('every path of our own is one that no resource can have', () => {
 
   expect(ours.length).toBeGreaterThan(8);
   for (const name of [...ours, 'docs', 'admin', 'openapi', 'console']) {
-    expect(readShape({ name, fields: {} }).faults).toEqual([{ path: ['name'], detail: 'is a path of our own' }]);
+    expect(readShape({ name, fields: {} }).faults).toEqual([
+      { path: ['name'], detail: 'is a path of the server itself' },
+    ]);
   }
 });
 

@@ -99,15 +99,15 @@ describe('resources check', () => {
     const told = await check();
     expect(told).toMatchObject({ code: 1, stdout: '' });
     expect(told.stderr).toMatch(
-      /^✗ The files of resources are wrong:\n  - faulty\.yaml:3: fields\.a is no type: .*\n  - faulty\.yaml:4: fields\.id is a name that we use ourselves\.\n$/,
+      /^✗ The files of resources are wrong:\n  - faulty\.yaml:3: fields\.a is not a type; .*\n  - faulty\.yaml:4: fields\.id is a reserved name\.\n$/,
     );
     const { code, stdout } = await check('--json');
     expect({ code, json: JSON.parse(stdout) }).toEqual({
       code: 1,
       json: {
         faults: [
-          { file: 'faulty.yaml', line: 3, detail: expect.stringContaining('fields.a is no type') },
-          { file: 'faulty.yaml', line: 4, detail: 'fields.id is a name that we use ourselves.' },
+          { file: 'faulty.yaml', line: 3, detail: expect.stringContaining('fields.a is not a type') },
+          { file: 'faulty.yaml', line: 4, detail: 'fields.id is a reserved name.' },
         ],
         changes: [],
       },
@@ -130,6 +130,22 @@ describe('resources check', () => {
     const { code, stderr } = await runProcess(['resources', 'check'], env);
 
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('npm run cli -- migrate') });
+  });
+
+  it('is what faults stop, and with it the other commands that need definitions, but no others', async () => {
+    here.write('faulty.yaml', 'name: [\n');
+
+    for (const command of ['resources apply', 'migrate', 'mirror verify']) {
+      const { code, stderr } = await here.command(...command.split(' '));
+      expect({ command, code, stderr }).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^✗ The files of resources are wrong:\n  - faulty\.yaml:\d: /),
+      });
+    }
+    for (const command of ['keys list', 'audit verify', 'accounts verify', 'claims verify']) {
+      const { code } = await here.command(...command.split(' '));
+      expect({ command, code }).toEqual({ command, code: 0 });
+    }
   });
 
   it('escapes what terminals would take for commands', async () => {
@@ -192,7 +208,8 @@ describe('resources apply', () => {
     expect(await apply()).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: '✗ The files of resources are wrong:\n  - rooms.yaml:2: name is the name of another resource.\n',
+      stderr:
+        '✗ The files of resources are wrong:\n  - faulty.yaml:1: name is the same as in rooms.yaml.\n  - rooms.yaml:2: name is the same as in faulty.yaml.\n',
     });
     rmSync(join(here.folder, 'faulty.yaml'));
     expect((await check()).stdout).toContain('+ rooms: adds the field view\n');

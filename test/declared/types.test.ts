@@ -417,8 +417,40 @@ describe('values that cannot be kept exactly', () => {
     ]);
   });
 
+  it.each([
+    ['application/json', (records: string[]) => `[${records.join(',')}]`],
+    ['application/x-ndjson', (records: string[]) => records.join('\n')],
+  ])('as a name is there more than once reject the record in %s', async (contentType, write) => {
+    const withMore = (number: number, more: string) => JSON.stringify({ ...LEAST, number }).replace(/}$/, `,${more}}`);
+    const body = write([
+      withMore(1, '"value":8'),
+      withMore(2, '"details":{"a":[{"b":1, "b" : 1}]}'),
+      withMore(3, '"details":{"at":1,"day":"x: y"}'),
+      withMore(4, '"unknown":{"a":1,"a":2},"unknown":1'),
+    ]);
+
+    const job = await from.mirror('/observations', body, { 'Content-Type': contentType });
+
+    expect(job.counts).toMatchObject({ received: 4, created: 2, rejected: 2 });
+    const { items } = await get(`/sync/jobs/${job.id}/errors`);
+    expect(items.map(({ index, externalId, errors }: any) => [index, externalId, errors])).toEqual([
+      [0, '1', { value: ['Value is there more than once'] }],
+      [1, '2', { details: ['Details has the name "b" more than once'] }],
+    ]);
+  });
+
   it('in cells of CSV reject the record', async () => {
-    const cells = ['{', "{'a':1}", '1e500', '[1e500]', '"\\u0000"', lists(1_002), lists(3_000), lists(100_000)];
+    const cells = [
+      '{',
+      "{'a':1}",
+      '{"a":1,"a":2}',
+      '1e500',
+      '[1e500]',
+      '"\\u0000"',
+      lists(1_002),
+      lists(3_000),
+      lists(100_000),
+    ];
 
     for (const details of cells) {
       const job = await sendCell(details);
@@ -453,6 +485,34 @@ it('lists within lists come back, as deep as they may be', async () => {
   for (const path of ['/observations', '/observations/-5', '/observations/-5/history', '/changes']) {
     expect(await text(path)).toContain(`"details":${details}`);
   }
+});
+
+it('of a resource without a window the documentation offers none', async () => {
+  const { paths } = await server.get('/openapi.json');
+  const parameters = (path: string) =>
+    paths[path].post.parameters
+      .filter(({ in: place }: any) => place === 'query')
+      .map(({ name, schema }: any) => [name, schema.enum]);
+
+  expect(parameters('/rooms')).toEqual([
+    ['deletes', expect.any(Array)],
+    ['dryRun', expect.any(Array)],
+    ['mode', ['full', 'partial']],
+  ]);
+  expect(parameters('/observations')).toEqual(
+    expect.arrayContaining([
+      ['mode', ['full', 'partial', 'window']],
+      ['from', undefined],
+      ['to', undefined],
+    ]),
+  );
+});
+
+it('numbers within json come back by their value', async () => {
+  const body = JSON.stringify([LEAST]).replace('}]', ',"details":[1.10,1e2,-0.0,1234567890123456789.10]}]');
+  await from.mirror('/observations', body, { 'Content-Type': 'application/json' });
+
+  expect(await text('/observations/-5')).toContain('"details":[1.1,100,0,1234567890123456789.10]');
 });
 
 it('a revert puts all values back exactly', async () => {

@@ -241,6 +241,29 @@ describe.each(backendsInTurn(0))('a window, on the %s queue,', (backend) => {
     expect(await sender.list('bookings')).toMatchObject([{ externalId: '0', operation: '2026-02-02' }]);
   });
 
+  it('has nothing more to be decided once another window has taken all that it would delete', async () => {
+    const booking = (externalId: string, operation: string) => {
+      return { externalId, select: 'north|1', order: 1, ordinal: '2.00', operation };
+    };
+    await sender.mirror('rooms', [{ site: 'north', number: 1, name: 'Hall' }]);
+    await sender.mirror('bookings', [booking('a', '2026-01-10'), booking('b', '2026-01-11')]);
+    const range = 'mode=window&from=2026-01-01&to=2026-02-01&deletes=hold';
+    const held = await sender.mirror('bookings', [booking('a', '2026-01-10')], range);
+    await sender.mirror('bookings', [booking('b', '2026-02-10')], 'mode=window&from=2026-02-01&to=2026-03-01');
+
+    const approved = await sender.decide(held, 'approve');
+
+    expect(held).toMatchObject({ status: 'awaiting_approval', plan: { delete: 1, held: true } });
+    expect(approved).toMatchObject({
+      status: 'completed',
+      counts: { received: 1, unchanged: 1, deleted: 0 },
+      plan: { update: 0, delete: 0, held: false, reason: null, sample: [], listed: 0 },
+    });
+    expect(held.links.plan).toBe(`/sync/jobs/${held.id}/plan`);
+    expect(await sender.get(held.links.plan ?? '')).toMatchObject({ items: [] });
+    expect((await sender.list('bookings')).map(({ operation }) => operation)).toEqual(['2026-01-10', '2026-02-10']);
+  });
+
   it.each(['the older one first', 'the newer one first'])(
     'leaves the same rows as a newer one apart from it, %s',
     async (order) => {

@@ -70,7 +70,7 @@ describe('a job', () => {
       submittedAt: INSTANT,
       startedAt: null,
       finishedAt: null,
-      links: { self, errors: `${self}/errors`, changes: `${self}/changes`, snapshot: `${self}/snapshot` },
+      links: { self, errors: `${self}/errors`, changes: `${self}/changes`, plan: null, snapshot: `${self}/snapshot` },
     });
   });
 

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { v7 as uuidv7, validate as isUuid } from 'uuid';
-import { Cursors } from '../../http/cursors.js';
+import { Cursors, listScope } from '../../http/cursors.js';
 import type { Page } from '../../http/paging.js';
 import { Refusal } from '../../http/refusal.js';
 import { OtherJobs } from '../../sync/model/other-jobs.js';
@@ -70,13 +70,14 @@ export class Pulls implements OnModuleInit, BeforeApplicationShutdown {
 
   /** Newest first. */
   async list(sourceId: number, { limit, cursor, status }: ListPulls): Promise<Page<PullView>> {
-    const after = this.cursors.read(cursor, 'pulls', 1)?.[0] ?? null;
+    const scope = listScope('pulls', sourceId, { status });
+    const after = this.cursors.read(cursor, scope, 1)?.[0] ?? null;
     const rows = await this.select(
       `p.source_id = ? and (?::text is null or p.status = ?) and (?::uuid is null or p.id < ?::uuid)
         order by p.id desc limit ?`,
       [sourceId, status ?? null, status ?? null, after, after, limit + 1],
     );
-    const page = this.cursors.toPage(rows, limit, 'pulls', ({ id }) => [id]);
+    const page = this.cursors.toPage(rows, limit, scope, ({ id }) => [id]);
     const jobs = Map.groupBy(await this.jobsOf(sourceId, page.items), (job) => job.pull_id);
     return { ...page, items: page.items.map((pull) => pullView(pull, jobs.get(pull.id) ?? [])) };
   }

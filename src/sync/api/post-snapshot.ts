@@ -1,5 +1,5 @@
 import { applyDecorators, HttpCode, Post } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiPropertyOptional, ApiResponse } from '@nestjs/swagger';
+import { ApiHeader, ApiHideProperty, ApiOperation, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString } from 'class-validator';
 import { Wants } from '../../http/wants.js';
 import { Audited, newSubject } from '../../audit/audited.js';
@@ -8,26 +8,19 @@ import { JobView } from '../jobs/job-view.js';
 import { type Mode, MODES } from '../model/job-options.js';
 import type { Definition } from '../../definitions/definition.js';
 
-/** The query parameters of every upload. */
+/** The query parameters of every upload. What the first three may be depends on the resource: {@link scopeParameters}. */
 export class SubmitSnapshot extends ApplyQuery {
-  @ApiPropertyOptional({
-    enum: MODES,
-    default: 'full',
-    description: 'full: what is missing was deleted at the source; window: what is missing of a range',
-  })
+  @ApiHideProperty()
   @IsOptional()
   @IsIn(MODES)
   mode: Mode = 'full';
 
-  @ApiPropertyOptional({
-    description: "with mode=window: the least value of the resource's window field",
-    example: '2026-01-01',
-  })
+  @ApiHideProperty()
   @IsOptional()
   @IsString()
   from?: string;
 
-  @ApiPropertyOptional({ description: 'with mode=window: the first value beyond it', example: '2026-02-01' })
+  @ApiHideProperty()
   @IsOptional()
   @IsString()
   to?: string;
@@ -47,6 +40,7 @@ export function PostSnapshot(resource: Definition): MethodDecorator {
         'The body is streamed and kept; 202 means that it is durable. The job then makes the mirror what the snapshot says.',
       requestBody: { required: true, content: bodies(resource.example) },
     }),
+    ...scopeParameters(resource),
     ApiHeader({
       name: 'Idempotency-Key',
       required: false,
@@ -61,6 +55,32 @@ export function PostSnapshot(resource: Definition): MethodDecorator {
     ApiResponse({ status: 202, description: 'accepted', type: JobView }),
     ApiResponse({ status: 200, description: 'finished within the time of Prefer: wait', type: JobView }),
   );
+}
+
+/** What the snapshot may speak for: a range only where the resource has a window. */
+function scopeParameters({ fields, window }: Definition): MethodDecorator[] {
+  const field = fields.find(({ name }) => name === window);
+  const modes = MODES.filter((mode) => mode !== 'window' || field !== undefined);
+  const ofRange = field ? `; window: what is missing of a range of ${field.name}` : '';
+  const mode = ApiQuery({
+    name: 'mode',
+    required: false,
+    enum: modes,
+    schema: { type: 'string', enum: modes, default: 'full' },
+    description: `full: what is missing was deleted at the source; partial: nothing was${ofRange}`,
+  });
+  if (!field) return [mode];
+  const bound = { required: false, schema: { type: 'string' }, example: String(field.type.example) };
+  const beyond = 'may lie beyond all of them, such as 10000-01-01 or 9223372036854775808';
+  return [
+    mode,
+    ApiQuery({ name: 'from', ...bound, description: `with mode=window: the least value of ${field.name}` }),
+    ApiQuery({
+      name: 'to',
+      ...bound,
+      description: `with mode=window: the first value after those in the window; ${beyond}`,
+    }),
+  ];
 }
 
 /** What a body may be, each with an example that works. */

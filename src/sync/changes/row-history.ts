@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../../http/cursors.js';
+import { Cursors, listScope } from '../../http/cursors.js';
 import type { Page, PageQuery } from '../../http/paging.js';
 import { Refusal } from '../../http/refusal.js';
 import type { Definition } from '../../definitions/definition.js';
@@ -37,8 +37,9 @@ export class RowHistory {
     externalId: string,
     { limit, cursor }: PageQuery,
   ): Promise<Page<HistoryItem>> {
-    const before = this.cursors.readPosition(cursor, 'history') ?? END_OF_TIME_MS;
     const sourceId = await this.sources.find(source);
+    const scope = listScope('history', sourceId, { name, externalId });
+    const before = this.cursors.readPosition(cursor, scope) ?? END_OF_TIME_MS;
     const changes = this.changes.of(name);
     // PostgreSQL cannot even be asked for what it cannot store.
     if (!isStorable(externalId)) throw Refusal.notFound('row');
@@ -56,7 +57,7 @@ export class RowHistory {
     if (rows.length === 0 && (await em.execute(changes.existence(), [sourceId, externalId])).length === 0) {
       throw Refusal.notFound('row');
     }
-    const page = this.cursors.toPage(rows, roomFor(rows, limit), 'history', (row) => [row.time]);
+    const page = this.cursors.toPage(rows, roomFor(rows, limit), scope, (row) => [row.time]);
     const items = page.items.map((row) => ({
       operation: row.operation,
       at: new Date(Number(row.time)),

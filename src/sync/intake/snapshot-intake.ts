@@ -3,7 +3,8 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { orderOf, windowField } from '../../definitions/window.js';
+import { orderOf } from '../../definitions/bounds.js';
+import { windowField } from '../../definitions/window.js';
 import { CONFIG, type Config } from '../../settings/config.js';
 import { Refusal } from '../../http/refusal.js';
 import { atStep } from '../../runtime/steps.js';
@@ -16,6 +17,7 @@ import { IdempotencyKey } from '../snapshots/idempotency-key.entity.js';
 import type { IncomingSnapshot } from './incoming-snapshot.js';
 import { SnapshotStore, type SnapshotWriter } from '../snapshots/snapshot-store.js';
 import { Snapshot } from '../snapshots/snapshot.entity.js';
+import { MirrorTables } from '../tables/mirror-table.js';
 import { StoredBytes } from '../snapshots/stored-bytes.js';
 
 /** Takes snapshots in: once `accept` has returned, the bytes and the job are committed and the work will be done. */
@@ -28,6 +30,7 @@ export class SnapshotIntake {
     private readonly store: SnapshotStore,
     private readonly queue: JobQueue,
     private readonly storedBytes: StoredBytes,
+    private readonly tables: MirrorTables,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -41,8 +44,12 @@ export class SnapshotIntake {
     return accepted.job;
   }
 
-  /** A new job from the bytes of an earlier one, as the newest of its source and resource. */
+  /**
+   * A new job from the bytes of an earlier one, as the newest of its source and resource.
+   * @throws Refusal 404 if the file of its resource is gone; 409 without a snapshot; 410 if its bytes are no longer kept
+   */
   async replay(original: SyncJob): Promise<SyncJob> {
+    this.tables.of(original.resource);
     const accepted = await this.em.fork().transactional(async (em) => {
       if (original.snapshotId === null) {
         throw new Refusal(409, 'nothing_to_replay', 'The job had no snapshot: it reverted another job.');

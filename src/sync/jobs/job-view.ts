@@ -48,6 +48,7 @@ const LINKS_EXAMPLE = {
   self: '/sync/jobs/019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c',
   errors: '/sync/jobs/019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c/errors',
   changes: '/sync/jobs/019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c/changes',
+  plan: null,
   snapshot: '/sync/jobs/019aa5f0-8a3e-7c1b-b6f4-0d9e1f2a3b4c/snapshot',
 };
 
@@ -152,8 +153,8 @@ export class JobView {
   @ApiProperty({ format: 'date-time', nullable: true, type: 'string' })
   finishedAt!: Date | null;
 
-  @ApiProperty({ type: 'object', additionalProperties: { type: 'string' }, example: LINKS_EXAMPLE })
-  links!: Record<'self' | 'errors' | 'changes', string> & { snapshot: string | null };
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'string', nullable: true }, example: LINKS_EXAMPLE })
+  links!: Record<'self' | 'errors' | 'changes', string> & Record<'plan' | 'snapshot', string | null>;
 }
 
 /** What is known of a job besides its own row. */
@@ -188,7 +189,13 @@ export function jobView(job: SyncJob, { source, snapshot, waiting }: Surrounding
     submittedAt: job.submittedAt,
     startedAt: job.startedAt,
     finishedAt: job.finishedAt,
-    links: { self, errors: `${self}/errors`, changes: `${self}/changes`, snapshot: snapshot && `${self}/snapshot` },
+    links: {
+      self,
+      errors: `${self}/errors`,
+      changes: `${self}/changes`,
+      plan: job.plan && `${self}/plan`,
+      snapshot: snapshot && `${self}/snapshot`,
+    },
   };
 }
 

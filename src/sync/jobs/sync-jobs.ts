@@ -1,7 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { Cursors } from '../../http/cursors.js';
+import { Cursors, listScope } from '../../http/cursors.js';
 import { isTooSlow } from '../../database/outage.js';
 import type { Page } from '../../http/paging.js';
 import { Refusal } from '../../http/refusal.js';
@@ -60,7 +60,8 @@ export class SyncJobs {
 
   /** Newest first. */
   async list(sourceId: number, source: string, filter: JobFilter): Promise<Page<JobView>> {
-    const after = this.cursors.read(filter.cursor, 'jobs', 1)?.[0];
+    const scope = listScope('jobs', sourceId, { resource: filter.resource, status: filter.status });
+    const after = this.cursors.read(filter.cursor, scope, 1)?.[0];
     const em = this.em.fork();
     const jobs = await em.find(
       SyncJob,
@@ -72,7 +73,7 @@ export class SyncJobs {
       },
       { orderBy: { id: 'desc' }, limit: filter.limit + 1 },
     );
-    const page = this.cursors.toPage(jobs, filter.limit, 'jobs', (job) => [job.id]);
+    const page = this.cursors.toPage(jobs, filter.limit, scope, (job) => [job.id]);
     const ids = page.items.flatMap(({ snapshotId }) => (snapshotId === null ? [] : [snapshotId]));
     const snapshots = await em.find(Snapshot, { id: { $in: ids } });
     const waiting = await reasonsToWait(em, page.items);

@@ -4,12 +4,16 @@ import { isDeepStrictEqual } from 'node:util';
 import { Definitions } from '../../definitions/definitions.js';
 
 /**
- * Another server has applied other definitions than this one knows: the job is for a process that knows them, as this one
- * would leave fields, links and totals out.
+ * Other definitions were applied than this server knows: the job is for a process that knows them, as this one would leave fields,
+ * links and totals out. Or its resource has no file any more: then it waits for that.
  */
 export class OutdatedDefinition extends Error {
-  constructor() {
-    super('this server has other definitions of resources than those that were applied');
+  constructor(isAway: boolean) {
+    super(
+      isAway
+        ? 'the file of its resource is gone, and it waits until that is back'
+        : 'this server has other definitions of resources than those that were applied',
+    );
   }
 }
 
@@ -39,14 +43,13 @@ export function appliedTo(resource: string): string {
 export class AppliedDefinitions {
   constructor(private readonly definitions: Definitions) {}
 
-  /** Whether this process may work on jobs of a resource. @param applied what {@link appliedTo} it */
-  areKnown(applied: readonly AppliedDefinition[], resource: string): boolean {
-    if (!this.definitions.has(resource)) return false;
+  /** Why this process may not work on jobs of a resource; null if it may. @param applied what {@link appliedTo} it */
+  objection(applied: readonly AppliedDefinition[], resource: string): OutdatedDefinition | null {
+    const isApplied = applied.some(({ name }) => name === resource);
+    if (!this.definitions.has(resource)) return new OutdatedDefinition(!isApplied);
     const isBundled = this.definitions.get(resource).own.table !== undefined;
-    return (
-      applied.every(({ name, shape }) => this.isKnown(name, shape)) &&
-      (isBundled || applied.some(({ name }) => name === resource))
-    );
+    const areKnown = applied.every(({ name, shape }) => this.isKnown(name, shape)) && (isBundled || isApplied);
+    return areKnown ? null : new OutdatedDefinition(false);
   }
 
   /**
@@ -60,7 +63,8 @@ export class AppliedDefinitions {
        from (select ?::text as name) wanted`,
       [resource],
     );
-    if (!this.areKnown(row?.applied ?? [], resource)) throw new OutdatedDefinition();
+    const objection = this.objection(row?.applied ?? [], resource);
+    if (objection) throw objection;
   }
 
   /** Whether a definition of this process has the shape that was applied. */

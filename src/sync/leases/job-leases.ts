@@ -5,7 +5,7 @@ import { CONFIG, type Config } from '../../settings/config.js';
 import { INSTANCE } from '../../runtime/instance.js';
 import { acrossSources, asSessionUser } from '../../database/source-isolation.js';
 import { clearAttempt } from '../staging/clear-attempt.js';
-import { type AppliedDefinition, AppliedDefinitions, appliedTo, OutdatedDefinition } from './applied-definitions.js';
+import { type AppliedDefinition, AppliedDefinitions, appliedTo } from './applied-definitions.js';
 import { IS_DUE, HAS_NO_HEARTBEAT, ITS_TURN } from '../model/job-conditions.js';
 import type { JobError } from '../model/job-outcome.js';
 import { Interrupted, type Lease, LeaseLost } from './lease.js';
@@ -54,9 +54,10 @@ export class JobLeases {
       const found = job && (await this.findTurn(em, job));
       if (!found) return null;
       const { now, applied } = found;
-      if (!this.applied.areKnown(applied, job.resource)) {
+      const objection = this.applied.objection(applied, job.resource);
+      if (objection) {
         // It stays due: the rescuer notifies again until such a server takes it.
-        Object.assign(job, { lastError: new OutdatedDefinition().message, retryAt: job.retryAt ?? now });
+        Object.assign(job, { lastError: objection.message, retryAt: job.retryAt ?? now });
         return null;
       }
       if (job.snapshotId !== null) job.definition = applied.find(({ name }) => name === job.resource)?.version ?? null;

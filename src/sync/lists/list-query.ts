@@ -1,5 +1,5 @@
 import { type ColumnType, Fault } from '../../definitions/column-types.js';
-import { compareValues } from '../../definitions/compare-values.js';
+import { compareValues, readBound } from '../../definitions/bounds.js';
 import { type Definition, EXTERNAL_ID, type Sort } from '../../definitions/definition.js';
 import { Refusal, type ProblemDetail, shownName } from '../../http/refusal.js';
 import { isLongerThan, isStorable } from '../../values/text.js';
@@ -39,17 +39,17 @@ export interface Parameter {
 /** The parameters that the list of a resource takes. */
 export function listParameters(definition: Definition, maxPageSize: number): Parameter[] {
   const { list } = definition;
-  const ofField = (name: string, parameter: string, description: string): Parameter => {
+  const ofField = (name: string, parameter: string, description: string, read = readValue): Parameter => {
     const type = typeOf(definition, name);
-    return { name: parameter, description, schema: type.schema, read: (text) => (type.readCell ?? type.read)(text) };
+    return { name: parameter, description, schema: type.schema, read: (text) => read(type, text) };
   };
   const listed = list.sort.map(({ field, descending }) => (descending ? `-${field}` : field));
   const sorts = [...new Set([EXTERNAL_ID, ...listed])];
   return [
     ...list.filter.map((name) => ofField(name, name, `rows whose ${name} is this`)),
     ...list.range.flatMap((name) => [
-      ofField(name, `${name}_min`, `least ${name}`),
-      ofField(name, `${name}_max`, `greatest ${name}`),
+      ofField(name, `${name}_min`, `least ${name}`, readBound),
+      ofField(name, `${name}_max`, `greatest ${name}`, readBound),
     ]),
     ...(list.search.length === 0
       ? []
@@ -124,6 +124,10 @@ export function readListQuery(definition: Definition, sent: SentQuery, maxPageSi
 
 function readOne(parameter: Parameter, value: string | string[] | undefined): string | Fault {
   return typeof value === 'string' ? parameter.read(value) : new Fault('must be given once');
+}
+
+function readValue(type: ColumnType, text: string): string | Fault {
+  return (type.readCell ?? type.read)(text);
 }
 
 function readSearch(text: string): string | Fault {

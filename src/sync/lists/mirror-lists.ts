@@ -1,7 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { EXTERNAL_ID } from '../../definitions/definition.js';
-import { Cursors } from '../../http/cursors.js';
+import { Cursors, listScope } from '../../http/cursors.js';
 import { parseExact } from '../../values/exact-json.js';
 import type { Page } from '../../http/paging.js';
 import { Refusal } from '../../http/refusal.js';
@@ -48,9 +47,10 @@ export class MirrorLists {
   /** @throws Refusal 400, or 410 if the keys of the time of the first page are no longer kept */
   async list(resource: string, sourceId: number, query: ListQuery): Promise<Page<RowView>> {
     const mirror = this.tables.of(resource);
-    const { sort } = query;
-    const scope = `${resource} ${sort === null ? EXTERNAL_ID : `${sort.descending ? '-' : ''}${sort.field}`}`;
-    const end = pageEndOf(this.cursors.read(query.cursor, scope, 3));
+    const { limit, cursor, ...filters } = query;
+    const { sort } = filters;
+    const scope = listScope(resource, sourceId, filters);
+    const end = pageEndOf(this.cursors.read(cursor, scope, 3));
     const { sql, values } = new RowPage(mirror, sourceId, query, end).statement();
     const rows = await this.em.fork().execute<PageRow[]>(sql, values);
     if (end && sort !== null && (await this.horizons.isGone('change', new Date(Number(end.asOf)), mirror.resource))) {
@@ -61,7 +61,7 @@ export class MirrorLists {
       const key = sort === null || row.sort_key === null ? '' : `=${row.sort_key}`;
       return [end?.asOf ?? row.as_of, key, row.external_id];
     };
-    const page = this.cursors.toPage(rows, roomFor(rows, query.limit), scope, keyOf);
+    const page = this.cursors.toPage(rows, roomFor(rows, limit), scope, keyOf);
     return { ...page, items: page.items.map((row) => toView(mirror, row)) };
   }
 }

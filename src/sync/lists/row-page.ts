@@ -1,7 +1,8 @@
+import { INTEGER } from '../../definitions/column-types.js';
 import { EXTERNAL_ID } from '../../definitions/definition.js';
 import { identifier, literal } from '../../database/database.js';
-import { formatMoney } from '../../values/money.js';
-import { jsonImage, jsonObject } from '../tables/mirror-sql.js';
+import { parseExact } from '../../values/exact-json.js';
+import { comparison, jsonImage, jsonObject } from '../tables/mirror-sql.js';
 import type { MirrorTable } from '../tables/mirror-table.js';
 import { type BoundedRow, withinBytes } from '../../database/page-bytes.js';
 import type { Condition, ListQuery } from './list-query.js';
@@ -49,14 +50,12 @@ export function totalsImage({ totals }: MirrorTable): string {
 }
 
 /** Totals as they leave, in their order. @param image from {@link totalsImage} */
-export function showTotals({ totals }: MirrorTable, image: string): Record<string, string | number> {
+export function showTotals({ totals }: MirrorTable, image: string): Record<string, unknown> {
   const counted = JSON.parse(image) as Record<string, string | null>;
-  return Object.fromEntries(
-    totals.map(({ name, sumOf }) => [
-      name,
-      sumOf === null ? Number(counted[name] ?? 0) : formatMoney(counted[name] ?? '0'),
-    ]),
-  );
+  const shown = totals.map(({ name, sumOf }): [string, unknown] => {
+    return [name, (sumOf?.type ?? INTEGER).show(parseExact(counted[name] ?? '0'))];
+  });
+  return Object.fromEntries(shown);
 }
 
 /** The columns of {@link PageRow} but the last two, of a row `t` of the resource's view. */
@@ -155,8 +154,12 @@ export class RowPage {
 
   /** The children of a parent are found by the link to it, which has an index: a row that is listed has it. */
   private condition({ field, operator, value }: Condition): string {
-    const link = operator === '=' ? this.mirror.links.find(({ by }) => by.field === field) : undefined;
-    if (!link) return `t.${this.columnOf(field)} ${operator} ${this.bind(value)}`;
+    if (operator !== '=') {
+      const column = this.mirror.column(field);
+      return comparison(column, `t.${column.column}`, operator, value, (bound) => this.bind(bound));
+    }
+    const link = this.mirror.links.find(({ by }) => by.field === field);
+    if (!link) return `t.${this.columnOf(field)} = ${this.bind(value)}`;
     return `t.${link.linkColumn} = (
       select p.id from ${link.parentTable} p
        where p.source_id = ${this.bind(this.sourceId)} and p.deleted_at is null and p.external_id = ${this.bind(value)})`;

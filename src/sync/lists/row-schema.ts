@@ -12,9 +12,11 @@ export function rowSchema(
       name,
       isOptional ? { oneOf: [type.schema, { type: 'null' }] } : type.schema,
     ]);
-  const totals = definitions
-    .totalsOf(definition)
-    .map(({ name, sumOf }): [string, unknown] => [name, { type: sumOf === null ? 'integer' : 'string' }]);
+  const totals = definitions.childrenOf(definition).flatMap(({ definition: child, parent }) =>
+    parent.totals.map(({ name, sumOf }): [string, unknown] => {
+      return [name, child.fields.find((field) => field.name === sumOf)?.type.schema ?? { type: 'integer' }];
+    }),
+  );
   const time = { type: 'string', format: 'date-time' };
   const properties = Object.fromEntries([
     ['id', { type: 'integer' }],

@@ -91,7 +91,7 @@ class CsvReader {
 
   *take(records: unknown[]): Generator<RecordBatch> {
     if (records.length > 0) {
-      yield { firstIndex: this.records - records.length, records, bytesRead: this.window.offset };
+      yield { firstIndex: this.records - records.length, records, text: null, bytesRead: this.window.offset };
     }
   }
 
@@ -134,7 +134,10 @@ class CsvReader {
       this.header = new CsvHeader(cells);
       this.refuseIf(this.header.fault, start);
     } else if (cells.length !== this.header.width) {
-      this.refuseIf(`A row has ${cells.length} cells, but the header has ${this.header.width}.`, start);
+      this.refuseIf(
+        `A row has ${cells.length} ${cells.length === 1 ? 'cell' : 'cells'}, but the header has ${this.header.width}.`,
+        start,
+      );
     } else {
       record = this.header.record(cells);
       this.records++;

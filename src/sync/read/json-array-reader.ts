@@ -69,23 +69,22 @@ class JsonArrayReader {
     if (start === null || cut <= start || cut - start > this.limits.maxRecordBytes) {
       return null;
     }
-    const records = this.parseRecords(bytes.subarray(start, cut));
+    const proven = bytes.subarray(start, cut);
+    const text = isUtf8(proven) ? proven.toString() : null;
+    const records = text === null ? null : this.parseRecords(text);
     if (records === null) {
       return null;
     }
     const firstIndex = this.scanner.records;
     this.scanner.skipTo(offset + cut, records.length);
     this.window.dropUntil(offset + cut);
-    return { firstIndex, records, bytesRead: offset + cut };
+    return { firstIndex, records, text, bytesRead: offset + cut };
   }
 
   /** The records of a text that is proven to be made of whole ones, none deeper than allowed, or null. */
-  private parseRecords(bytes: Buffer): unknown[] | null {
-    if (!isUtf8(bytes)) {
-      return null;
-    }
+  private parseRecords(text: string): unknown[] | null {
     try {
-      const records = parseExact(`[${bytes.toString()}]`) as unknown[];
+      const records = parseExact(`[${text}]`) as unknown[];
       // Nothing but white space would parse as well, and hide a comma too many.
       return records.length === 0 || isAnyDeeperThan(records, this.limits.maxDepth) ? null : records;
     } catch {
@@ -104,7 +103,7 @@ class JsonArrayReader {
     const text = completedEnd === -1 ? '' : bytes.toString('utf8', completedStart - offset, completedEnd - offset);
     this.window.dropUntil(recordStart ?? position);
     if (text !== '') {
-      yield { firstIndex, records: parseExact(`[${text}]`) as unknown[], bytesRead: completedEnd };
+      yield { firstIndex, records: parseExact(`[${text}]`) as unknown[], text, bytesRead: completedEnd };
     }
   }
 }

@@ -63,25 +63,28 @@ class NdjsonReader {
 
   /** Reads the first `length` bytes of the window, which are whole lines. */
   private *readLines(length: number): Generator<RecordBatch> {
-    const records = this.parseLines(this.window.bytes.subarray(0, length));
-    if (records === null) {
+    const text = this.textOf(this.window.bytes.subarray(0, length));
+    const records = text === null ? null : this.parseLines(text);
+    if (text === null || records === null) {
       this.refuseLines();
     }
     const firstIndex = this.records;
     this.records += records.length;
     this.window.dropUntil(this.window.offset + length);
     if (records.length > 0) {
-      yield { firstIndex, records, bytesRead: this.window.offset };
+      yield { firstIndex, records, text, bytesRead: this.window.offset };
     }
   }
 
+  /** Lines as text, or null if any of them is at fault. */
+  private textOf(bytes: Buffer): string | null {
+    const isTooLarge = bytes.length > this.limits.maxRecordBytes && this.isAnyLineTooLarge(bytes);
+    return isUtf8(bytes) && !isTooLarge ? bytes.toString() : null;
+  }
+
   /** The values of the lines, or null if any of them is at fault. */
-  private parseLines(bytes: Buffer): unknown[] | null {
-    if (!isUtf8(bytes) || (bytes.length > this.limits.maxRecordBytes && this.isAnyLineTooLarge(bytes))) {
-      return null;
-    }
+  private parseLines(text: string): unknown[] | null {
     const records: unknown[] = [];
-    const text = bytes.toString();
     try {
       for (let start = 0; start < text.length;) {
         const end = text.indexOf('\n', start);

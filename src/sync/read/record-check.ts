@@ -5,6 +5,7 @@ import { isInside, type Window } from '../../definitions/window.js';
 import { allSpellingsOf } from '../../definitions/field-names.js';
 import { spellingsOf } from '../../definitions/reserved-names.js';
 import { rawNumber } from '../../values/exact-json.js';
+import type { RepeatedNames } from '../../values/repeated-names.js';
 import { isStorable } from '../../values/text.js';
 
 /** A record that can be mirrored: the text of each of its columns, in the order of the definition's fields. */
@@ -72,7 +73,8 @@ export class RecordCheck {
     this.columnCount = this.fields.length - (this.externalIdPlace === -1 ? 0 : 1) + (this.countsCopies ? 1 : 0);
   }
 
-  check(record: unknown): ValidRecord | RejectedRecord {
+  /** @param repeated the names that the record has more than once, if there are any */
+  check(record: unknown, repeated?: RepeatedNames): ValidRecord | RejectedRecord {
     if (typeof record !== 'object' || record === null || Array.isArray(record) || rawNumber(record) !== null) {
       return {
         valid: false,
@@ -83,7 +85,7 @@ export class RecordCheck {
     }
     const sent = this.sentValues(record as Record<string, unknown>);
     const read: (string | null)[] = [];
-    let errors: Record<string, string[]> | null = null;
+    let errors = repeated === undefined ? null : this.repetitions(repeated);
     for (let index = 0; index < this.fields.length; index++) {
       const field = this.fields[index] as Field;
       const value = this.read(field, sent[index]);
@@ -112,6 +114,17 @@ export class RecordCheck {
   private absentOrFaulty(place: number, errors: Record<string, string[]> | null): typeof ABSENT | null {
     const { name } = this.fields[place] as Field;
     return errors !== null && Object.hasOwn(errors, name) ? null : ABSENT;
+  }
+
+  /** A value of which only the last one is there would not be kept exactly. Fields that we do not know are not kept at all. */
+  private repetitions(repeated: RepeatedNames): Record<string, string[]> | null {
+    const errors = [...repeated].flatMap(([within, name]): [string, string[]][] => {
+      const field = this.fields[this.places.get(within)?.index ?? -1];
+      if (field === undefined) return [];
+      const what = name === null ? 'is there' : `has the name ${JSON.stringify(name.slice(0, MAX_FIELD_NAME))}`;
+      return [[field.name, [`${field.label} ${what} more than once`]]];
+    });
+    return errors.length === 0 ? null : Object.fromEntries(errors);
   }
 
   private isInside(window: Window, read: (string | null)[]): boolean {

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { COPIES } from '../../definitions/definition.js';
 import type { SyncJob } from '../model/sync-job.entity.js';
 import { createDeferredErrors } from './deferred-errors.js';
-import { isDistinct, liveParents } from '../tables/mirror-sql.js';
+import { boundType, isDistinct, liveParents } from '../tables/mirror-sql.js';
 import type { MirrorTable } from '../tables/mirror-table.js';
 import { isInScope, rowsToCompare } from './scope.js';
 import { analyzeIfLarge } from './refresh-statistics.js';
@@ -156,17 +156,18 @@ async function countCopies(em: EntityManager, job: SyncJob, mirror: MirrorTable)
  */
 export async function rejectOvertaken(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
   await createDeferredErrors(em);
-  const { column, type } = mirror.column(job.windowField ?? '');
+  const column = mirror.column(job.windowField ?? '');
+  const type = boundType(column);
   const [row] = await em.execute<{ rows: number }[]>(
     `with newer as (
-       select window_from::${type.sql} as low, window_to::${type.sql} as high from sync_job
+       select window_from::${type} as low, window_to::${type} as high from sync_job
         where source_id = ? and resource = ? and seq > ? and applied_at is not null and window_field = ?
      ), overtaken as (
        update ${stagingTable(job)} s set "$rejected" = true
          from ${mirror.table} t
         where not s."$rejected" and t.source_id = ${job.sourceId} and t.external_id = s.external_id
           and t.deleted_at is null and (${isInScope(job, mirror, 't')}) is not true
-          and exists (select from newer where t.${column} >= newer.low and t.${column} < newer.high)
+          and exists (select from newer where t.${column.column} >= newer.low and t.${column.column} < newer.high)
        returning s."$ordinal" as ordinal, s.external_id
      ), noted as (
        insert into deferred_error select ordinal, external_id, '{}' from overtaken returning 1

@@ -20,7 +20,7 @@ import { copyErrorsOf } from '../staging/record-errors.js';
 import { applicationTime } from './application-time.js';
 import { applyDifference } from './apply-difference.js';
 import { contentDigest } from './content-digest.js';
-import { digestDifference } from './difference.js';
+import { digestDifference, rowsIn } from './difference.js';
 import type { DesiredState } from './desired-state.js';
 import { hasUnresolved } from './deferred-errors.js';
 import { keepPlan } from './kept-plan.js';
@@ -162,10 +162,12 @@ export class Reconciler {
     const mirror = this.tables.of(job.resource);
     const { difference, counts, plan } = await desired.compare(em, job, mirror);
     job.counts = counts;
-    const needsDecision = !job.dryRun && (plan.held || job.approvedPlan !== null);
-    const digest = needsDecision ? await digestDifference(em, mirror) : null;
+    const hasPlan = job.dryRun || plan.held || job.approvedPlan !== null;
+    // What was approved may be done meanwhile: windows apart from this one may have taken all of its rows.
+    const isDone = job.approvedPlan !== null && rowsIn(difference) === 0;
+    const digest = hasPlan && !job.dryRun && !isDone ? await digestDifference(em, mirror) : null;
     const isApproved = digest !== null && digest === job.approvedPlan;
-    if (needsDecision || job.dryRun) {
+    if (hasPlan) {
       // The rows of a plan that was approved are kept already.
       const listed = isApproved ? (job.plan?.listed ?? 0) : await keepPlan(em, job, mirror);
       job.plan = { ...plan, listed };

@@ -1,5 +1,5 @@
-import { literal } from '../../database/database.js';
 import type { SyncJob } from '../model/sync-job.entity.js';
+import { comparison } from '../tables/mirror-sql.js';
 import type { MirrorTable } from '../tables/mirror-table.js';
 import { stagingTable } from '../staging/staging-table.js';
 
@@ -10,8 +10,9 @@ import { stagingTable } from '../staging/staging-table.js';
 export function isInScope(job: SyncJob, mirror: MirrorTable, alias: string): string {
   const window = job.window();
   if (window === null) return String(job.mode === 'full');
-  const column = `${alias}.${mirror.column(job.windowField ?? '').column}`;
-  return `(${column} >= ${literal(window.from)} and ${column} < ${literal(window.to)})`;
+  const column = mirror.column(job.windowField ?? '');
+  const value = `${alias}.${column.column}`;
+  return `(${comparison(column, value, '>=', window.from)} and ${comparison(column, value, '<', window.to)})`;
 }
 
 /**

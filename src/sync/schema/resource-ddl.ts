@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { ColumnType } from '../../definitions/column-types.js';
 import { MAX_EXTERNAL_ID_BYTES } from '../../definitions/external-id.js';
 import { identifier } from '../../database/database.js';
-import { APP_ROLE, SOURCE_SETTING, SYSTEM_ROLE } from '../../database/source-isolation.js';
+import { APP_ROLE, SYSTEM_ROLE } from '../../database/source-isolation.js';
+import { HAS_SOURCE, isolateSource } from '../../migrations/isolate-source.js';
 import { asKey } from '../tables/mirror-sql.js';
 import type { DerivedColumn, Link, MirrorColumn, MirrorTable, OwnTotal } from '../tables/mirror-table.js';
 
@@ -13,13 +14,6 @@ export interface WantedIndex {
   /** What follows `on table`. */
   on: string;
 }
-
-/**
- * Whether a row belongs to the source that the transaction has named. As a subquery PostgreSQL evaluates it once for each
- * statement, and only when it runs: of a setting that it compares directly it looks up the value while it plans, takes a source
- * that the statistics do not know for one row, and looks through the differences of a large job for each row of the source.
- */
-const OF_SOURCE = `source_id = (select nullif(current_setting('${SOURCE_SETTING}', true), '')::int)`;
 
 /** Statements that make a resource's table, with its isolation, its grants and the view of a source's rows. */
 export function createTable(mirror: MirrorTable): string[] {
@@ -52,7 +46,7 @@ export function createTable(mirror: MirrorTable): string[] {
 export function createView({ table, view }: MirrorTable): string[] {
   return [
     `drop view if exists ${view}`,
-    `create view ${view} as select * from ${table} where ${OF_SOURCE}`,
+    `create view ${view} as select * from ${table} where ${HAS_SOURCE}`,
     `grant select on ${view} to ${APP_ROLE}`,
     // The new owner of a view must be allowed to make one, for this moment.
     `do $$ begin
@@ -191,11 +185,7 @@ function indexName(mirror: MirrorTable, content: string): string {
   return identifier(`${indexPrefix(mirror)}${digest}`);
 }
 
+/** Such a table's name is quoted, so its policies are not named after it. */
 function isolate(table: string): string[] {
-  return [
-    `alter table ${table} enable row level security`,
-    `alter table ${table} force row level security`,
-    `create policy of_source on ${table} to ${APP_ROLE} using (${OF_SOURCE}) with check (${OF_SOURCE})`,
-    `create policy of_all on ${table} to ${SYSTEM_ROLE} using (true) with check (true)`,
-  ];
+  return isolateSource(table, HAS_SOURCE, '');
 }

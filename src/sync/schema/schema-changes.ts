@@ -17,6 +17,7 @@ import {
 import { type SchemaChange, type Step, STEPS, type StoredShape, type TablePlan } from './table-plan.js';
 import { isTooLong, tooLongFields } from './too-long.js';
 import { totalsChanges } from './totals-changes.js';
+import { isWider } from './widening.js';
 
 /**
  * What differs between the database and the definitions, in the order in which it is to be applied. The database itself is
@@ -141,6 +142,13 @@ function columnChange(plan: TablePlan, column: MirrorColumn): SchemaChange[] {
     ];
   }
   if (type === column.type.sql) return plan.tooLong.has(column.field) ? [narrowing(plan, column)] : [];
+  if (isWider(type, column.type)) {
+    const widen = `alter table ${table} alter column ${column.column} type ${column.type.sql}`;
+    // PostgreSQL changes no column that a view shows. The last change of the table makes it again.
+    return [
+      change(`widens ${column.field} to ${column.type.name}`, [`drop view if exists ${plan.mirror.view}`, widen]),
+    ];
+  }
   const what = `changes the type of ${column.field} to ${column.type.name}: drops its values`;
   const drop = `alter table ${table} drop column ${column.column} cascade`;
   return [change(what, [drop, add, forgetField(plan.mirror, column.field)], true)];

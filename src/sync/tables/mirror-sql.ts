@@ -1,3 +1,4 @@
+import { Fault, INTEGER } from '../../definitions/column-types.js';
 import { literal } from '../../database/database.js';
 import type { MirrorColumn, MirrorTable } from './mirror-table.js';
 
@@ -9,6 +10,29 @@ export function isDistinct({ type }: MirrorColumn, one: string, other: string): 
 /** SQL behind a column that names a parent: it is compared with external ids, which are text, by an index in their order. */
 export function asKey({ type }: MirrorColumn): string {
   return type.name.startsWith('text') ? '' : '::text collate "C"';
+}
+
+/**
+ * SQL: a comparison of a column with a bound that may lie beyond the values of its type. PostgreSQL has no bigint for such a
+ * bound, and would use no index to compare with another type.
+ * @param value the column's value
+ * @param bind the bound in SQL, if it is needed
+ */
+export function comparison(
+  { type }: MirrorColumn,
+  value: string,
+  operator: '>=' | '<=' | '<',
+  bound: string,
+  bind: (bound: string) => string = literal,
+): string {
+  const isBeyond = type === INTEGER && INTEGER.read(bound) instanceof Fault;
+  if (!isBeyond) return `${value} ${operator} ${bind(bound)}`;
+  return bound.startsWith('-') === (operator === '>=') ? `${value} is not null` : 'false';
+}
+
+/** SQL: the type by which bounds of a column that are kept as text are compared with its values. */
+export function boundType({ type }: MirrorColumn): string {
+  return type.uses.has('sum') ? 'numeric' : type.sql;
 }
 
 /** PostgreSQL takes a hundred arguments: names and values. */

@@ -82,6 +82,8 @@ export class MirrorTable {
   readonly view: string;
   /** The totals of the live rows by row id. There is such a table if a child has totals. */
   readonly totalsTable: string;
+  /** Those of the current source, as {@link MirrorTable.view}: only where a migration has made it for lists sorted by a total. */
+  readonly totalsView: string;
   /** What names a row of it: where lists are sorted by a total also the external id, which breaks ties in its index. */
   readonly totalsKey: readonly string[];
   /** Of every field of the record but the external id; last the number of copies, if duplicates are counted. */
@@ -102,6 +104,7 @@ export class MirrorTable {
     this.table = identifier(this.tableName);
     this.view = identifier(`${this.tableName}_of_source`);
     this.totalsTable = identifier(`${this.tableName}_totals`);
+    this.totalsView = identifier(`${this.tableName}_totals_of_source`);
     this.totalsKey = ['source_id', 'id', ...(definition.own.loggedTotal === undefined ? [] : ['external_id'])];
     this.columns = storedFields(definition).map((field, index) => this.columnOf(field, index));
     if (definition.countsDuplicates) this.columns.push(copiesColumn(this.columns.length));
