@@ -30,6 +30,19 @@ const LISTS: [path: string, parameter?: string][] = [
   ['/webhooks'],
   ['/webhooks/{webhook}/deliveries'],
   ['/api/accounts/{account}/entries'],
+  ['/companies?sort=name'],
+  ['/companies?sort=balance'],
+  ['/companies?sort=-balance&currency=USD'],
+  ['/companies/1/history'],
+  ['/companies/1/transactions'],
+  ['/exchange-rates'],
+  ['/exchange-rates/1/history'],
+  ['/sepa'],
+  ['/sepa/{transaction}/history'],
+  ['/swift'],
+  ['/swift/{transaction}/history'],
+  ['/cashflow/dirty'],
+  ['/cashflow/pulls'],
 ];
 
 let server: TestServer;
@@ -57,10 +70,34 @@ beforeAll(async () => {
   for (const _ of [1, 2]) await from.post(`/api/accounts/${account.account_number}/deposit?sum=1`, '');
   const tried = await from.mirror('/patients?mode=partial&dryRun=true', [aPatient(), aPatient({ externalId: '2' })]);
   ids = { job: job.id, tried: tried.id, webhook: webhook.id, account: account.account_number };
+  const transaction = await mirrorBank();
+  ids = { ...ids, transaction };
   await until('the claims are paid', async () => (await from.get('/claim-payments')).items.length === 2);
 });
 
 afterAll(() => server.close());
+
+/** Two of each, and one of each that has changed. @returns the external id of a transaction of either kind */
+async function mirrorBank(): Promise<string> {
+  const one = { transactionId: 't', payerIban: 'XX1', beneficiaryIban: 'XX2', amount: '1', timestamp: '2018-01-01' };
+  const transactions = [one, { ...one, amount: '2' }];
+  for (const name of ['A', 'B']) {
+    await from.mirror('/companies', [
+      { externalId: '1', name, ibans: ['XX1'] },
+      { externalId: '2', name, ibans: [] },
+    ]);
+    await from.mirror('/exchange-rates', [
+      { currency: '1', eurRate: name === 'A' ? '1' : '2' },
+      { currency: '2', eurRate: '1' },
+    ]);
+    for (const kind of ['/sepa', '/swift'])
+      await from.mirror(kind, name === 'A' ? transactions : [one, ...transactions]);
+    const pull: any = await (await from.post('/cashflow/pulls', { baseUrl: 'http://127.0.0.1:9' })).json();
+    await from.fetch(`/cashflow/pulls/${pull.id}`, { method: 'DELETE' });
+  }
+  const { items } = await from.get('/sepa?limit=1');
+  return encodeURIComponent(items[0].externalId);
+}
 
 const pathOf = (list: string) => list.replace(/\{(\w+)\}/, (_, name: string) => ids[name] ?? '');
 
