@@ -40,7 +40,7 @@ beforeEach(async () => {
 afterEach(() => here.close());
 
 describe('a wider type', () => {
-  it.each(['a start', 'resources apply'])('keeps the values, by %s', async (how) => {
+  it('keeps the values, by resources apply, and is refused by a start, which writes no table anew', async () => {
     const rows = `select id, created, updated from mirrored_readings order by id`;
     const before = await here.query(rows);
     here.declare({ ...readings, fields: wider });
@@ -52,7 +52,9 @@ describe('a wider type', () => {
         /readings: widens device to text\n.*readings: widens room to text\(36\)\n.*readings: widens value to decimal\(12,4\)\n/,
       ),
     });
-    if (how === 'resources apply') expect(await here.command('resources', 'apply')).toMatchObject({ code: 0 });
+    await expect(here.start()).rejects.toThrow(/readings: widens device to text\n[^]*npm run cli -- resources apply/);
+    expect(await here.query(rows)).toEqual(before);
+    expect(await here.command('resources', 'apply')).toMatchObject({ code: 0 });
 
     await here.whileUp(async (server) => {
       expect((await server.get('/readings?sort=-value')).items).toMatchObject([

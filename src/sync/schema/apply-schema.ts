@@ -25,6 +25,17 @@ export class WouldLose extends Error {
   }
 }
 
+/** A start would have to write a table anew, for which its users would wait. */
+class WouldRewrite extends Error {
+  constructor(readonly changes: SchemaChange[]) {
+    const lines = changes.map(({ resource, what }) => `  - ${resource}: ${what}`);
+    super(
+      `A start does not write tables anew, as the definitions of resources want:\n${lines.join('\n')}\n` +
+        'Nothing was changed, and nothing would be lost: npm run cli -- resources apply',
+    );
+  }
+}
+
 /** A start only adds. Told to, we also drop what nobody needs any more, or even what is lost with it. */
 export type Applying = 'at start' | 'without loss' | 'with loss';
 
@@ -36,12 +47,14 @@ export async function plannedChanges(client: Client, tables: MirrorTables): Prom
 /**
  * Brings the tables of the declared resources to their definitions. To be called under the migrations' lock. What takes a
  * lock on a table waits for it a second at a time; indexes are made while jobs go on writing.
- * @throws WouldLose before anything is changed
+ * @throws WouldLose, WouldRewrite before anything is changed
  */
 export async function applySchema(client: Client, tables: MirrorTables, how: Applying): Promise<SchemaChange[]> {
   const changes = await plannedChanges(client, tables);
   const losing = changes.filter(({ loses }) => loses);
   if (losing.length > 0 && how !== 'with loss') throw new WouldLose(losing);
+  const rewriting = changes.filter(({ rewrites }) => rewrites);
+  if (rewriting.length > 0 && how === 'at start') throw new WouldRewrite(rewriting);
   // What nobody needs any more stays at a start: servers that were not restarted yet may need it.
   const later = how === 'at start' ? ['indexes', 'cleanup'] : ['indexes'];
   const atOnce = changes.filter(({ step }) => !later.includes(step));

@@ -145,9 +145,8 @@ function columnChange(plan: TablePlan, column: MirrorColumn): SchemaChange[] {
   if (isWider(type, column.type)) {
     const widen = `alter table ${table} alter column ${column.column} type ${column.type.sql}`;
     // PostgreSQL changes no column that a view shows. The last change of the table makes it again.
-    return [
-      change(`widens ${column.field} to ${column.type.name}`, [`drop view if exists ${plan.mirror.view}`, widen]),
-    ];
+    const sql = [`drop view if exists ${plan.mirror.view}`, widen];
+    return [{ ...change(`widens ${column.field} to ${column.type.name}`, sql), rewrites: true }];
   }
   const what = `changes the type of ${column.field} to ${column.type.name}: drops its values`;
   const drop = `alter table ${table} drop column ${column.column} cascade`;

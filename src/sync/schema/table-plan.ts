@@ -8,6 +8,8 @@ export interface SchemaChange {
   what: string;
   /** Whether stored values or rows are lost, or get a meaning that the next snapshot has to fill. */
   loses: boolean;
+  /** Whether all rows are written anew, while nobody can read or write them. */
+  rewrites?: true;
   /** When it is done. All but the indexes are one transaction; those are made one by one, outside of any, as that blocks no writers. */
   step: Step;
   sql: string[];
