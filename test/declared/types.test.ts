@@ -438,6 +438,16 @@ describe('values that cannot be kept exactly', () => {
     ]);
   });
 
+  it('of a key that is there more than once name no record: any of its values may be meant', async () => {
+    const record = JSON.stringify({ ...LEAST, number: 1 }).replace(/}$/, ',"number":2}');
+
+    const job = await from.mirror('/observations?mode=partial', `[${record}]`);
+
+    expect((await get(`/sync/jobs/${job.id}/errors`)).items).toMatchObject([
+      { externalId: null, errors: { number: ['Number is there more than once'] } },
+    ]);
+  });
+
   it('in cells of CSV reject the record', async () => {
     const cells = [
       '{',

@@ -97,7 +97,7 @@ export class RecordCheck {
         read.push(value);
       }
     }
-    const externalId = externalIdOf(this.keyPlaces.map((place) => read[place] ?? this.absentOrFaulty(place, errors)));
+    const externalId = externalIdOf(this.keyPlaces.map((place) => this.keyPart(place, read, errors)));
     if (errors === null && externalId instanceof Fault)
       errors = { [EXTERNAL_ID]: [`External id ${externalId.detail}`] };
     if (errors !== null || externalId instanceof Fault) {
@@ -111,9 +111,14 @@ export class RecordCheck {
     return { valid: true, externalId, values: read };
   }
 
-  private absentOrFaulty(place: number, errors: Record<string, string[]> | null): typeof ABSENT | null {
+  /** Null if it cannot be told: of a field that is there more than once, any of its values may be meant. */
+  private keyPart(
+    place: number,
+    read: readonly (string | null)[],
+    errors: Record<string, string[]> | null,
+  ): string | null | typeof ABSENT {
     const { name } = this.fields[place] as Field;
-    return errors !== null && Object.hasOwn(errors, name) ? null : ABSENT;
+    return errors !== null && Object.hasOwn(errors, name) ? null : (read[place] ?? ABSENT);
   }
 
   /** A value of which only the last one is there would not be kept exactly. Fields that we do not know are not kept at all. */
