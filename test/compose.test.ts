@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { migrationOptions } from '../src/app.module.js';
+import { applyResources, declaredResources } from '../src/installation.js';
 import { migrate } from '../src/migrations/migrate.js';
 import { makeKey } from './access/keys.js';
 import { Sender, somePatients } from './http/sender.js';
@@ -65,7 +66,10 @@ describe('the users of the database that the compose file makes', () => {
     // At every start of the services, so more than once.
     for (let start = 0; start < 2; start++) await client.query(readFileSync('docker/database-users.sql', 'utf8'));
     await client.end();
-    await migrate(migrationOptions(as(database, 'owner')), as(database, 'owner'), { prefix: QUEUE_PREFIX });
+    const declared = await declaredResources({ RESOURCES_DIR: undefined });
+    await migrate(migrationOptions(as(database, 'owner')), as(database, 'owner'), { prefix: QUEUE_PREFIX }, (client) =>
+      applyResources(client, declared),
+    );
     server = await startTestServer({ databaseUrl: as(database, 'server'), QUEUE_PREFIX, MIGRATIONS: 'skip' });
   });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { migrationOptions } from '../../src/app.module.js';
+import { applyResources, declaredResources } from '../../src/installation.js';
 import { migrate } from '../../src/migrations/migrate.js';
 import { aPayment, Sender, somePatients } from '../http/sender.js';
 import { createEmptyDatabase, query, startTestServer, type TestServer } from '../setup/test-server.js';
@@ -13,7 +14,12 @@ const SERVER_USER = `server_${QUEUE_PREFIX}`;
 
 let database: string;
 const as = (user: string) => Object.assign(new URL(database), { username: user, password: 'secret' }).href;
-const migrateAs = (user: string) => migrate(migrationOptions(as(user)), as(user), { prefix: QUEUE_PREFIX });
+const migrateAs = async (user: string) => {
+  const declared = await declaredResources({ RESOURCES_DIR: undefined });
+  return migrate(migrationOptions(as(user)), as(user), { prefix: QUEUE_PREFIX }, (client) =>
+    applyResources(client, declared),
+  );
+};
 const start = (user: string) =>
   startTestServer({ databaseUrl: as(user), QUEUE_PREFIX, MIGRATIONS: 'skip', DATABASE_POOL_SIZE: 10 });
 
@@ -38,7 +44,7 @@ describe('a database whose owner has no other rights', () => {
   it('is migrated once an administrator has granted the roles', async () => {
     await query(database, `grant counterpart_app, counterpart_system to ${OWNER}`);
     await migrateAs(OWNER);
-    await expect(migrateAs(OWNER)).resolves.toBeUndefined();
+    await expect(migrateAs(OWNER)).resolves.toEqual([]);
   });
 });
 
