@@ -17,6 +17,7 @@ interface Belongings {
   webhook: string;
   delivery: string;
   account: string;
+  pull: string;
 }
 
 /** Headers without a valid key: none, wrong keys, and another scheme. */
@@ -28,11 +29,25 @@ const INVALID_CREDENTIALS: Record<string, string>[] = [
   { Authorization: 'Token abc' },
 ];
 
+function aTransfer(transactionId: string) {
+  const parties = { payerIban: 'DE1', beneficiaryIban: 'DE2' };
+  return { transactionId, ...parties, timestamp: '2018-01-01T00:00:00Z', amount: 1, currency: 'EUR' };
+}
+
+/** The external id of such a transfer. */
+const transferId = (transactionId: string) => `${transactionId}|DE1|DE2|2018-01-01T00:00:00.000Z|1|EUR`;
+
 /** Bodies for the routes that require one. */
 const BODIES: Record<string, unknown> = {
   'POST /patients': [aPatient({ externalId: 'sent' })],
   'POST /payments': [aPayment({ externalId: 'sent' })],
   'POST /claims': [aLine()],
+  'POST /companies': [{ externalId: 'sent', name: 'A company', ibans: [] }],
+  'POST /exchange-rates': [{ currency: 'sent' }],
+  'POST /sepa': [aTransfer('sent')],
+  'POST /swift': [aTransfer('sent')],
+  // Refused for its address, but only after the caller has been authorized.
+  'POST /cashflow/pulls': { baseUrl: 'http://127.0.0.1:9' },
   'POST /webhooks': { url: 'http://127.0.0.1:9/hook' },
   'PATCH /webhooks/:id': { description: 'changed' },
   // Refused for its sum, but only after the caller has been authorized.
@@ -42,6 +57,11 @@ const BODIES: Record<string, unknown> = {
 const QUERIES: Record<string, string> = {
   'POST /patients': '?mode=partial',
   'POST /payments': '?mode=partial',
+  'POST /companies': '?mode=partial',
+  'POST /exchange-rates': '?mode=partial',
+  'POST /sepa': '?mode=partial',
+  'POST /swift': '?mode=partial',
+  'GET /companies/:id/accounts/:iban/statement': '?from=2018-01-01&to=2019-01-01',
   'POST /sync/jobs/:id/revert': '?dryRun=true',
   'POST /webhooks/:id/replay': '?since=2026-01-01T00:00:00Z',
   'POST /api/accounts/:number/deposit': '?sum=2',
@@ -123,7 +143,7 @@ it.each(WITH_IDS)(
   async (method, path) => {
     const nothing = { job: '01a1fcbd-5545-72d2-aa2d-85cb579978a1', row: 'nothing', account: '1234567890123459' };
     const answers = await Promise.all(
-      [others, { ...nothing, claim: nothing.job, webhook: nothing.job, delivery: nothing.job }].map(
+      [others, { ...nothing, claim: nothing.job, webhook: nothing.job, delivery: nothing.job, pull: nothing.job }].map(
         async (belongings) => whole(await ask(method, path, belongings, bearer(key))),
       ),
     );
@@ -187,10 +207,14 @@ describe('the keys', () => {
 
 function ask(method: string, path: string, of: Belongings, headers: Record<string, string> = {}): Promise<Response> {
   const { job, row, claim, webhook, delivery, account } = of;
-  const id = path.startsWith('/sync') ? job : path.startsWith('/claims') ? claim : webhook;
+  const [, first = ''] = path.split('/');
+  const ids: Record<string, string> = { sync: job, claims: claim, companies: row, cashflow: of.pull };
+  const id = ids[first] ?? webhook;
+  const externalId = ['sepa', 'swift'].includes(first) ? encodeURIComponent(transferId(row)) : row;
   const filled = path
     .replace(':number', account)
-    .replace(':externalId', row)
+    .replace(':externalId', externalId)
+    .replace(':iban', row)
     .replace(':deliveryId', delivery)
     .replace(':id', id);
   const body = BODIES[`${method} ${path}`];
@@ -214,7 +238,22 @@ async function belongingsOf(of: string, row: string): Promise<Belongings> {
   const job = await server.mirror('/patients?mode=partial&dryRun=true', [aPatient({ externalId: row })], bearer(of));
   await server.mirror('/payments?mode=partial', [aPayment({ externalId: row, patientId: row })], bearer(of));
   const opened = await server.get('/api/accounts/create', { method: 'POST', headers: bearer(of) });
-  return { job: job.id, row, claim: await newClaim(of), account: opened.account_number, ...(await newWebhook(of)) };
+  const [claim, webhook, pull] = [await newClaim(of), await newWebhook(of), await newPull(of, row)];
+  return { job: job.id, row, claim, account: opened.account_number, pull, ...webhook };
+}
+
+/** With what a pull would bring. */
+async function newPull(of: string, row: string): Promise<string> {
+  await server.mirror('/companies', [{ externalId: row, name: 'A company', ibans: [row] }], bearer(of));
+  await server.mirror('/exchange-rates', [{ currency: row }], bearer(of));
+  for (const kind of ['/sepa', '/swift']) await server.mirror(kind, [aTransfer(row)], bearer(of));
+  const [made] = await server.query(
+    `insert into cashflow_pull (source_id, id, base_url, dialect, rates, status, finished_at)
+     select source_id, gen_random_uuid(), 'http://bank.example', 'own', 'auto', 'completed', now()
+       from mirrored_companies where external_id = $1 returning id`,
+    [row],
+  );
+  return made.id;
 }
 
 async function newClaim(of: string): Promise<string> {
