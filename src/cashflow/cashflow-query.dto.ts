@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsString, Length, Max, MaxLength, Min } from 'class-validator';
+import { IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import { PageQuery, wholeNumber } from '../http/paging.js';
 import { Refusal } from '../http/refusal.js';
 import { parseInstant } from '../values/calendar.js';
@@ -146,6 +146,8 @@ export class ListCompanies extends PageQuery {
   @IsOptional()
   @IsString()
   @Length(1, 250)
+  // PostgreSQL has no text with a NUL, nor UTF-8 a surrogate by itself.
+  @Matches(/^[^\0]*$/u, { message: 'must be text' })
   q?: string;
 
   @ApiPropertyOptional({ enum: COMPANY_SORTS, default: 'name' })

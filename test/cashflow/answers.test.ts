@@ -305,6 +305,8 @@ describe('a forecast', () => {
 describe('a question that makes no sense', () => {
   it.each([
     '/companies?sort=owner',
+    '/companies?q=%00',
+    '/companies?q=',
     '/companies?currency=GBP',
     '/companies?cursor=x',
     '/companies/5/balance?at=yesterday',
