@@ -1,3 +1,4 @@
+import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
@@ -14,6 +15,35 @@ const YES_OR_NO = ['true', 'false'] as const;
 /** Longer than any instant that is one. */
 const MAX_INSTANT = 60;
 
+/** A parameter that is one of some words. */
+function OneOf(values: readonly string[], fallback: string, description?: string): PropertyDecorator {
+  return applyDecorators(
+    ApiPropertyOptional({
+      enum: [...values],
+      default: fallback,
+      ...(description === undefined ? {} : { description }),
+    }),
+    IsOptional(),
+    IsIn(values),
+  );
+}
+
+/** A parameter that is an instant, which `instantOf` reads. */
+function AnInstant(example: string, description: string, required = false): PropertyDecorator {
+  return applyDecorators(
+    ApiProperty({ required, example, description }),
+    IsOptional(),
+    IsString(),
+    MaxLength(MAX_INSTANT),
+  );
+}
+
+const From = (required = false) => AnInstant('2018-01-01', 'from this instant on', required);
+const To = (required = false) => AnInstant('2019-01-01', 'before this instant', required);
+const InTarget = () => OneOf(TARGETS, 'EUR');
+const IncludesBatch = () => OneOf(YES_OR_NO, 'false', 'whether payments of batches count');
+const ByIbanRule = () => OneOf(IBAN_RULES, 'either', 'whether one invalid IBAN leaves a transaction out, or only both');
+
 /** An instant of the query as we write it. @throws Refusal 400 */
 export function instantOf(parameter: string, text: string): string {
   const instant = parseInstant(text);
@@ -23,23 +53,13 @@ export function instantOf(parameter: string, text: string): string {
 
 /** Which transactions count, and in which currency they are told. */
 export class CashflowQuery {
-  @ApiPropertyOptional({ enum: TARGETS, default: 'EUR' })
-  @IsOptional()
-  @IsIn(TARGETS)
+  @InTarget()
   currency: Target = 'EUR';
 
-  @ApiPropertyOptional({ enum: YES_OR_NO, default: 'false', description: 'whether payments of batches count' })
-  @IsOptional()
-  @IsIn(YES_OR_NO)
+  @IncludesBatch()
   includeBatch: (typeof YES_OR_NO)[number] = 'false';
 
-  @ApiPropertyOptional({
-    enum: IBAN_RULES,
-    default: 'either',
-    description: 'whether one invalid IBAN leaves a transaction out, or only both',
-  })
-  @IsOptional()
-  @IsIn(IBAN_RULES)
+  @ByIbanRule()
   ibanRule: CleaningRules['ibanRule'] = 'either';
 }
 
@@ -50,10 +70,7 @@ export function rulesOf({ includeBatch, ibanRule }: Pick<CashflowQuery, 'include
 
 /** Query of a balance. */
 export class BalanceQuery extends CashflowQuery {
-  @ApiPropertyOptional({ example: '2018-12-31T23:59:59.999999Z', description: 'up to and including this instant; now' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(MAX_INSTANT)
+  @AnInstant('2018-12-31T23:59:59.999999Z', 'up to and including this instant; now')
   at?: string;
 }
 
@@ -83,58 +100,37 @@ export class ForecastQuery extends CashflowQuery {
   @Max(95)
   level: number = 80;
 
-  @ApiPropertyOptional({ example: '2021-10-01', description: 'nothing after this instant is looked at; now' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(MAX_INSTANT)
+  @AnInstant('2021-10-01', 'nothing after this instant is looked at; now')
   asOf?: string;
 }
 
 /** Query of countries. */
 export class RangeQuery extends CashflowQuery {
-  @ApiPropertyOptional({ example: '2018-01-01', description: 'from this instant on' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(MAX_INSTANT)
+  @From()
   from?: string;
 
-  @ApiPropertyOptional({ example: '2019-01-01', description: 'before this instant' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(MAX_INSTANT)
+  @To()
   to?: string;
 }
 
 /** Query of balances by period. */
 export class BalancesQuery extends RangeQuery {
-  @ApiPropertyOptional({ enum: INTERVALS, default: 'month' })
-  @IsOptional()
-  @IsIn(INTERVALS)
+  @OneOf(INTERVALS, 'month')
   interval: Interval = 'month';
 }
 
 /** Query of a statement: of which time, and which transactions count. */
 export class StatementQuery {
-  @ApiProperty({ example: '2018-01-01', description: 'from this instant on' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(MAX_INSTANT)
+  @From(true)
   from?: string;
 
-  @ApiProperty({ example: '2019-01-01', description: 'before this instant' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(MAX_INSTANT)
+  @To(true)
   to?: string;
 
-  @ApiPropertyOptional({ enum: YES_OR_NO, default: 'false' })
-  @IsOptional()
-  @IsIn(YES_OR_NO)
+  @IncludesBatch()
   includeBatch: (typeof YES_OR_NO)[number] = 'false';
 
-  @ApiPropertyOptional({ enum: IBAN_RULES, default: 'either' })
-  @IsOptional()
-  @IsIn(IBAN_RULES)
+  @ByIbanRule()
   ibanRule: CleaningRules['ibanRule'] = 'either';
 }
 
@@ -150,24 +146,16 @@ export class ListCompanies extends PageQuery {
   @Matches(/^[^\0]*$/u, { message: 'must be text' })
   q?: string;
 
-  @ApiPropertyOptional({ enum: COMPANY_SORTS, default: 'name' })
-  @IsOptional()
-  @IsIn(COMPANY_SORTS)
+  @OneOf(COMPANY_SORTS, 'name')
   sort: (typeof COMPANY_SORTS)[number] = 'name';
 
-  @ApiPropertyOptional({ enum: TARGETS, default: 'EUR' })
-  @IsOptional()
-  @IsIn(TARGETS)
+  @InTarget()
   currency: Target = 'EUR';
 
-  @ApiPropertyOptional({ enum: YES_OR_NO, default: 'false' })
-  @IsOptional()
-  @IsIn(YES_OR_NO)
+  @IncludesBatch()
   includeBatch: (typeof YES_OR_NO)[number] = 'false';
 
-  @ApiPropertyOptional({ enum: IBAN_RULES, default: 'either' })
-  @IsOptional()
-  @IsIn(IBAN_RULES)
+  @ByIbanRule()
   ibanRule: CleaningRules['ibanRule'] = 'either';
 }
 
@@ -175,31 +163,19 @@ export const WHICH_ROWS = ['all', 'counted'] as const;
 
 /** Query of the transactions of a company. */
 export class ListTransactions extends PageQuery {
-  @ApiPropertyOptional({ example: '2018-01-01', description: 'from this instant on' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(MAX_INSTANT)
+  @From()
   from?: string;
 
-  @ApiPropertyOptional({ example: '2019-01-01', description: 'before this instant' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(MAX_INSTANT)
+  @To()
   to?: string;
 
-  @ApiPropertyOptional({ enum: WHICH_ROWS, default: 'all', description: 'all, or those that count in balances' })
-  @IsOptional()
-  @IsIn(WHICH_ROWS)
+  @OneOf(WHICH_ROWS, 'all', 'all, or those that count in balances')
   rows: (typeof WHICH_ROWS)[number] = 'all';
 
-  @ApiPropertyOptional({ enum: YES_OR_NO, default: 'false' })
-  @IsOptional()
-  @IsIn(YES_OR_NO)
+  @IncludesBatch()
   includeBatch: (typeof YES_OR_NO)[number] = 'false';
 
-  @ApiPropertyOptional({ enum: IBAN_RULES, default: 'either' })
-  @IsOptional()
-  @IsIn(IBAN_RULES)
+  @ByIbanRule()
   ibanRule: CleaningRules['ibanRule'] = 'either';
 }
 
