@@ -31,5 +31,8 @@ export function externalIdOf(values: (string | null | typeof ABSENT)[]): string 
 }
 
 function partOf(value: string | null | typeof ABSENT): string {
-  return value === ABSENT ? ABSENT_TEXT : (value ?? '').replace(/[\\|]/g, String.raw`\$&`);
+  if (value === ABSENT) return ABSENT_TEXT;
+  const text = value ?? '';
+  // Hardly any has one of them: looking for them costs a seventh of replacing none.
+  return text.includes('|') || text.includes('\\') ? text.replace(/[\\|]/g, String.raw`\$&`) : text;
 }

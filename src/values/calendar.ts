@@ -36,8 +36,11 @@ export function parseInstant(text: string): string | null {
   if (!isCalendarDay(day) || Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return null;
   if (Number(offsetHours) > 23 || Number(offsetMinutes) > 59) return null;
   if (/[1-9]/.test(fraction.slice(FRACTION_DIGITS))) return null;
+  const seconds = `${day}T${hour}:${minute}:${second}`;
   const offset = (sign === '-' ? -1 : 1) * (Number(offsetHours) * 60 + Number(offsetMinutes));
-  const time = new Date(`${day}T${hour}:${minute}:${second}Z`);
+  // Without a Date, which took half of the time.
+  if (offset === 0) return formatInstant(seconds, fraction);
+  const time = new Date(`${seconds}Z`);
   time.setUTCMinutes(time.getUTCMinutes() - offset);
   const year = time.getUTCFullYear();
   return year < 1 || year > 9999 ? null : formatInstant(time.toISOString().slice(0, 19), fraction);
@@ -50,5 +53,6 @@ export function parseInstant(text: string): string | null {
  */
 export function formatInstant(seconds: string, fraction: string): string {
   const digits = fraction.slice(0, FRACTION_DIGITS).padEnd(FRACTION_DIGITS, '0');
+  if (digits[FRACTION_DIGITS - 1] !== '0') return `${seconds}.${digits}Z`;
   return `${seconds}.${digits.slice(3) === '000' ? digits.slice(0, 3) : digits.replace(/0{0,2}$/, '')}Z`;
 }
