@@ -2,7 +2,7 @@
 
 /** The rooms of the house, from the ground up: each imports those before it, and none after it. */
 const ROOMS = (
-  'values settings logging database queue http runtime migrations definitions audit limits sync ' +
+  'values settings logging database queue http runtime migrations definitions audit limits outbox sync ' +
   'patients payments settlement claims accounts cashflow webhooks access ops cli'
 ).split(' ');
 

@@ -45,7 +45,7 @@ import { Source } from './sync/sources/source.entity.js';
 import { listController, rowController, snapshotController } from './sync/api/resource-controllers.js';
 import { MirrorTables } from './sync/tables/mirror-table.js';
 import { SyncModule } from './sync/sync.module.js';
-import { WebhookDelivery } from './webhooks/webhook-delivery.entity.js';
+import { WebhookDelivery } from './outbox/webhook-delivery.entity.js';
 import { WebhookEndpoint } from './webhooks/webhook-endpoint.entity.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 

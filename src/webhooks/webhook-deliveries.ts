@@ -6,7 +6,7 @@ import { Cursors, listScope } from '../http/cursors.js';
 import type { Page } from '../http/paging.js';
 import { Refusal } from '../http/refusal.js';
 import { databaseNow } from '../sync/leases/job-leases.js';
-import { WebhookDelivery } from './webhook-delivery.entity.js';
+import { WebhookDelivery } from '../outbox/webhook-delivery.entity.js';
 import { WebhookEndpoint } from './webhook-endpoint.entity.js';
 import { pingBody } from './webhook-event.js';
 import type { ListDeliveries } from './webhook.dto.js';

@@ -1,7 +1,7 @@
 import { ArrayType } from '@mikro-orm/core';
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { SOURCE_FILTER } from '../database/source-isolation.js';
-import type { JobEvent } from './webhook-event.js';
+import type { SubscribedEvent } from '../outbox/event-types.js';
 
 /** Why an endpoint is disabled: its owner did it, all attempts failed for days, or it answered 410 Gone. */
 export type DisabledReason = 'by_request' | 'failing' | 'gone';
@@ -24,7 +24,7 @@ export class WebhookEndpoint {
   description: string | null = null;
 
   @Property({ type: ArrayType, columnType: 'text[]' })
-  events!: JobEvent[];
+  events!: SubscribedEvent[];
 
   @Property({ columnType: 'boolean' })
   enabled: boolean = true;

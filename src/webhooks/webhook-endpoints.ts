@@ -9,7 +9,7 @@ import { Refusal } from '../http/refusal.js';
 import { databaseNow } from '../sync/leases/job-leases.js';
 import { disableEndpoint } from './disable-endpoint.js';
 import { WebhookEndpoint } from './webhook-endpoint.entity.js';
-import { JOB_EVENTS } from './webhook-event.js';
+import { EVENTS } from '../outbox/event-types.js';
 import { newSecret } from './webhook-signature.js';
 import { WebhookTargets } from './webhook-targets.js';
 import type { CreateWebhook, UpdateWebhook } from './webhook.dto.js';
@@ -42,7 +42,7 @@ export class WebhookEndpoints {
         sourceId,
         url,
         description: order.description ?? null,
-        events: order.events ?? [...JOB_EVENTS],
+        events: order.events ?? [...EVENTS],
         secret: newSecret(),
         created: now,
         updated: now,

@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { DELIVERY_STATUSES, type DeliveryStatus, type WebhookDelivery } from './webhook-delivery.entity.js';
+import { DELIVERY_STATUSES, type DeliveryStatus, type WebhookDelivery } from '../outbox/webhook-delivery.entity.js';
 import type { DisabledReason, WebhookEndpoint } from './webhook-endpoint.entity.js';
-import { type EventType, JOB_EVENTS, type JobEvent } from './webhook-event.js';
+import { EVENTS, type EventType, type SubscribedEvent } from '../outbox/event-types.js';
 
 /** An endpoint as its source sees it. The secret is only shown when it is created. */
 export class WebhookView {
@@ -14,8 +14,8 @@ export class WebhookView {
   @ApiProperty({ type: 'string', nullable: true })
   description!: string | null;
 
-  @ApiProperty({ enum: JOB_EVENTS, isArray: true })
-  events!: JobEvent[];
+  @ApiProperty({ enum: EVENTS, isArray: true })
+  events!: SubscribedEvent[];
 
   @ApiProperty()
   enabled!: boolean;
@@ -52,7 +52,7 @@ export class DeliveryView {
   @ApiProperty({ format: 'uuid', description: 'the webhook-id of every attempt' })
   id!: string;
 
-  @ApiProperty({ enum: [...JOB_EVENTS, 'ping'] })
+  @ApiProperty({ enum: [...EVENTS, 'ping'] })
   type!: EventType;
 
   @ApiProperty({ type: 'string', format: 'uuid', nullable: true })

@@ -11,8 +11,8 @@ import {
   ValidateIf,
 } from 'class-validator';
 import { PageQuery } from '../http/paging.js';
-import { DELIVERY_STATUSES, type DeliveryStatus } from './webhook-delivery.entity.js';
-import { JOB_EVENTS, type JobEvent } from './webhook-event.js';
+import { DELIVERY_STATUSES, type DeliveryStatus } from '../outbox/webhook-delivery.entity.js';
+import { EVENTS, type SubscribedEvent } from '../outbox/event-types.js';
 
 const MAX_URL_CHARACTERS = 2_000;
 const MAX_DESCRIPTION_CHARACTERS = 500;
@@ -32,12 +32,12 @@ const IfGiven = () => ValidateIf((_, value: unknown) => value !== undefined);
 const AreEvents = () =>
   ValidateBy({
     name: 'areEvents',
-    validator: { validate: areEvents, defaultMessage: () => `must be some of ${JOB_EVENTS.join(', ')}, each once` },
+    validator: { validate: areEvents, defaultMessage: () => `must be some of ${EVENTS.join(', ')}, each once` },
   });
 
 function areEvents(value: unknown): boolean {
-  if (!Array.isArray(value) || value.length === 0 || value.length > JOB_EVENTS.length) return false;
-  const known: readonly unknown[] = JOB_EVENTS;
+  if (!Array.isArray(value) || value.length === 0 || value.length > EVENTS.length) return false;
+  const known: readonly unknown[] = EVENTS;
   return new Set(value).size === value.length && value.every((event) => known.includes(event));
 }
 
@@ -48,10 +48,10 @@ export class CreateWebhook {
   @MaxLength(MAX_URL_CHARACTERS)
   url!: string;
 
-  @ApiPropertyOptional({ enum: JOB_EVENTS, isArray: true, description: 'all by default' })
+  @ApiPropertyOptional({ enum: EVENTS, isArray: true, description: 'all by default' })
   @IfGiven()
   @AreEvents()
-  events?: JobEvent[];
+  events?: SubscribedEvent[];
 
   @ApiPropertyOptional({ type: 'string', nullable: true, maxLength: MAX_DESCRIPTION_CHARACTERS, example: 'the ledger' })
   @IsOptional()
@@ -69,10 +69,10 @@ export class UpdateWebhook {
   @MaxLength(MAX_URL_CHARACTERS)
   url?: string;
 
-  @ApiPropertyOptional({ enum: JOB_EVENTS, isArray: true })
+  @ApiPropertyOptional({ enum: EVENTS, isArray: true })
   @IfGiven()
   @AreEvents()
-  events?: JobEvent[];
+  events?: SubscribedEvent[];
 
   @ApiPropertyOptional({ description: 'true forgets all failures so far' })
   @IfGiven()

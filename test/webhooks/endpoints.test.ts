@@ -42,7 +42,7 @@ describe('an endpoint', () => {
       id: expect.any(String),
       url: URL_OF_NOBODY,
       description: null,
-      events: ['job.completed', 'job.failed', 'job.awaiting_approval'],
+      events: ['job.completed', 'job.failed', 'job.awaiting_approval', 'liquidity.breached', 'liquidity.recovered'],
       enabled: true,
       disabledReason: null,
       disabledAt: null,

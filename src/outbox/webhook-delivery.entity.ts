@@ -1,12 +1,12 @@
 import { Entity, Filter, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { SOURCE_FILTER } from '../database/source-isolation.js';
-import type { EventType } from './webhook-event.js';
+import type { EventType } from './event-types.js';
 
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
 /**
- * One event for one endpoint: an entry of the outbox, written in the transaction that ends the job, and the record of its
+ * One event for one endpoint: an entry of the outbox, written in the transaction in which it happened, and the record of its
  * sending. The process that sends it holds its `lease`; meanwhile `nextAttemptAt` is when the lease runs out.
  */
 @Filter(SOURCE_FILTER)
