@@ -1,4 +1,4 @@
-import type { AppliedDifference } from '../definitions/definition.js';
+import type { AppliedDifference, TouchedRows } from '../definitions/definition.js';
 import { legsOf, monthOf } from './legs.js';
 import { addToSums, figures } from './sums.js';
 
@@ -6,7 +6,7 @@ import { addToSums, figures } from './sums.js';
  * Notes who owns which account after a job on companies, and computes the sums of the accounts of all companies of which one came
  * or went: also those that stay, as transfers between accounts of one company count apart.
  */
-export async function followCompanies({ em, sourceId, view, old }: AppliedDifference): Promise<void> {
+export async function followCompanies({ em, sourceId, view, old }: AppliedDifference): Promise<TouchedRows[]> {
   await em.execute(`
     create temporary table moved_account on commit drop as
     with named as (
@@ -26,12 +26,14 @@ export async function followCompanies({ em, sourceId, view, old }: AppliedDiffer
       left join cashflow_account kept on kept.iban = named.iban
      where kept.company is distinct from owner.company`);
   const [row] = await em.execute<{ moved: string }[]>('select count(*) as moved from moved_account');
+  const touched: TouchedRows[] = [];
   if (Number(row?.moved) > 0) {
     await em.execute(moveAccounts(sourceId));
-    await addToSums(em, sourceId, 'moved_sum', false);
+    touched.push(...(await addToSums(em, sourceId, 'moved_sum', false)));
     await em.execute('drop table moved_sum; drop table affected');
   }
   await em.execute('drop table moved_account');
+  return touched;
 }
 
 function moveAccounts(sourceId: number): string {

@@ -1,4 +1,4 @@
-import type { AppliedDifference } from '../definitions/definition.js';
+import type { AppliedDifference, TouchedRows } from '../definitions/definition.js';
 import { monthOf, type TransactionKind } from './legs.js';
 import { addToSums, figures } from './sums.js';
 import { EXCLUDING, ownVerdict, VERDICTS } from './verdicts.js';
@@ -7,7 +7,7 @@ import { EXCLUDING, ownVerdict, VERDICTS } from './verdicts.js';
  * Judges the transactions that a job has touched and those of the same instants, among which the others of a batch are, and moves
  * the sums of the accounts that have an owner.
  */
-export async function followTransactions(kind: TransactionKind, applied: AppliedDifference): Promise<void> {
+export async function followTransactions(kind: TransactionKind, applied: AppliedDifference): Promise<TouchedRows[]> {
   const { em, sourceId } = applied;
   await em.execute(judge(applied));
   await em.execute(`
@@ -15,8 +15,9 @@ export async function followTransactions(kind: TransactionKind, applied: Applied
       from judged where t.id = judged.id and judged.verdict <> judged.found;
     ${moveLegs(kind, applied)}`);
   const [moved] = await em.execute<{ goes: boolean }[]>('select coalesce(bool_or(goes), false) as goes from moved_sum');
-  await addToSums(em, sourceId, 'moved_sum', moved?.goes ?? false);
+  const touched = await addToSums(em, sourceId, 'moved_sum', moved?.goes ?? false);
   await em.execute('drop table judged; drop table moved_sum');
+  return touched;
 }
 
 /** All live rows of the touched instants, with their verdicts, the one that was `found` and whether they are new. */

@@ -1,4 +1,6 @@
+import type { QueryResult } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { TouchedRows } from '../definitions/definition.js';
 
 /** What the rows of both tables of sums hold beside their key. */
 const FIGURES = ['credits', 'credit_count', 'debits', 'debit_count'];
@@ -20,14 +22,25 @@ export function figures(sign = '1'): string {
  * Adds to the sums of accounts what a relation tells by account, month and {@link DETAILS}. A sum of nothing has no row.
  * @param moved the name of a temporary table
  * @param mayEmpty whether a sum may have become one of nothing
+ * @returns how many rows of the sums' tables were touched
  */
-export async function addToSums(em: EntityManager, sourceId: number, moved: string, mayEmpty: boolean): Promise<void> {
-  await em.execute(upsert('cashflow_month', 'iban, month', sourceId, moved));
-  await em.execute(upsert('cashflow_total', 'iban', sourceId, moved));
-  if (!mayEmpty) return;
+export async function addToSums(
+  em: EntityManager,
+  sourceId: number,
+  moved: string,
+  mayEmpty: boolean,
+): Promise<TouchedRows[]> {
+  const months = await em.execute<QueryResult>(upsert('cashflow_month', 'iban, month', sourceId, moved), [], 'run');
+  const totals = await em.execute<QueryResult>(upsert('cashflow_total', 'iban', sourceId, moved), [], 'run');
+  const touched = [
+    { table: 'cashflow_month', rows: months.affectedRows },
+    { table: 'cashflow_total', rows: totals.affectedRows },
+  ];
+  if (!mayEmpty) return touched;
   await em.execute(`
     delete from cashflow_month where source_id = ${sourceId} and credit_count = 0 and debit_count = 0;
     delete from cashflow_total where source_id = ${sourceId} and credit_count = 0 and debit_count = 0`);
+  return touched;
 }
 
 function upsert(table: string, place: string, sourceId: number, moved: string): string {

@@ -62,8 +62,11 @@ export interface OwnCode {
   indexes?: readonly string[];
   /** A rule by which a record is rejected because of others. */
   rule?: OwnRule;
-  /** What else a job changes, in the transaction that changes the rows. It may be left out where nothing is different. */
-  follow?: (applied: AppliedDifference) => Promise<void>;
+  /**
+   * What else a job changes, in the transaction that changes the rows. It may be left out where nothing is different. Returns the
+   * rows of other tables that it has touched.
+   */
+  follow?: (applied: AppliedDifference) => Promise<TouchedRows[]>;
   /** Resources whose rows `follow` reads, and those whose rows or what was derived from them it changes. */
   reads?: readonly string[];
   changes?: readonly string[];
@@ -81,6 +84,13 @@ export interface OwnRule {
    * @param live the rows that stay beside them as they are, a relation with the columns of the resource's table
    */
   broken: (staged: string, live: string) => string;
+}
+
+/** Rows of a table that a job has created, changed or deleted. */
+export interface TouchedRows {
+  /** The table's name as an identifier. */
+  table: string;
+  rows: number;
 }
 
 /**

@@ -330,3 +330,28 @@ describe.each(backendsInTurn(0))('a window, on the %s queue,', (backend) => {
     expect(other.status).toBe(422);
   });
 });
+
+describe('of windows apart from each other', () => {
+  it('two are under way at a time, and the next one says for whom it waits', async () => {
+    const server = await startTestServer({ ROLE: 'api', RESOURCES_DIR: 'test/resources' });
+    const sender = new Sender(server);
+    const days = ['2026-02-01', '2026-02-02', '2026-02-03', '2026-02-04', '2026-02-05'];
+    const jobs: JobView[] = [];
+    for (const [place, from] of days.slice(0, 4).entries()) {
+      jobs.push(await sender.submit('statement-lines', [], `mode=window&from=${from}&to=${days[place + 1]}`));
+    }
+    const [one, two, three, four] = jobs as [JobView, JobView, JobView, JobView];
+    const behind = async (job: JobView) => ((await sender.job(job)) as any).waiting?.behind ?? null;
+    const set = (job: JobView, status: string) =>
+      server.query('update sync_job set status = $2 where id = $1', [job.id, status]);
+
+    await set(one, 'reconciling');
+    expect([await behind(two), await behind(three), await behind(four)]).toEqual([null, null, null]);
+    await set(two, 'staging');
+    const first = { id: one.id, status: 'reconciling' };
+    expect([await behind(three), await behind(four)]).toEqual([first, first]);
+    await set(one, 'completed');
+    expect([await behind(three), await behind(four)]).toEqual([null, null]);
+    await server.close();
+  });
+});

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { WAITS_FOR_OLDER } from '../model/job-conditions.js';
+import { WAITS_BEHIND } from '../model/job-conditions.js';
 import type { SyncJob } from '../model/sync-job.entity.js';
 import type { JobStatus } from '../model/job-options.js';
 
@@ -17,7 +17,7 @@ export async function reasonsToWait(em: EntityManager, jobs: SyncJob[]): Promise
   if (queued.length === 0) return new Map();
   const rows = await em.execute<{ id: string; older_id: string; older_status: JobStatus }[]>(
     `select distinct on (job.id) job.id, older.id as older_id, older.status as older_status
-       from sync_job job join sync_job older on ${WAITS_FOR_OLDER}
+       from sync_job job join sync_job older on ${WAITS_BEHIND}
       where job.id = any(string_to_array(?, ',')::uuid[])
       order by job.id, older.seq`,
     [queued.map(({ id }) => id).join(',')],

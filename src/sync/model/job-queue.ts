@@ -4,7 +4,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Queue } from 'bullmq';
 import { KEPT, ON_THE_WAY, QUEUE_TIMEOUT_MS, within } from '../../queue/queue-call.js';
 import { safeError } from '../../logging/safe-error.js';
-import { IS_DUE, ITS_TURN } from './job-conditions.js';
+import { IS_DUE, ITS_TURN, UNDER_WAY_AT_ONCE } from './job-conditions.js';
 import type { SyncJob } from './sync-job.entity.js';
 import { SYNC_QUEUES, type SyncQueue } from './sync-queues.js';
 
@@ -78,7 +78,7 @@ export class JobQueue {
     const rows = await this.em.fork().execute<{ id: string }[]>(
       `select job.id from sync_job job
         where job.source_id = ? and job.resource = ? and job.status = 'queued' and ${ITS_TURN} and ${IS_DUE}
-        order by job.seq limit 10`,
+        order by job.seq limit ${UNDER_WAY_AT_ONCE}`,
       [sourceId, resource],
     );
     await Promise.all(rows.filter(({ id }) => id !== exceptId).map(({ id }) => this.notifyAgain(id)));

@@ -5,7 +5,7 @@ import { type DifferenceCounts, rowsIn } from './difference.js';
 import { jsonImage } from '../tables/mirror-sql.js';
 import type { MirrorTable } from '../tables/mirror-table.js';
 import { moveTotals } from './move-totals.js';
-import type { TouchedRows } from './refresh-statistics.js';
+import type { TouchedRows } from '../../definitions/definition.js';
 import { relinkChildren } from './relink-children.js';
 
 /**
@@ -45,7 +45,8 @@ export async function applyDifference(
   enterPhase('derived');
   const { table, view } = mirror;
   const old = (field: string) => mirror.column(field).oldColumn;
-  await mirror.definition.own.follow?.({ em, sourceId: job.sourceId, at, table, view, old });
+  const { follow } = mirror.definition.own;
+  if (follow) touched.push(...(await follow({ em, sourceId: job.sourceId, at, table, view, old })));
   return touched;
 }
 

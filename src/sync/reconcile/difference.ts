@@ -83,37 +83,41 @@ export async function countLive(em: EntityManager, job: SyncJob, mirror: MirrorT
   return Number(row?.live);
 }
 
-/**
- * Whether an external id was staged twice. For a full snapshot that follows from counts that are at hand: without
- * duplicates the staged rows that met a live row are as many as the live rows that met a staged one. Counting distinct
- * ids of the whole staging table instead takes as long as the join itself.
- */
-export async function hasDuplicates(
-  em: EntityManager,
-  job: SyncJob,
-  valid: number,
-  live: number,
-  counts: DifferenceCounts,
-): Promise<boolean> {
-  if (job.mode === 'full' && valid - counts.insert - counts.restore !== live - counts.delete) return true;
-  if ((job.mode === 'full' ? counts.insert + counts.restore : valid) < 2) return false;
-  const where =
-    job.mode === 'full'
-      ? `from difference where "$operation" in ('I', 'R')`
-      : `from ${stagingTable(job)} where not "$rejected"`;
+/** Whether an external id was staged twice. */
+export async function isStagedTwice(em: EntityManager, job: SyncJob): Promise<boolean> {
   const [row] = await em.execute<{ twice: boolean }[]>(
-    `select count(*) <> count(distinct external_id) as twice ${where}`,
+    `select exists (select from ${stagingTable(job)} where not "$rejected" group by external_id having count(*) > 1) as twice`,
   );
   return row?.twice ?? false;
 }
 
 /**
- * The last valid record of an id wins: the earlier ones leave the staging table and are noted as deferred errors. The
- * difference, which was found with them, is dropped.
+ * The same for a full snapshot, of which it follows from counts that are at hand: without duplicates the staged rows that met
+ * a live row are as many as the live rows that met a staged one. Counting distinct ids of the whole staging table instead takes
+ * as long as the join itself.
+ */
+export async function hasDuplicates(
+  em: EntityManager,
+  valid: number,
+  live: number,
+  counts: DifferenceCounts,
+): Promise<boolean> {
+  const arrived = counts.insert + counts.restore;
+  if (valid - arrived !== live - counts.delete) return true;
+  if (arrived < 2) return false;
+  const [row] = await em.execute<{ twice: boolean }[]>(
+    `select count(*) <> count(distinct external_id) as twice from difference where "$operation" in ('I', 'R')`,
+  );
+  return row?.twice ?? false;
+}
+
+/**
+ * The last valid record of an id wins: the earlier ones leave the staging table and are noted as deferred errors. A
+ * difference that was found with them is dropped.
  */
 export async function rejectDuplicates(em: EntityManager, job: SyncJob, mirror: MirrorTable): Promise<number> {
   const table = stagingTable(job);
-  await em.execute('drop table difference');
+  await em.execute('drop table if exists difference');
   if (mirror.definition.countsDuplicates) await countCopies(em, job, mirror);
   await createDeferredErrors(em);
   const rows = await em.execute(`

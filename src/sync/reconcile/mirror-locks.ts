@@ -9,6 +9,20 @@ import { Definitions } from '../../definitions/definitions.js';
 /** How long a job waits for the locks at least: longer than most reconciliations take. */
 export const LEAST_PATIENCE_MS = 250;
 
+/**
+ * How long a job waits that has read a snapshot: giving up costs it the reading. What it waits for is mostly the job before it,
+ * which takes a few times as long.
+ * @param stagedInMs what the reading has cost
+ */
+export function patienceAfter(stagedInMs: number): number {
+  return Math.max(LEAST_PATIENCE_MS, stagedInMs, Math.min(STAGINGS_OF_PATIENCE * stagedInMs, MOST_PATIENCE_MS));
+}
+
+const STAGINGS_OF_PATIENCE = 10;
+
+/** Unless the reading took longer: meanwhile the job keeps a worker from others. */
+const MOST_PATIENCE_MS = 10_000;
+
 /** The pause between two attempts to take them. Each costs a short transaction. */
 const TRY_EVERY_MS = 25;
 

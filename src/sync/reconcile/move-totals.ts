@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { SyncJob } from '../model/sync-job.entity.js';
 import { literal } from '../../database/database.js';
 import type { Link, MirrorColumn, MirrorTable, ParentTotals } from '../tables/mirror-table.js';
-import type { TouchedRows } from './refresh-statistics.js';
+import type { TouchedRows } from '../../definitions/definition.js';
 
 /** Children that begin (1) or cease (-1) to count, as a relation with their values and links. */
 export interface Counted {

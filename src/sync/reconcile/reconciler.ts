@@ -25,8 +25,8 @@ import type { DesiredState } from './desired-state.js';
 import { hasUnresolved } from './deferred-errors.js';
 import { keepPlan } from './kept-plan.js';
 import { MirrorTables } from '../tables/mirror-table.js';
-import { LEAST_PATIENCE_MS, MirrorLocks } from './mirror-locks.js';
-import { analyzeIfLarge, refreshStatistics } from './refresh-statistics.js';
+import { LEAST_PATIENCE_MS, MirrorLocks, patienceAfter } from './mirror-locks.js';
+import { analyzeIfLarge, fillsSource, refreshStatistics } from './refresh-statistics.js';
 import { RevertedState } from './reverted-state.js';
 import { SnapshotState } from './snapshot-state.js';
 import { dropStagingTable, stagingTable } from '../staging/staging-table.js';
@@ -100,13 +100,11 @@ export class Reconciler {
 
   /**
    * Reconciles what was staged: to `completed`, `awaiting_approval` or `superseded`.
-   * @param stagedInMs what it would cost to stage it again: the job waits for the locks for as long, then gives up
+   * @param stagedInMs what it would cost to stage it again
    * @throws MirrorBusy
    */
   async reconcile(lease: Lease, snapshot: Snapshot, rules: RecordRules, stagedInMs: number): Promise<void> {
-    await this.reconcileTo(lease, Math.max(stagedInMs, LEAST_PATIENCE_MS), (em, job) =>
-      this.desiredBy(em, job, snapshot, rules),
-    );
+    await this.reconcileTo(lease, patienceAfter(stagedInMs), (em, job) => this.desiredBy(em, job, snapshot, rules));
   }
 
   /** The same within a transaction that holds the mirror's locks: of a job that was staged in it. */
@@ -185,7 +183,7 @@ export class Reconciler {
     await desired.reportErrors(em, job);
     job.counts = { ...counts };
     enterPhase('statistics');
-    await refreshStatistics(em, touched, counts.created > plan.live);
+    await refreshStatistics(em, touched, await fillsSource(em, job, mirror, counts.created, plan.live));
     await this.conclude(em, job, state, desired.contentDigest(job), at);
   }
 

@@ -1,11 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-
-/** Rows of a table that a job has created, changed or deleted. */
-export interface TouchedRows {
-  /** The table's name as an identifier. */
-  table: string;
-  rows: number;
-}
+import type { TouchedRows } from '../../definitions/definition.js';
+import type { SyncJob } from '../model/sync-job.entity.js';
+import type { MirrorTable } from '../tables/mirror-table.js';
 
 /** Below this the planner's choice hardly matters, and ANALYZE costs more than it saves. */
 const FEW_ROWS = 1_000;
@@ -40,6 +36,28 @@ export async function refreshStatistics(
       await em.execute('select analyze_mirror(?)', [table]);
     }
   }
+}
+
+/**
+ * Whether most rows of a job's source are new. A window tells of its own rows only how many were live: those beside it are counted, as
+ * far as they matter.
+ * @param created rows that the job has created @param live rows that were live before it where it speaks for all
+ */
+export async function fillsSource(
+  em: EntityManager,
+  job: SyncJob,
+  { table }: MirrorTable,
+  created: number,
+  live: number,
+): Promise<boolean> {
+  if (created <= live || created < FEW_ROWS) return false;
+  if (job.window() === null) return true;
+  const [row] = await em.execute<{ rows: string }[]>(
+    `select count(*) as rows from (
+       select from ${table} where source_id = ? and deleted_at is null limit ?) found`,
+    [job.sourceId, 2 * created],
+  );
+  return Number(row?.rows) < 2 * created;
 }
 
 /** The number of rows that the planner reckons with; -1 if the table was never analyzed. */

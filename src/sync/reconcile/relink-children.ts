@@ -4,7 +4,7 @@ import type { DifferenceCounts } from './difference.js';
 import { asKey } from '../tables/mirror-sql.js';
 import type { Link, MirrorTable } from '../tables/mirror-table.js';
 import { addTotals, type Counted, runTotals } from './move-totals.js';
-import type { TouchedRows } from './refresh-statistics.js';
+import type { TouchedRows } from '../../definitions/definition.js';
 
 /**
  * Children of parents that are gone wait for them; those that waited for parents that have arrived do so no longer. With that

@@ -13,8 +13,10 @@ import { reasonToHold } from './deletion-guard.js';
 import {
   countDifference,
   countLive,
+  type DifferenceCounts,
   findDifference,
   hasDuplicates,
+  isStagedTwice,
   retainRejected,
   sampleDeletions,
   rejectDuplicates,
@@ -50,15 +52,9 @@ export class SnapshotState implements DesiredState {
       overtaken = await rejectOvertaken(em, job, mirror);
       valid -= overtaken;
     }
-    enterPhase('difference');
-    let found = await findDifference(em, job, mirror);
-    enterPhase('duplicates');
-    let duplicates = 0;
-    if (await hasDuplicates(em, job, valid, live, found)) {
-      duplicates = await rejectDuplicates(em, job, mirror);
-      valid -= duplicates;
-      found = await findDifference(em, job, mirror);
-    }
+    const { duplicates, ...distinct } = await findWithoutDuplicates(em, job, mirror, { valid, live });
+    let { found } = distinct;
+    valid -= duplicates;
     const broken = await rejectByRule(em, job, mirror);
     if (broken > 0) {
       valid -= broken;
@@ -118,6 +114,27 @@ export class SnapshotState implements DesiredState {
   contentDigest(job: SyncJob): string | null {
     return job.isComplete() ? contentDigest(this.snapshot, this.definition, this.rules, job.counts.rejected > 0) : null;
   }
+}
+
+/** Finds the difference once each external id is staged once. In what speaks for everything, the difference itself tells whether it is. */
+async function findWithoutDuplicates(
+  em: EntityManager,
+  job: SyncJob,
+  mirror: MirrorTable,
+  { valid, live }: { valid: number; live: number },
+): Promise<{ found: DifferenceCounts; duplicates: number }> {
+  let duplicates = 0;
+  if (job.mode !== 'full') {
+    enterPhase('duplicates');
+    if (await isStagedTwice(em, job)) duplicates = await rejectDuplicates(em, job, mirror);
+  }
+  enterPhase('difference');
+  const found = await findDifference(em, job, mirror);
+  if (job.mode !== 'full') return { found, duplicates };
+  enterPhase('duplicates');
+  if (!(await hasDuplicates(em, valid, live, found))) return { found, duplicates };
+  duplicates = await rejectDuplicates(em, job, mirror);
+  return { found: await findDifference(em, job, mirror), duplicates };
 }
 
 /**
