@@ -16,6 +16,7 @@ import { SettlementModule } from './settlement/settlement.module.js';
 import { PAYMENT_QUEUES } from './settlement/payment-messages.js';
 import { PaymentNotification } from './settlement/payment-notification.entity.js';
 import { CashflowModule } from './cashflow/cashflow.module.js';
+import { LiquidityModule } from './cashflow/liquidity/liquidity.module.js';
 import { PullModule } from './cashflow/pull/pull.module.js';
 import { PULL_QUEUES } from './cashflow/pull/pull-queue.js';
 import { ClaimsModule } from './claims/claims.module.js';
@@ -102,6 +103,7 @@ export class AppModule {
         SettlementModule.forRole(config.ROLE),
         AccountsModule.forRole(config.ROLE),
         PullModule.forRole(config.ROLE),
+        LiquidityModule.forRole(config.ROLE),
         AuditModule.forRole(config.ROLE),
         LimitsModule.forRole(config.ROLE),
         OpsModule.withQueues(QUEUES),

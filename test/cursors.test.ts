@@ -35,6 +35,7 @@ const LISTS: [path: string, parameter?: string][] = [
   ['/companies?sort=-balance&currency=USD'],
   ['/companies/1/history'],
   ['/companies/1/transactions'],
+  ['/companies/1/liquidity-rules'],
   ['/exchange-rates'],
   ['/exchange-rates/1/history'],
   ['/sepa'],
@@ -95,6 +96,8 @@ async function mirrorBank(): Promise<string> {
     const pull: any = await (await from.post('/cashflow/pulls', { baseUrl: 'http://127.0.0.1:9' })).json();
     await from.fetch(`/cashflow/pulls/${pull.id}`, { method: 'DELETE' });
   }
+  const rule = { kind: 'balance_below', threshold: '0', currency: 'EUR' };
+  for (const _ of [1, 2]) await from.post('/companies/1/liquidity-rules', rule);
   const { items } = await from.get('/sepa?limit=1');
   return encodeURIComponent(items[0].externalId);
 }

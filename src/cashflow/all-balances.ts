@@ -4,8 +4,7 @@ import { AnswerBases } from './answer-basis.js';
 import { type BalancesQuery, rulesOf } from './cashflow-query.dto.js';
 import { type PeriodBalance } from './cashflow-view.dto.js';
 import { askedRange, type FlowRow, flowStatement, type Range, toPeriods, withBounds } from './company-balances.js';
-import { COMPANIES } from './company-list.js';
-import { TRANSACTIONS, transactionsView } from './legs.js';
+import { COMPANIES, TRANSACTIONS, transactionsView } from './legs.js';
 import { type Period, periodsBetween } from './periods.js';
 import { countedVerdicts } from './verdicts.js';
 

@@ -23,25 +23,30 @@ export class AnswerBases {
 
   /** @param em of a transaction that should see no other state, or none */
   async of(sourceId: number, em = this.em.fork()): Promise<Basis> {
-    const [row] = await em.execute<
-      { rates: SentRate[]; as_of: Date | null; meaning: RateMeaning | 'auto'; complete: boolean }[]
-    >(
-      `select ${SENT_RATES} as rates,
+    return readBasis(em, sourceId);
+  }
+}
+
+/** The same for code that has the entity manager of a transaction. */
+export async function readBasis(em: EntityManager, sourceId: number): Promise<Basis> {
+  const [row] = await em.execute<
+    { rates: SentRate[]; as_of: Date | null; meaning: RateMeaning | 'auto'; complete: boolean }[]
+  >(
+    `select ${SENT_RATES} as rates,
                 (select applied_at from mirror_state where source_id = ? and resource = 'exchange-rates') as as_of,
                 coalesce(pull.rates, 'auto') as meaning, coalesce(pull.gaps = '[]', true) as complete
            from (select) one
            left join (
              select rates, gaps from cashflow_pull where source_id = ? and status = 'completed' order by id desc limit 1
            ) pull on true`,
-      [sourceId, sourceId, sourceId],
-    );
-    if (!row) throw new Error('a statement without conditions has a row');
-    return {
-      rates: readRates(row.rates, row.meaning),
-      ratesAsOf: row.as_of === null ? null : new Date(row.as_of).toISOString(),
-      complete: row.complete,
-    };
-  }
+    [sourceId, sourceId, sourceId],
+  );
+  if (!row) throw new Error('a statement without conditions has a row');
+  return {
+    rates: readRates(row.rates, row.meaning),
+    ratesAsOf: row.as_of === null ? null : new Date(row.as_of).toISOString(),
+    complete: row.complete,
+  };
 }
 
 /** SQL: the rates of a source as a JSON array of {@link SentRate}. */

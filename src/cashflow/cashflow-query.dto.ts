@@ -74,7 +74,7 @@ export class BalanceQuery extends CashflowQuery {
   at?: string;
 }
 
-const MAX_FORECAST_DAYS = 365;
+export const MAX_FORECAST_DAYS = 365;
 
 /** Query of a forecast. */
 export class ForecastQuery extends CashflowQuery {

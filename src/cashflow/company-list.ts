@@ -10,12 +10,9 @@ import { AnswerBases, describeBasis } from './answer-basis.js';
 import type { ListCompanies } from './cashflow-query.dto.js';
 import type { AnswerBasis, CompanyPosition, CompanyView } from './cashflow-view.dto.js';
 import { rulesOf } from './cashflow-query.dto.js';
-import { type TransactionKind, TRANSACTIONS, transactionsView } from './legs.js';
+import { COMPANIES, type TransactionKind, TRANSACTIONS, transactionsView } from './legs.js';
 import { ratesFor } from './rates.js';
 import { countedVerdicts, EXCLUDING } from './verdicts.js';
-
-/** The live companies of the current source. */
-export const COMPANIES = 'mirrored_companies_of_source';
 
 interface CompanyRow {
   external_id: string;

@@ -1,10 +1,11 @@
 import type { AppliedDifference, TouchedRows } from '../definitions/definition.js';
 import { legsOf, monthOf } from './legs.js';
+import { judgeBalances } from './liquidity/judge-balances.js';
 import { addToSums, figures } from './sums.js';
 
 /**
  * Notes who owns which account after a job on companies, and computes the sums of the accounts of all companies of which one came
- * or went: also those that stay, as transfers between accounts of one company count apart.
+ * or went: also those that stay, as transfers between accounts of one company count apart. Then judges the rules of all these companies.
  */
 export async function followCompanies({ em, sourceId, view, old }: AppliedDifference): Promise<TouchedRows[]> {
   await em.execute(`
@@ -32,6 +33,11 @@ export async function followCompanies({ em, sourceId, view, old }: AppliedDiffer
     touched.push(...(await addToSums(em, sourceId, 'moved_sum', false)));
     await em.execute('drop table moved_sum; drop table affected');
   }
+  await judgeBalances(
+    em,
+    sourceId,
+    'select before from moved_account union select after from moved_account union select external_id from difference',
+  );
   await em.execute('drop table moved_account');
   return touched;
 }

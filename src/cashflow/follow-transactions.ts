@@ -1,11 +1,12 @@
 import type { AppliedDifference, TouchedRows } from '../definitions/definition.js';
 import { monthOf, type TransactionKind } from './legs.js';
+import { judgeBalances } from './liquidity/judge-balances.js';
 import { addToSums, figures } from './sums.js';
 import { EXCLUDING, ownVerdict, VERDICTS } from './verdicts.js';
 
 /**
  * Judges the transactions that a job has touched and those of the same instants, among which the others of a batch are, and moves
- * the sums of the accounts that have an owner.
+ * the sums of the accounts that have an owner, and with them judges the rules of their companies.
  */
 export async function followTransactions(kind: TransactionKind, applied: AppliedDifference): Promise<TouchedRows[]> {
   const { em, sourceId } = applied;
@@ -16,6 +17,11 @@ export async function followTransactions(kind: TransactionKind, applied: Applied
     ${moveLegs(kind, applied)}`);
   const [moved] = await em.execute<{ goes: boolean }[]>('select coalesce(bool_or(goes), false) as goes from moved_sum');
   const touched = await addToSums(em, sourceId, 'moved_sum', moved?.goes ?? false);
+  await judgeBalances(
+    em,
+    sourceId,
+    `select company from cashflow_account where source_id = ${sourceId} and iban in (select iban from moved_sum)`,
+  );
   await em.execute('drop table judged; drop table moved_sum');
   return touched;
 }

@@ -4,7 +4,10 @@ import { EXCLUDING } from './verdicts.js';
 export const TRANSACTIONS = ['sepa', 'swift'] as const;
 export type TransactionKind = (typeof TRANSACTIONS)[number];
 
-/** The live and deleted rows of the current source, which are searched by ranges. */
+/** The live and deleted companies of the current source. */
+export const COMPANIES = 'mirrored_companies_of_source';
+
+/** Its live and deleted transactions, which are searched by ranges. */
 export function transactionsView(kind: TransactionKind): string {
   return `mirrored_${kind}_of_source`;
 }

@@ -20,6 +20,7 @@ import { Migration20261201Windows } from './migration-20261201-windows.js';
 import { Migration20261201Distributable } from './migration-20261201-distributable.js';
 import { Migration20261201ForeignKeys } from './migration-20261201-foreign-keys.js';
 import { Migration20261201PatientTotals } from './migration-20261201-patient-totals.js';
+import { Migration20261201Liquidity } from './migration-20261201-liquidity.js';
 import { Migration20261201Losses } from './migration-20261201-losses.js';
 import { Migration20261201Plans } from './migration-20261201-plans.js';
 import { Migration20261201Pulls } from './migration-20261201-pulls.js';
@@ -53,4 +54,5 @@ export const migrations = [
   { name: 'Migration20261201Losses', class: Migration20261201Losses },
   { name: 'Migration20261201Cashflow', class: Migration20261201Cashflow },
   { name: 'Migration20261201Pulls', class: Migration20261201Pulls },
+  { name: 'Migration20261201Liquidity', class: Migration20261201Liquidity },
 ];

@@ -18,6 +18,7 @@ interface Belongings {
   delivery: string;
   account: string;
   pull: string;
+  rule: string;
 }
 
 /** Headers without a valid key: none, wrong keys, and another scheme. */
@@ -37,6 +38,8 @@ function aTransfer(transactionId: string) {
 /** The external id of such a transfer. */
 const transferId = (transactionId: string) => `${transactionId}|DE1|DE2|2018-01-01T00:00:00.000Z|1|EUR`;
 
+const A_RULE = { kind: 'balance_below', threshold: '1', currency: 'EUR' };
+
 /** Bodies for the routes that require one. */
 const BODIES: Record<string, unknown> = {
   'POST /patients': [aPatient({ externalId: 'sent' })],
@@ -48,6 +51,7 @@ const BODIES: Record<string, unknown> = {
   'POST /swift': [aTransfer('sent')],
   // Refused for its address, but only after the caller has been authorized.
   'POST /cashflow/pulls': { baseUrl: 'http://127.0.0.1:9' },
+  'POST /companies/:id/liquidity-rules': A_RULE,
   'POST /webhooks': { url: 'http://127.0.0.1:9/hook' },
   'PATCH /webhooks/:id': { description: 'changed' },
   // Refused for its sum, but only after the caller has been authorized.
@@ -141,11 +145,11 @@ describe.each(GUARDED)('%s %s', (method, path, want) => {
 it.each(WITH_IDS)(
   '%s %s is the same 404 for an id of another source as for an id that does not exist',
   async (method, path) => {
-    const nothing = { job: '01a1fcbd-5545-72d2-aa2d-85cb579978a1', row: 'nothing', account: '1234567890123459' };
+    const no = '01a1fcbd-5545-72d2-aa2d-85cb579978a1';
+    const none = { job: no, claim: no, webhook: no, delivery: no, pull: no, rule: no };
+    const nothing = { ...none, row: 'nothing', account: '1234567890123459' };
     const answers = await Promise.all(
-      [others, { ...nothing, claim: nothing.job, webhook: nothing.job, delivery: nothing.job, pull: nothing.job }].map(
-        async (belongings) => whole(await ask(method, path, belongings, bearer(key))),
-      ),
+      [others, nothing].map(async (belongings) => whole(await ask(method, path, belongings, bearer(key)))),
     );
 
     expect(answers[0]).toMatchObject({ status: 404 });
@@ -216,6 +220,7 @@ function ask(method: string, path: string, of: Belongings, headers: Record<strin
     .replace(':externalId', externalId)
     .replace(':iban', row)
     .replace(':deliveryId', delivery)
+    .replace(':ruleId', of.rule)
     .replace(':id', id);
   const body = BODIES[`${method} ${path}`];
   const query = QUERIES[`${method} ${path}`] ?? '';
@@ -239,7 +244,7 @@ async function belongingsOf(of: string, row: string): Promise<Belongings> {
   await server.mirror('/payments?mode=partial', [aPayment({ externalId: row, patientId: row })], bearer(of));
   const opened = await server.get('/api/accounts/create', { method: 'POST', headers: bearer(of) });
   const [claim, webhook, pull] = [await newClaim(of), await newWebhook(of), await newPull(of, row)];
-  return { job: job.id, row, claim, account: opened.account_number, pull, ...webhook };
+  return { job: job.id, row, claim, account: opened.account_number, pull, ...webhook, rule: await newRule(of, row) };
 }
 
 /** With what a pull would bring. */
@@ -254,6 +259,12 @@ async function newPull(of: string, row: string): Promise<string> {
     [row],
   );
   return made.id;
+}
+
+async function newRule(of: string, company: string): Promise<string> {
+  const headers = { ...bearer(of), 'Content-Type': 'application/json' };
+  const body = JSON.stringify(A_RULE);
+  return (await server.get(`/companies/${company}/liquidity-rules`, { method: 'POST', headers, body })).id;
 }
 
 async function newClaim(of: string): Promise<string> {

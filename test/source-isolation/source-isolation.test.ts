@@ -55,6 +55,7 @@ beforeAll(async () => {
     await from.mirror('/exchange-rates', [{ currency: 'EUR', eurRate: 1 }]);
     const transfer = { transactionId: '1', payerIban: 'DE1', beneficiaryIban: 'DE2', amount: 1, currency: 'EUR' };
     for (const kind of ['/sepa', '/swift']) await from.mirror(kind, [{ ...transfer, timestamp: '2018-01-01' }]);
+    await from.post('/companies/1/liquidity-rules', { kind: 'balance_below', threshold: '0', currency: 'EUR' });
   }
   const ids = await server.query('select id from source where name = any($1) order by id', [
     senders.map(({ source }) => source),

@@ -37,13 +37,21 @@ export class CompanyForecast {
     private readonly balanceOf: CompanyBalance,
   ) {}
 
-  async of(sourceId: number, company: string, asOf: string, query: ForecastQuery): Promise<ForecastView> {
+  /** @param iban one account of the company alone */
+  async of(
+    sourceId: number,
+    company: string,
+    asOf: string,
+    query: ForecastQuery,
+    iban: string | null = null,
+  ): Promise<ForecastView> {
     const basis = await this.bases.of(sourceId);
-    const { balance: opening } = await this.balanceOf.at(sourceId, company, asOf, query);
+    const opening = await this.openingOf(sourceId, company, asOf, query, iban);
     const rows = await this.em
       .fork()
       .execute<SeriesRow[]>(MOVEMENTS, [
         company,
+        iban,
         asOf,
         `{${countedVerdicts(rulesOf(query)).join(',')}}`,
         JSON.stringify(ratesFor(basis.rates, query.currency)),
@@ -61,14 +69,27 @@ export class CompanyForecast {
       ...shown(result, opening, firstDay, worth),
     };
   }
+
+  private async openingOf(
+    sourceId: number,
+    company: string,
+    asOf: string,
+    query: ForecastQuery,
+    iban: string | null,
+  ): Promise<string> {
+    const { balance, accounts } = await this.balanceOf.at(sourceId, company, asOf, query);
+    return iban === null ? balance : (accounts.find((account) => account.iban === iban)?.balance ?? '0.00');
+  }
 }
 
 /** Transfers between accounts of the company move nothing. Of a company with very many movements the oldest are left out. */
 const MOVEMENTS = `
-  with asked as (select ?::text as company, ?::timestamptz as last, ?::smallint[] as counted),
+  with asked as (select ?::text as company, ?::text as account, ?::timestamptz as last, ?::smallint[] as counted),
   rate as (select key as currency, value::numeric as worth from json_each_text(?::json)),
   account as materialized (
-    select iban from cashflow_account where source_id = ? and company = (select company from asked)
+    select iban from cashflow_account
+     where source_id = ? and company = (select company from asked)
+       and ((select account from asked) is null or iban = (select account from asked))
   ), movement as (
     select leg.counterparty, leg.is_credit, leg.currency, leg.at, leg.amount * rate.worth as amount, rate.worth
       from (${legsOf('account', 't."timestamp" <= (select last from asked)')}) leg

@@ -1,7 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { acrossSources } from '../../database/source-isolation.js';
+import { acrossSources, withinSource } from '../../database/source-isolation.js';
 import { AnswerBases } from '../answer-basis.js';
+import { judgeBalances } from '../liquidity/judge-balances.js';
 import { readRates } from '../rates.js';
 import type { PullError, PullStatus, PullWarning, Rates } from './pull-row.js';
 
@@ -62,17 +63,19 @@ export class PullSettler {
           }
         : null;
     const warnings = next === 'completed' ? await this.warningsOf(outcome) : [];
-    await this.em.fork().execute(
-      `update cashflow_pull set status = ?, error = ?::jsonb, warnings = warnings || ?::jsonb, finished_at = ${isOver ? 'now()' : 'null'}
-        where source_id = ? and id = ? and status = ?`,
-      [
-        next,
-        error === null ? null : JSON.stringify(error),
-        JSON.stringify(warnings),
-        outcome.source_id,
-        outcome.id,
-        outcome.status,
-      ],
+    const { source_id: sourceId, id, status } = outcome;
+    const values = [next, error === null ? null : JSON.stringify(error), JSON.stringify(warnings)];
+    await withinSource(sourceId, () =>
+      this.em.fork().transactional(async (em) => {
+        const changed = await em.execute<object[]>(
+          `update cashflow_pull
+              set status = ?, error = ?::jsonb, warnings = warnings || ?::jsonb, finished_at = ${isOver ? 'now()' : 'null'}
+            where source_id = ? and id = ? and status = ? returning 1`,
+          [...values, sourceId, id, status],
+        );
+        // What it says about the rates counts from now on.
+        if (next === 'completed' && changed.length > 0) await judgeBalances(em, sourceId, null);
+      }),
     );
   }
 

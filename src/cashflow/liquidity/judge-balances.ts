@@ -1,0 +1,146 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { addToOutbox } from '../../outbox/outbox.js';
+import { exact, toCents } from '../../values/exact-decimal.js';
+import { readBasis } from '../answer-basis.js';
+import { COMPANIES, legsOf } from '../legs.js';
+import { ratesFor, TARGETS } from '../rates.js';
+import { showInstant } from '../transaction-rows.js';
+import { countedVerdicts } from '../verdicts.js';
+import { liquidityEvent } from './liquidity-event.js';
+
+/** The rules by which balances are answered where nobody asks for others. */
+const USUAL = { includeBatch: false, ibanRule: 'either' } as const;
+
+/** A rule whose balance is on the other side of its line now. */
+interface Turned {
+  id: string;
+  company: string;
+  was_breached: boolean | null;
+  is_breached: boolean;
+  since: string;
+  balance: string;
+  threshold: string;
+}
+
+/**
+ * Makes a new rule wait until all that moves balances has committed, and all that comes later see the rule. For whoever makes
+ * one, before anything else in its transaction.
+ */
+export async function lockForNewRule(em: EntityManager, sourceId: number): Promise<void> {
+  await em.execute('select pg_advisory_xact_lock(hashtextextended(?, 0))', [lockOf(sourceId)]);
+}
+
+/**
+ * Judges the rules of companies whose balances may have moved, and puts what has crossed its line into the outbox. For the
+ * transaction that moves them, once all is moved: jobs on both kinds of transactions wait for each other here, as neither sees
+ * what the other one has moved and not committed.
+ * @param companies SQL: the companies, as a select of one column; null: all of the source
+ * @param values of that select
+ */
+export async function judgeBalances(
+  em: EntityManager,
+  sourceId: number,
+  companies: string | null,
+  values: string[] = [],
+): Promise<void> {
+  await em.execute('select pg_advisory_xact_lock_shared(hashtextextended(?, 0))', [lockOf(sourceId)]);
+  const which = companies === null ? '' : `and company in (${companies})`;
+  const rules = await em.execute<{ id: string; kind: string }[]>(
+    `select id, kind from liquidity_rule where source_id = ? ${which} order by id for update`,
+    [sourceId, ...values],
+  );
+  const idsOf = (kind: string) => `{${rules.flatMap((rule) => (rule.kind === kind ? [rule.id] : [])).join(',')}}`;
+  const forecasts = idsOf('forecast_below');
+  if (forecasts !== '{}') {
+    await em.execute('update liquidity_rule set is_due = true where id = any(?::uuid[])', [forecasts]);
+  }
+  const balances = idsOf('balance_below');
+  if (balances === '{}') return;
+  const { rates } = await readBasis(em, sourceId);
+  const worth = Object.fromEntries(TARGETS.map((target) => [target, ratesFor(rates, target)]));
+  const turned = await em.execute<Turned[]>(judgement(sourceId), [
+    JSON.stringify(worth),
+    `{${countedVerdicts(USUAL).join(',')}}`,
+    balances,
+  ]);
+  const events = turned.flatMap(({ id, company, was_breached: was, is_breached: isBreached, ...row }) =>
+    isBreached || was === true
+      ? [
+          liquidityEvent(isBreached, {
+            ruleId: id,
+            companyId: company,
+            at: showInstant(row.since),
+            balance: toCents(exact(row.balance)),
+            threshold: row.threshold,
+          }),
+        ]
+      : [],
+  );
+  await addToOutbox(em, sourceId, () => transactionTime(em), events);
+}
+
+function lockOf(sourceId: number): string {
+  return `counterpart:liquidity:${sourceId}`;
+}
+
+async function transactionTime(em: EntityManager): Promise<Date> {
+  const [row] = await em.execute<{ now: string }[]>('select extract(epoch from clock_timestamp()) * 1000 as now');
+  return new Date(Number(row?.now));
+}
+
+/**
+ * Compares the balance of all transactions with each rule's line, exactly. Of rules that are on the other side now it adds up the
+ * transactions in their order, to find the last one that crossed the line: its instant and the balance after it are kept. Where
+ * none has, as rates or accounts have changed, it is now. Values: rates by currency and target, verdicts that count, rules.
+ */
+function judgement(sourceId: number): string {
+  const counted = 'any((select counted from asked)::smallint[])';
+  return `
+    with asked as (select ?::json as worth, ?::smallint[] as counted, ?::uuid[] as rules),
+    rate as (
+      select target.key as target, of_target.key as currency, of_target.value::numeric as worth
+        from asked cross join json_each(asked.worth) target cross join json_each_text(target.value) of_target
+    ), rule as materialized (
+      select r.id, r.company, r.threshold, r.currency as target, r.iban, r.is_breached
+        from liquidity_rule r join ${COMPANIES} c on c.source_id = ${sourceId} and c.external_id = r.company and c.deleted_at is null
+       where r.id = any((select rules from asked)::uuid[])
+    ), account as materialized (
+      select rule.id as rule, rule.target, owned.iban
+        from rule join cashflow_account owned
+          on owned.source_id = ${sourceId} and owned.company = rule.company and (rule.iban is null or owned.iban = rule.iban)
+    ), worth as (
+      select account.rule, sum((kept.credits - kept.debits) * rate.worth) as balance
+        from account
+        join cashflow_total kept on kept.source_id = ${sourceId} and kept.iban = account.iban and kept.verdict = ${counted}
+        join rate on rate.target = account.target and rate.currency = kept.currency
+       group by account.rule
+    ), turned as materialized (
+      select rule.*, coalesce(worth.balance, 0) as balance, coalesce(worth.balance, 0) < rule.threshold as is_below
+        from rule left join worth on worth.rule = rule.id
+       where (coalesce(worth.balance, 0) < rule.threshold) is distinct from rule.is_breached
+         and (rule.iban is null or rule.id in (select rule from account))
+    ), own as materialized (
+      select distinct iban from account where rule in (select id from turned)
+    ), moved as (
+      select account.rule, leg.at, sum(case when leg.is_credit then leg.amount else -leg.amount end * rate.worth) as net
+        from (${legsOf('own')}) leg
+        join account on account.iban = leg.iban and account.rule in (select id from turned)
+        join rate on rate.target = account.target and rate.currency = leg.currency
+       where leg.verdict = ${counted}
+       group by account.rule, leg.at
+    ), running as (
+      select rule, at, net, sum(net) over (partition by rule order by at) as balance from moved
+    ), crossing as (
+      select distinct on (turned.id) turned.id, running.at, running.balance
+        from running join turned on turned.id = running.rule
+       where (running.balance < turned.threshold) = turned.is_below
+         and (running.balance - running.net < turned.threshold) <> turned.is_below
+       order by turned.id, running.at desc
+    )
+    update liquidity_rule r
+       set is_breached = turned.is_below, since = coalesce(crossing.at, now()), balance = coalesce(crossing.balance, turned.balance)
+      from turned left join crossing on crossing.id = turned.id
+     where r.id = turned.id
+    returning r.id, r.company, turned.is_breached as was_breached, r.is_breached, to_jsonb(r.since)#>>'{}' as since,
+              r.balance::text, r.threshold::text`;
+}
