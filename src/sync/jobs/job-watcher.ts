@@ -3,8 +3,12 @@ import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { acrossSources } from '../../database/source-isolation.js';
 
-/** How often the table is asked, once for all who wait in this process. */
-const POLL_MS = 100;
+/**
+ * The pause between two looks at the table, once for all who wait in this process: a fifth of what the caller who came last has
+ * waited so far, so that a job of a tenth of a second is not told after two.
+ */
+const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [20, 100];
+const SHARE_OF_WAIT = 0.2;
 
 /** A job as a poll finds it. */
 interface JobState {
@@ -17,14 +21,17 @@ interface JobState {
 type Listener = (state: JobState) => void;
 
 /**
- * Watches jobs for callers who wait for them: one small query each tenth of a second as long as anybody does, whatever
- * their number. Polling rather than LISTEN, which needs a connection of its own and is lost behind a pooler.
+ * Watches jobs for callers who wait for them: one small query each tenth of a second, and more often in the beginning, as long as
+ * anybody does, whatever their number. Polling rather than LISTEN, which needs a connection of its own and is lost behind a pooler.
  */
 @Injectable()
 export class JobWatcher implements BeforeApplicationShutdown {
   private readonly listeners = new Map<string, Set<Listener>>();
   private readonly shutdownListeners = new Set<() => void>();
   private timer: NodeJS.Timeout | undefined;
+  private isPolling = false;
+  /** When the caller who came last began to wait. */
+  private lastCame = 0;
   private isStopping = false;
 
   constructor(private readonly em: EntityManager) {}
@@ -51,7 +58,8 @@ export class JobWatcher implements BeforeApplicationShutdown {
     const listeners = this.listeners.get(jobId) ?? new Set();
     this.listeners.set(jobId, listeners.add(onState));
     this.shutdownListeners.add(onShutdown);
-    this.timer ??= setTimeout(() => void this.poll(), 0);
+    this.lastCame = performance.now();
+    if (!this.isPolling) this.pollAfter(0);
     return () => {
       this.shutdownListeners.delete(onShutdown);
       listeners.delete(onState);
@@ -83,7 +91,13 @@ export class JobWatcher implements BeforeApplicationShutdown {
     clearTimeout(this.timer);
   }
 
+  private pollAfter(pauseMs: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.poll(), pauseMs);
+  }
+
   private async poll(): Promise<void> {
+    this.isPolling = true;
     const ids = [...this.listeners.keys()];
     // One poll for the callers of all sources. While the database is away there is nothing new to report.
     const states = await acrossSources(() =>
@@ -94,6 +108,9 @@ export class JobWatcher implements BeforeApplicationShutdown {
       ),
     ).catch(() => []);
     for (const state of states) this.listeners.get(state.id)?.forEach((listener) => listener(state));
-    this.timer = this.listeners.size > 0 ? setTimeout(() => void this.poll(), POLL_MS) : undefined;
+    this.isPolling = false;
+    if (this.listeners.size === 0) return;
+    const waited = performance.now() - this.lastCame;
+    this.pollAfter(Math.min(Math.max(SHARE_OF_WAIT * waited, LEAST_PAUSE_MS), MOST_PAUSE_MS));
   }
 }
