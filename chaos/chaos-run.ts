@@ -2,6 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ResourceName } from '../test/contract/mirror-model.js';
+import { Bank } from './bank.js';
 import { Callers } from './callers.js';
 import { Database } from './database.js';
 import { SeededRandom } from './seeded-random.js';
@@ -56,6 +57,7 @@ export class ChaosRun {
   private queue!: QueueBackend;
   private watch!: RecoveryWatch;
   private callers!: Callers;
+  private bank!: Bank;
 
   constructor(
     private readonly options: RunOptions,
@@ -91,7 +93,11 @@ export class ChaosRun {
     const faults = new Faults(members, this.database, this.queue, { availability, watch, findings, note: this.note });
     const watching = Promise.all([watch.run(finished.signal), reader.run(finished.signal)]);
     const limit = delay(this.options.minutes * 60_000).then(() => over.abort());
-    const actors = [...this.submitters(context).map((submitter) => submitter.run()), operator.run()];
+    const actors = [
+      ...this.submitters(context).map((submitter) => submitter.run()),
+      operator.run(),
+      this.bank.run(over.signal),
+    ];
     await Promise.all([limit, faults.run(random.named('faults'), over.signal), ...actors]);
     await this.waitForJobs(operator);
     finished.abort();
@@ -102,6 +108,7 @@ export class ChaosRun {
   /** Stops everything that was started, also after a failed start. */
   async stop(): Promise<void> {
     await Promise.all(this.members.map((member) => member.stopForGood()));
+    await this.bank?.close();
     await this.queue?.close();
     await this.database?.stop();
   }
@@ -119,6 +126,7 @@ export class ChaosRun {
     }
     const urls = ports.slice(0, ROLES.lastIndexOf('api') + 1).map((port) => `http://127.0.0.1:${port}`);
     this.callers = new Callers(urls, this.random.named('callers'), this.findings);
+    this.bank = await Bank.open(folder, options.seed, this.callers, this.findings);
     await Promise.all(this.members.map((member) => member.start()));
   }
 
@@ -174,6 +182,7 @@ export class ChaosRun {
     }
     const leftovers = await checkInvariants(this.database, jobs.models, this.ledger, this.findings);
     await checkDerived(this.database.url, RESOURCES_DIR, this.findings);
+    const balancesCompared = await this.bank.check(this.database.url);
     const { idle, overtaken, times } = this.watch;
     return {
       ...this.options,
@@ -190,6 +199,8 @@ export class ChaosRun {
       failedStarts: this.members.reduce((sum, { failedStarts }) => sum + failedStarts, 0),
       reads: reader.reads,
       rowsCompared,
+      pulls: this.bank.pulls,
+      balancesCompared,
       leftovers,
     };
   }

@@ -1,3 +1,4 @@
+import { BANK } from './bank.js';
 import { GUARD, MirrorModel, type ModelJob } from '../test/contract/mirror-model.js';
 import type { Database } from './database.js';
 import type { Findings } from './findings.js';
@@ -37,6 +38,7 @@ const JOBS = `
          replay_of as "replayOf", coalesce(applied_at, finished_at) as "effectAt",
          (select count(*)::int from sync_error where job_id = job.id) as errors
     from sync_job job join source on source.id = job.source_id
+   where source.name <> '${BANK}'
    order by source.name, resource, seq`;
 
 /** Checks every job against what was promised to its sender and, if it took effect, against the result of the model. */

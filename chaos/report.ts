@@ -19,6 +19,9 @@ export interface Outcome {
   failedStarts: number;
   reads: number;
   rowsCompared: number;
+  /** Pulls that ended, and figures of companies that were compared with the truth. */
+  pulls: number;
+  balancesCompared: number;
   leftovers: Leftovers;
 }
 
@@ -42,6 +45,7 @@ export function report(outcome: Outcome, findings: Findings): void {
     ['torn or older reads', `${findings.count('torn read') + findings.count('older read')} of ${outcome.reads}`],
     ['lost', `${findings.count('lost')} of ${outcome.accepted}`],
     ['rows compared', String(outcome.rowsCompared)],
+    ['pulls', `${outcome.pulls}, ${outcome.balancesCompared} balances compared`],
     ['for the cleaner', `${outcome.leftovers.uploads} half uploads, ${outcome.leftovers.stagingTables} staging tables`],
     ['findings', findings.isEmpty ? 'none' : ''],
     ...Object.entries(findings.all()).map(([kind, { count }]): [string, string] => [`  ${kind}`, String(count)]),

@@ -19,6 +19,8 @@ describe.each(backendsOr('redis'))('a short chaos run, on the %s queue', (backen
       expect(summary.accepted).toBeGreaterThan(10);
       expect(summary.reads).toBeGreaterThan(10);
       expect(summary.rowsCompared).toBeGreaterThan(100);
+      expect(summary.pulls).toBeGreaterThan(0);
+      expect(summary.balancesCompared).toBe(320);
       expect(Object.keys(summary.faults).length).toBeGreaterThan(IS_EXHAUSTIVE ? 2 : 0);
     },
     LIMIT_MS,
