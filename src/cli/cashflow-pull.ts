@@ -17,7 +17,7 @@ interface PullOptions {
 }
 
 /** A pull as JSON: its instants are text. */
-type Pull = Omit<PullView, 'nextAt'> & { nextAt: string | null };
+export type Pull = Omit<PullView, 'nextAt'> & { nextAt: string | null };
 
 /** Statuses in which a pull goes on by itself. */
 const MOVING: readonly string[] = ['queued', 'fetching', 'applying'];
@@ -52,19 +52,23 @@ async function pull({ api, terminal, options }: Session<PullOptions>): Promise<n
   const { baseUrl, dialect, rates, every } = options;
   const begun = await api.postJson<Pull>('/cashflow/pulls', { baseUrl, dialect, rates, ...(every ? { every } : {}) });
   if (!options.json) terminal.line(`Pulling from ${printable(begun.baseUrl)}: pull ${begun.id}`);
-  const progress = new Progress(terminal, options.json);
-  let done: Pull;
+  const done = await followPull(api, terminal, begun, options.json);
+  if (options.json) terminal.json(done);
+  else report(terminal, done);
+  if (done.status !== 'completed') return EXIT.failed;
+  return done.counts.rejected > 0 || done.gaps.length > 0 ? EXIT.someRejected : EXIT.ok;
+}
+
+/** Shows how far a pull is until it rests. @throws Problem, Unreachable */
+export async function followPull(api: ApiClient, terminal: Terminal, begun: Pull, isSilent?: boolean): Promise<Pull> {
+  const progress = new Progress(terminal, isSilent);
   try {
-    done = await follow(api, begun, (seen) =>
+    return await follow(api, begun, (seen) =>
       progress.show(phaseOf(seen), seen.progress.percent, remarkOf(terminal, seen)),
     );
   } finally {
     progress.stop();
   }
-  if (options.json) terminal.json(done);
-  else report(terminal, done);
-  if (done.status !== 'completed') return EXIT.failed;
-  return done.counts.rejected > 0 || done.gaps.length > 0 ? EXIT.someRejected : EXIT.ok;
 }
 
 /** Follows a pull until it rests. A server that goes away has half a minute to come back. @throws Problem, Unreachable */

@@ -9,6 +9,8 @@ export interface DemoTarget {
   wantsKeys: boolean;
   /** Whether the demo's own file declares the server's resources, and not files of the user. */
   hasAppointments: boolean;
+  /** Whether the server may pull from this machine. */
+  mayPull: boolean;
 }
 
 /** Prints the demo: its chapters, what happens, and the commands that do it. */
@@ -32,8 +34,8 @@ export class Narrator {
   }
 
   /** Prints the command that does the next step, for the reader to repeat. */
-  curl(options: string, path: string): void {
-    const source = this.target.source === null ? '' : ` -H 'X-Source: ${this.target.source}'`;
+  curl(options: string, path: string, of = this.target.source): void {
+    const source = of === null ? '' : ` -H 'X-Source: ${of}'`;
     const key = this.target.wantsKeys ? ' -H "X-API-Key: $COUNTERPART_KEY"' : '';
     const address = path.includes('?') ? `'${this.api.url}${path}'` : `${this.api.url}${path}`;
     const command = `  $ curl${key}${source}${options && ` ${options}`} ${address}`;

@@ -1,5 +1,6 @@
 import type { ApiClient } from './api-client.js';
 import { showAppointments } from './demo-appointments.js';
+import { showBank } from './demo-bank.js';
 import { showClaim } from './demo-claim.js';
 import type { Narrator } from './demo-narrator.js';
 import { followJob, sendSample } from './demo-snapshots.js';
@@ -46,6 +47,7 @@ export class DemoShow {
     if (this.narrator.target.hasAppointments) await showAppointments(this.narrator);
     await this.brokenExport();
     await showClaim(this.narrator);
+    if (this.narrator.target.mayPull) await showBank(this.narrator);
     await this.largeSnapshot();
     this.invitation();
   }

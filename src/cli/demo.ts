@@ -45,6 +45,7 @@ async function demo(app: Application, terminal: Terminal, options: { exit?: bool
       show(server, terminal, operatorKey, {
         wantsKeys: authMode(config) === 'keys',
         hasAppointments: config.RESOURCES_DIR === SAMPLE_RESOURCES,
+        mayPull: config.PULL_TARGETS === undefined && authMode(config) === 'open',
       }),
       stop.made(),
     ]);
