@@ -1,20 +1,34 @@
 import { EntityManager, IsolationLevel } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { AnswerBases } from './answer-basis.js';
-import { type BalancesQuery, rulesOf } from './cashflow-query.dto.js';
+import type { BalancesQuery } from './cashflow-query.dto.js';
 import { type PeriodBalance } from './cashflow-view.dto.js';
-import { askedRange, type FlowRow, flowStatement, type Range, toPeriods, withBounds } from './company-balances.js';
+import {
+  askedRange,
+  type FlowRow,
+  flowStatement,
+  flowValues,
+  isOfMonths,
+  type Range,
+  toPeriods,
+  withBounds,
+} from './company-balances.js';
 import { COMPANIES, TRANSACTIONS, transactionsView } from './legs.js';
 import { type Period, periodsBetween } from './periods.js';
-import { countedVerdicts } from './verdicts.js';
 
 /** What moved in a period of one company. */
 export interface CompanyPeriod extends PeriodBalance {
   companyId: string;
 }
 
-/** Companies that are read at a time: of a day in four years they have some hundred thousand rows at most. */
-const COMPANIES_AT_ONCE = 200;
+/** For the sums of 48 months of some thousand companies. Beyond that PostgreSQL goes on on disk. */
+const WORK_MEMORY = '64MB';
+
+/** Companies that are summed up by one statement: of days each statement reads all of their transactions. */
+const COMPANIES_AT_ONCE = { months: 10_000, legs: 200 };
+
+/** Rows that are read at a time: each is what moved in a period of a company. */
+const ROWS_AT_ONCE = 5_000;
 
 /** What a whole answer is about, before its first row. */
 export interface PreparedBalances {
@@ -51,45 +65,32 @@ export class AllBalances {
     const em = this.em.fork();
     await em.begin({ isolationLevel: IsolationLevel.REPEATABLE_READ, readOnly: true });
     try {
+      await em.execute(`set local work_mem = '${WORK_MEMORY}'`);
       const { rates } = await this.bases.of(sourceId, em);
-      const counted = `{${countedVerdicts(rulesOf(query)).join(',')}}`;
-      const where = `where source_id = ? and company in (select json_array_elements_text(?::json))`;
-      const statement = flowStatement(where, query.interval, range);
-      for (let after: string | null = null; ;) {
-        // oxlint-disable-next-line no-await-in-loop -- over pages of companies
-        const ids = await this.companiesAfter(em, sourceId, after);
-        if (ids.length === 0) break;
-        // oxlint-disable-next-line no-await-in-loop -- over pages of companies
-        const rows = await em.execute<FlowRow[]>(statement, [
-          '',
-          range.from,
-          range.to,
-          counted,
-          sourceId,
-          JSON.stringify(ids),
-        ]);
-        const byCompany = Map.groupBy(rows, ({ company }) => company);
-        yield* ids.flatMap((companyId) =>
-          toPeriods(byCompany.get(companyId) ?? [], periods, rates, query.currency).map((period) => ({
-            companyId,
-            ...period,
-          })),
-        );
-        after = ids.at(-1) ?? null;
+      const companies = isOfMonths(query.interval, range) ? COMPANIES_AT_ONCE.months : COMPANIES_AT_ONCE.legs;
+      for (let after = ''; ;) {
+        // oxlint-disable-next-line no-await-in-loop -- over parts of the companies
+        const last = await this.lastOf(em, sourceId, after, companies);
+        if (last === null) break;
+        const values = ['', ...flowValues(query, range, rates), sourceId, after, last];
+        const flows = rowsOf(em, ofCompanies(query, range), [...values, sourceId, after, last]);
+        for await (const company of byCompany(flows)) yield* periodsOf(company, periods);
+        after = last;
       }
     } finally {
       await em.rollback();
     }
   }
 
-  private async companiesAfter(em: EntityManager, sourceId: number, after: string | null): Promise<string[]> {
-    const rows = await em.execute<{ external_id: string }[]>(
-      `select c.external_id from ${COMPANIES} c
-        where c.source_id = ? and c.deleted_at is null and (?::text is null or c.external_id > ?)
-        order by c.external_id limit ?`,
-      [sourceId, after, after, COMPANIES_AT_ONCE],
+  /** The last of so many companies after one, in the order of their ids; null if there is none. */
+  private async lastOf(em: EntityManager, sourceId: number, after: string, count: number): Promise<string | null> {
+    const [row] = await em.execute<{ last: string | null }[]>(
+      `select max(external_id) as last from (
+         select external_id from ${COMPANIES} c
+          where c.source_id = ? and c.deleted_at is null and c.external_id > ? order by c.external_id limit ?) part`,
+      [sourceId, after, count],
     );
-    return rows.map(({ external_id }) => external_id);
+    return row?.last ?? null;
   }
 
   private async rangeOf(query: BalancesQuery): Promise<Range | null> {
@@ -104,4 +105,48 @@ export class AllBalances {
       );
     return withBounds(askedRange(query), row ?? { first: null, last: null }, query.interval);
   }
+}
+
+/**
+ * SQL: what moved, of each live company in turn, with one row for each that moved nothing. Values: those of a flow statement, the
+ * source and the ids between which companies are, twice.
+ */
+function ofCompanies(query: BalancesQuery, range: Range): string {
+  const where = 'where source_id = ? and company > ? and company <= ?';
+  return `
+    select c.external_id as company, moved.start, coalesce(moved.credits, '0') as credits, coalesce(moved.debits, '0') as debits
+      from (${flowStatement(where, query.interval, range)}) moved
+     right join ${COMPANIES} c on c.external_id = moved.company
+     where c.source_id = ? and c.external_id > ? and c.external_id <= ? and c.deleted_at is null
+     order by c.external_id, moved.start nulls first`;
+}
+
+/** The rows of a statement, a piece at a time, so that memory does not grow with them. */
+async function* rowsOf(em: EntityManager, statement: string, values: unknown[]): AsyncGenerator<FlowRow> {
+  await em.execute(`declare flow no scroll cursor for ${statement}`, values);
+  for (let isOver = false; !isOver;) {
+    // oxlint-disable-next-line no-await-in-loop -- over pieces of the answer
+    const rows = await em.execute<FlowRow[]>(`fetch ${ROWS_AT_ONCE} from flow`);
+    isOver = rows.length < ROWS_AT_ONCE;
+    yield* rows;
+  }
+  await em.execute('close flow');
+}
+
+/** @param rows in the order of their companies @returns those of each company */
+async function* byCompany(rows: AsyncGenerator<FlowRow>): AsyncGenerator<FlowRow[]> {
+  let company: FlowRow[] = [];
+  for await (const row of rows) {
+    if (company.length > 0 && company[0]?.company !== row.company) {
+      yield company;
+      company = [];
+    }
+    company.push(row);
+  }
+  if (company.length > 0) yield company;
+}
+
+function periodsOf(rows: FlowRow[], periods: readonly Period[]): CompanyPeriod[] {
+  const companyId = rows[0]?.company ?? '';
+  return toPeriods(rows, periods).map((period) => ({ companyId, ...period }));
 }

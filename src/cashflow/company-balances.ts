@@ -5,17 +5,15 @@ import { sumsOfLegs, sumsUpTo } from './account-sums.js';
 import { AnswerBases, describeBasis } from './answer-basis.js';
 import { type BalancesQuery, instantOf, rulesOf } from './cashflow-query.dto.js';
 import { type BalancesView, type PeriodBalance } from './cashflow-view.dto.js';
-import { MoneySum } from './money-sum.js';
 import { endOf, type Interval, type Period, periodsBetween, startOf } from './periods.js';
-import type { Rates, Target } from './rates.js';
+import { type Rates, ratesFor } from './rates.js';
 import { legsOf, monthOf } from './legs.js';
 import { countedVerdicts } from './verdicts.js';
 
-/** What moved in a period in one currency; `start` is null for what moved before the first one. */
+/** What moved in a period, exactly, in the currency of the answer; `start` is null for what moved before the first one. */
 export interface FlowRow {
   company: string;
   start: string | null;
-  currency: string;
   credits: string;
   debits: string;
 }
@@ -38,9 +36,9 @@ export class CompanyBalances {
       .fork()
       .execute<FlowRow[]>(
         flowStatement('where source_id = ? and company = (select company from asked)', query.interval, range),
-        [company, range.from, range.to, `{${countedVerdicts(rulesOf(query)).join(',')}}`, sourceId],
+        [company, ...flowValues(query, range, basis.rates), sourceId],
       );
-    return { items: toPeriods(rows, periods, basis.rates, query.currency), ...shown };
+    return { items: toPeriods(rows, periods), ...shown };
   }
 
   /** What was asked for; without bounds from the first transaction of the company to the period of its last one. */
@@ -85,62 +83,62 @@ export function withBounds(
   return from < to ? { from, to } : null;
 }
 
+/** The values of a {@link flowStatement} between the company and its condition. */
+export function flowValues(query: BalancesQuery, { from, to }: Range, rates: Rates): string[] {
+  return [from, to, `{${countedVerdicts(rulesOf(query)).join(',')}}`, JSON.stringify(ratesFor(rates, query.currency))];
+}
+
 /**
- * SQL: what moved before a range and in its periods, for the companies that a condition on `cashflow_account` chooses. Values: the
- * company (or whatever the condition takes), from, to, the verdicts that count, and those of the condition.
+ * SQL: what moved before a range and in its periods, for the companies that a condition on `cashflow_account` chooses. Amounts are
+ * converted here, exactly: to read them by currency took most of the time of an answer. Values: the company (or whatever the
+ * condition takes), {@link flowValues}, and those of the condition.
  */
-export function flowStatement(where: string, interval: Interval, { from, to }: Range): string {
-  const flows = isOfMonths(interval, from, to) ? flowsOfMonths(interval) : flowsOfLegs(interval);
+export function flowStatement(where: string, interval: Interval, range: Range): string {
+  const flows = isOfMonths(interval, range) ? flowsOfMonths(interval) : flowsOfLegs(interval);
   return `
     with asked as (select ?::text as company, ?::timestamptz as first, ?::timestamptz as last, ?::smallint[] as counted),
+    rate as (select key as currency, value::numeric as worth from json_each_text(?::json)),
     account as materialized (select iban, company from cashflow_account ${where}),
-    flow as (
-      select null::text as start, company, currency, verdict, internal, credits, debits
-        from (${sumsUpTo('account', '(select first from asked)', false)}) before
-      union all
-      ${flows}
-    )
-    select company, start, currency, sum(credits)::text as credits, sum(debits)::text as debits
-      from flow where not internal and verdict = any((select counted from asked)::smallint[])
-     group by company, start, currency order by company, start nulls first, currency`;
+    flow as (${flows})
+    select company, to_char(start, 'YYYY-MM-DD') as start,
+           sum(credits * rate.worth)::text as credits, sum(debits * rate.worth)::text as debits
+      from flow join rate on rate.currency = flow.currency
+     where not internal and verdict = any((select counted from asked)::smallint[])
+     group by company, flow.start`;
 }
 
 /** Whether periods are made of whole months, so that the sums by month tell them. */
-function isOfMonths(interval: Interval, from: string, to: string): boolean {
+export function isOfMonths(interval: Interval, { from, to }: Range): boolean {
   const beginsMonth = (at: string) => startOf('month', new Date(at)).toISOString() === at;
   return interval !== 'day' && interval !== 'week' && beginsMonth(from) && beginsMonth(to);
 }
 
+/** All in one go, as reading the sums of what came before takes as long again. */
 function flowsOfMonths(interval: Interval): string {
+  const start = interval === 'month' ? 'kept.month' : `date_trunc('${interval}', kept.month)::date`;
   return `
-    select to_char(date_trunc('${interval}', kept.month), 'YYYY-MM-DD'), account.company, currency, verdict, internal, credits, debits
+    select case when kept.month >= ${monthOf('(select first from asked)')} then ${start} end as start,
+           account.company, currency, verdict, internal, credits, debits
       from account join cashflow_month kept on kept.iban = account.iban
-     where kept.month >= ${monthOf('(select first from asked)')} and kept.month < ${monthOf('(select last from asked)')}`;
+     where kept.month < ${monthOf('(select last from asked)')}`;
 }
 
 function flowsOfLegs(interval: Interval): string {
   const inRange = `t."timestamp" >= (select first from asked) and t."timestamp" < (select last from asked)`;
-  const start = `to_char(date_trunc('${interval}', leg.at at time zone 'UTC'), 'YYYY-MM-DD')`;
+  const start = `date_trunc('${interval}', leg.at at time zone 'UTC')::date`;
   return `
+    select null::date as start, company, currency, verdict, internal, credits, debits
+      from (${sumsUpTo('account', '(select first from asked)', false)}) before
+    union all
     select start, company, currency, verdict, internal, credits, debits
       from (${sumsOfLegs('account', inRange, { name: 'start', expression: start })}) moved`;
 }
 
 /** A row for each period, without gaps. Sums are exact; each figure is rounded by itself. @param rows of one company */
-export function toPeriods(
-  rows: readonly FlowRow[],
-  periods: readonly Period[],
-  rates: Rates,
-  target: Target,
-): PeriodBalance[] {
-  const sum = new MoneySum(rates, target);
-  const flows = new Map<string | null, { credits: Exact; debits: Exact }>();
-  for (const { start, currency, credits, debits } of rows) {
-    const flow = flows.get(start) ?? { credits: 0n, debits: 0n };
-    flow.credits += sum.worth(currency, exact(credits)) ?? 0n;
-    flow.debits += sum.worth(currency, exact(debits)) ?? 0n;
-    flows.set(start, flow);
-  }
+export function toPeriods(rows: readonly FlowRow[], periods: readonly Period[]): PeriodBalance[] {
+  const flows = new Map<string | null, { credits: Exact; debits: Exact }>(
+    rows.map(({ start, credits, debits }) => [start, { credits: exact(credits), debits: exact(debits) }]),
+  );
   const before = flows.get(null);
   let balance = before === undefined ? 0n : before.credits - before.debits;
   return periods.map(({ start, name }) => {

@@ -92,13 +92,13 @@ function laterThanNow(kind: TransactionKind): string {
 }
 
 /**
- * SQL: what the accounts of a relation `account` are worth, by company. What is booked later than now, which is rare, is in the sums,
+ * SQL: what the companies of a relation `shown` are worth; `account` has their accounts. What is booked later than now, which is rare, is in the sums,
  * but not in a balance of now.
  */
 const WORTH = `
   select part.company, sum(part.net * rate.worth) as balance
-    from (select account.company, kept.currency, kept.verdict, kept.credits - kept.debits as net
-            from account join cashflow_total kept on kept.iban = account.iban
+    from (select kept.company, kept.currency, kept.verdict, kept.net
+            from shown join cashflow_position kept on kept.company = shown.external_id
           union all
           select account.company, coalesce(later.currency, ''), later.verdict,
                  case when side.iban = later."payerIban" then later.amount else -later.amount end
@@ -115,9 +115,9 @@ function byName(isLater: boolean): string {
     page as (
       select * from company ${isLater ? 'where (name collate "C", external_id) > (?, ?)' : ''}
        order by name collate "C", external_id limit ?
-    ), account as materialized (
-      select iban, company from cashflow_account where company in (select external_id from page)
-    ), worth as (${WORTH})
+    ), shown as (select external_id from page),
+    account as (select iban, company from cashflow_account where company in (select external_id from shown)),
+    worth as (${WORTH})
     select page.*, trim_scale(coalesce(worth.balance, 0))::text as balance
       from page left join worth on worth.company = page.external_id
      order by page.name collate "C", page.external_id`;
@@ -130,9 +130,9 @@ function byBalance(sort: 'balance' | '-balance', isLater: boolean): string {
     where position.balance ${after} last.balance
        or (position.balance = last.balance and position.external_id > last.external_id)`;
   return `${ASKED},
-    account as materialized (
-      select iban, company from cashflow_account where company in (select external_id from company)
-    ), worth as (${WORTH}),
+    shown as (select external_id from company),
+    account as (select iban, company from cashflow_account where company in (select external_id from shown)),
+    worth as (${WORTH}),
     position as (
       select company.*, coalesce(worth.balance, 0) as balance
         from company left join worth on worth.company = company.external_id

@@ -17,7 +17,7 @@ export const exchangeRates = defineResource(
     // They decide what balances are worth.
     follow: async ({ em, sourceId }) => {
       await judgeBalances(em, sourceId, null);
-      return [];
+      return { touched: [], warnings: [] };
     },
   },
 );

@@ -1,4 +1,4 @@
-import type { AppliedDifference, TouchedRows } from '../definitions/definition.js';
+import type { AppliedDifference, Followed, TouchedRows } from '../definitions/definition.js';
 import { legsOf, monthOf } from './legs.js';
 import { judgeBalances } from './liquidity/judge-balances.js';
 import { addToSums, figures } from './sums.js';
@@ -7,7 +7,7 @@ import { addToSums, figures } from './sums.js';
  * Notes who owns which account after a job on companies, and computes the sums of the accounts of all companies of which one came
  * or went: also those that stay, as transfers between accounts of one company count apart. Then judges the rules of all these companies.
  */
-export async function followCompanies({ em, sourceId, view, old }: AppliedDifference): Promise<TouchedRows[]> {
+export async function followCompanies({ em, sourceId, view, old }: AppliedDifference): Promise<Followed> {
   await em.execute(`
     create temporary table moved_account on commit drop as
     with named as (
@@ -39,7 +39,7 @@ export async function followCompanies({ em, sourceId, view, old }: AppliedDiffer
     'select before from moved_account union select after from moved_account union select external_id from difference',
   );
   await em.execute('drop table moved_account');
-  return touched;
+  return { touched, warnings: [] };
 }
 
 function moveAccounts(sourceId: number): string {
@@ -54,7 +54,8 @@ function moveAccounts(sourceId: number): string {
     select ${sourceId}, iban, after from moved_account where after is not null;
     analyze affected;
     delete from cashflow_month kept using affected where kept.source_id = ${sourceId} and kept.iban = affected.iban;
-    delete from cashflow_total kept using affected where kept.source_id = ${sourceId} and kept.iban = affected.iban;
+    delete from cashflow_position
+     where source_id = ${sourceId} and company in (select before from moved_account union select after from moved_account);
     create temporary table moved_sum on commit drop as
     select leg.iban, ${monthOf('leg.at')} as month, leg.resource, leg.currency, leg.verdict,
            coalesce(other.company = account.company, false) as internal, ${figures()}

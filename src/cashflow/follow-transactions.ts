@@ -1,14 +1,15 @@
-import type { AppliedDifference, TouchedRows } from '../definitions/definition.js';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AppliedDifference, Followed } from '../definitions/definition.js';
 import { monthOf, type TransactionKind } from './legs.js';
 import { judgeBalances } from './liquidity/judge-balances.js';
 import { addToSums, figures } from './sums.js';
-import { EXCLUDING, ownVerdict, VERDICTS } from './verdicts.js';
+import { BITS_OF, EXCLUDING, type Kind, KINDS, ownVerdict, VERDICTS } from './verdicts.js';
 
 /**
  * Judges the transactions that a job has touched and those of the same instants, among which the others of a batch are, and moves
  * the sums of the accounts that have an owner, and with them judges the rules of their companies.
  */
-export async function followTransactions(kind: TransactionKind, applied: AppliedDifference): Promise<TouchedRows[]> {
+export async function followTransactions(kind: TransactionKind, applied: AppliedDifference): Promise<Followed> {
   const { em, sourceId } = applied;
   await em.execute(judge(applied));
   await em.execute(`
@@ -22,11 +23,41 @@ export async function followTransactions(kind: TransactionKind, applied: Applied
     sourceId,
     `select company from cashflow_account where source_id = ${sourceId} and iban in (select iban from moved_sum)`,
   );
+  const warnings = await warningsAbout(em, sourceId);
   await em.execute('drop table judged; drop table moved_sum');
-  return touched;
+  return { touched, warnings };
 }
 
-/** All live rows of the touched instants, with their verdicts, the one that was `found` and whether they are new. */
+/** Of the rows that the job has created or changed: how many are of each kind, and how many have to do with no company. */
+async function warningsAbout(em: EntityManager, sourceId: number): Promise<Followed['warnings']> {
+  const counted = KINDS.map((kind) => `count(*) filter (where verdict & ${BITS_OF[kind]} <> 0)::int as ${kind}`);
+  const [found = {}] = await em.execute<Record<string, number>[]>(`
+    select ${counted.join(', ')}, count(*) filter (where payer.iban is null and beneficiary.iban is null)::int as no_company
+      from judged
+      left join cashflow_account payer on payer.source_id = ${sourceId} and payer.iban = judged."payerIban"
+      left join cashflow_account beneficiary on beneficiary.source_id = ${sourceId} and beneficiary.iban = judged."beneficiaryIban"
+     where is_touched`);
+  return Object.entries(DETAILS).flatMap(([kind, detail]) => {
+    const count = found[kind] ?? 0;
+    if (count === 0) return [];
+    return [
+      kind === 'no_company'
+        ? { code: 'unknown_accounts', detail, count }
+        : { code: 'dirty_transactions', detail, kind, count },
+    ];
+  });
+}
+
+/** What is wrong with transactions, and why that matters. */
+const DETAILS: Record<Kind | 'no_company', string> = {
+  batch: 'Payments of a batch, which do not count in balances unless they are asked for.',
+  duplicate: 'Transactions that were delivered several times, which count once.',
+  invalid_iban: 'Transactions with an IBAN that does not begin with a code of ISO 3166.',
+  no_currency: 'Transactions without a currency of ISO 4217, which count in no balance.',
+  no_company: 'Transactions whose accounts both belong to no company that is known by now.',
+};
+
+/** All live rows of the touched instants, with their verdicts, the one that was `found`, and whether they are new or touched by the job. */
 function judge({ view, old }: AppliedDifference): string {
   return `
     create temporary table judged on commit drop as
@@ -36,7 +67,7 @@ function judge({ view, old }: AppliedDifference): string {
     select t.id, t."payerIban", t."beneficiaryIban", t.amount, t.currency, t."timestamp", t."$verdict" as found,
            (${ownVerdict('t')} | case when min(t.amount) over same <> max(t.amount) over same then ${VERDICTS.batch} else 0 end
            )::smallint as verdict,
-           coalesce(d."$operation" in ('I', 'R'), false) as is_new
+           coalesce(d."$operation" in ('I', 'R'), false) as is_new, d.external_id is not null as is_touched
       from touched
       join ${view} t on t."timestamp" = touched.at
       left join difference d on d.external_id = t.external_id

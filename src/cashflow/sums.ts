@@ -2,10 +2,11 @@ import type { QueryResult } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { TouchedRows } from '../definitions/definition.js';
 
-/** What the rows of both tables of sums hold beside their key. */
+/** What sums of an account in a month tell. */
 const FIGURES = ['credits', 'credit_count', 'debits', 'debit_count'];
 
-const DETAILS = 'resource, currency, verdict, internal';
+const MONTH_KEY = 'iban, month, resource, currency, verdict, internal';
+const POSITION_KEY = 'company, resource, currency, verdict';
 
 /**
  * SQL: the columns of {@link FIGURES} as sums over legs. @param sign 1 or −1 for a leg that comes or goes, in SQL
@@ -19,10 +20,11 @@ export function figures(sign = '1'): string {
 }
 
 /**
- * Adds to the sums of accounts what a relation tells by account, month and {@link DETAILS}. A sum of nothing has no row.
- * @param moved the name of a temporary table
+ * Adds to the sums of accounts by month, and to the positions of their companies, what a relation tells by the key of the former. A
+ * sum of nothing has no row.
+ * @param moved the name of a temporary table, with each key once
  * @param mayEmpty whether a sum may have become one of nothing
- * @returns how many rows of the sums' tables were touched
+ * @returns how many rows of these tables were touched
  */
 export async function addToSums(
   em: EntityManager,
@@ -30,25 +32,34 @@ export async function addToSums(
   moved: string,
   mayEmpty: boolean,
 ): Promise<TouchedRows[]> {
-  const months = await em.execute<QueryResult>(upsert('cashflow_month', 'iban, month', sourceId, moved), [], 'run');
-  const totals = await em.execute<QueryResult>(upsert('cashflow_total', 'iban', sourceId, moved), [], 'run');
-  const touched = [
+  const months = await em.execute<QueryResult>(addToMonths(sourceId, moved), [], 'run');
+  const positions = await em.execute<QueryResult>(addToPositions(sourceId, moved), [], 'run');
+  if (mayEmpty) {
+    await em.execute(`
+      delete from cashflow_month where source_id = ${sourceId} and credit_count = 0 and debit_count = 0;
+      delete from cashflow_position where source_id = ${sourceId} and legs = 0`);
+  }
+  return [
     { table: 'cashflow_month', rows: months.affectedRows },
-    { table: 'cashflow_total', rows: totals.affectedRows },
+    { table: 'cashflow_position', rows: positions.affectedRows },
   ];
-  if (!mayEmpty) return touched;
-  await em.execute(`
-    delete from cashflow_month where source_id = ${sourceId} and credit_count = 0 and debit_count = 0;
-    delete from cashflow_total where source_id = ${sourceId} and credit_count = 0 and debit_count = 0`);
-  return touched;
 }
 
-function upsert(table: string, place: string, sourceId: number, moved: string): string {
-  const key = `${place}, ${DETAILS}`;
-  const sums = FIGURES.map((figure) => `sum(${figure}) as ${figure}`).join(', ');
+// Both in the order of their keys: two jobs that touch the same rows wait for each other instead of ending in a deadlock.
+
+function addToMonths(sourceId: number, moved: string): string {
   const added = FIGURES.map((figure) => `${figure} = kept.${figure} + excluded.${figure}`).join(', ');
   return `
-    insert into ${table} as kept (source_id, ${key}, ${FIGURES.join(', ')})
-    select ${sourceId}, ${key}, ${sums} from ${moved} group by ${key} order by ${key}
-    on conflict (source_id, ${key}) do update set ${added}`;
+    insert into cashflow_month as kept (source_id, ${MONTH_KEY}, ${FIGURES.join(', ')})
+    select ${sourceId}, ${MONTH_KEY}, ${FIGURES.join(', ')} from ${moved} order by ${MONTH_KEY}
+    on conflict (source_id, ${MONTH_KEY}) do update set ${added}`;
+}
+
+function addToPositions(sourceId: number, moved: string): string {
+  return `
+    insert into cashflow_position as kept (source_id, ${POSITION_KEY}, net, legs)
+    select ${sourceId}, ${POSITION_KEY}, sum(moved.credits - moved.debits), sum(moved.credit_count + moved.debit_count)
+      from ${moved} moved join cashflow_account account on account.source_id = ${sourceId} and account.iban = moved.iban
+     group by ${POSITION_KEY} order by ${POSITION_KEY}
+    on conflict (source_id, ${POSITION_KEY}) do update set net = kept.net + excluded.net, legs = kept.legs + excluded.legs`;
 }

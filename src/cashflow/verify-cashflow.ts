@@ -17,7 +17,7 @@ export async function verifyCashflow(databaseUrl: string, source: string | null)
   try {
     await client.query(`begin isolation level repeatable read read only; set local role ${SYSTEM_ROLE}`);
     const faults: CashflowFault[] = [];
-    for (const statement of [wrongOwners(), ...TRANSACTIONS.map(wrongVerdicts), ...wrongSums()]) {
+    for (const statement of [wrongOwners(), ...TRANSACTIONS.map(wrongVerdicts), wrongMonths(), wrongPositions()]) {
       const listed = `
         select source.name as source, fault.what from (${statement}) fault join source on source.id = fault.source_id
          where $1::text is null or source.name = $1 order by 1, 2 limit ${MAX_LISTED}`;
@@ -81,7 +81,7 @@ function legs(): string {
       ['payerIban', 'beneficiaryIban', 'false'],
     ].map(
       ([own, other, isCredit]) => `
-      select t.source_id, account.iban, ${monthOf('t."timestamp"')} as month, '${kind}' as resource,
+      select t.source_id, account.iban, account.company, ${monthOf('t."timestamp"')} as month, '${kind}' as resource,
              coalesce(t.currency, '') as currency, (t.verdict & ${EXCLUDING})::smallint as verdict,
              coalesce(other.company = account.company, false) as internal, t.amount, ${isCredit} as is_credit
         from (${judged(kind)}) t
@@ -92,26 +92,36 @@ function legs(): string {
   return sides.join(' union all ');
 }
 
-function wrongSums(): string[] {
+function wrongMonths(): string {
   const figures = ['credits', 'credit_count', 'debits', 'debit_count'];
-  return [
-    { table: 'cashflow_month', time: ['month'] },
-    { table: 'cashflow_total', time: [] },
-  ].map(({ table, time }) => {
-    const key = ['source_id', 'iban', ...time, 'resource', 'currency', 'verdict', 'internal'];
-    const differs = figures.map((figure) => `kept.${figure} is distinct from raw.${figure}`).join(' or ');
-    const shown = (alias: string) => figures.map((figure) => `${alias}.${figure}`).join(', ');
-    return `
-      select source_id, 'the sums of account ' || concat_ws(' ', ${key.slice(1).join(', ')}) || ' are ('
-               || concat_ws(', ', ${shown('kept')}) || '), and its rows say (' || concat_ws(', ', ${shown('raw')}) || ')' as what
-        from (select ${key.join(', ')},
-                     coalesce(sum(amount) filter (where is_credit), 0) as credits, count(*) filter (where is_credit) as credit_count,
-                     coalesce(sum(amount) filter (where not is_credit), 0) as debits,
-                     count(*) filter (where not is_credit) as debit_count
-                from (${legs()}) leg group by ${key.join(', ')}) raw
-        full join ${table} kept using (${key.join(', ')})
-       where ${differs}`;
-  });
+  const key = ['source_id', 'iban', 'month', 'resource', 'currency', 'verdict', 'internal'].join(', ');
+  const raw = `
+    coalesce(sum(amount) filter (where is_credit), 0) as credits, count(*) filter (where is_credit) as credit_count,
+    coalesce(sum(amount) filter (where not is_credit), 0) as debits, count(*) filter (where not is_credit) as debit_count`;
+  return different('cashflow_month', 'account', key, figures, raw);
+}
+
+function wrongPositions(): string {
+  const raw = 'sum(case when is_credit then amount else -amount end) as net, count(*) as legs';
+  return different(
+    'cashflow_position',
+    'company',
+    'source_id, company, resource, currency, verdict',
+    ['net', 'legs'],
+    raw,
+  );
+}
+
+/** Where a table of sums differs from the legs. */
+function different(table: string, of: string, key: string, figures: string[], raw: string): string {
+  const differs = figures.map((figure) => `kept.${figure} is distinct from raw.${figure}`).join(' or ');
+  const shown = (alias: string) => figures.map((figure) => `${alias}.${figure}`).join(', ');
+  return `
+    select source_id, 'the sums of ${of} ' || concat_ws(' ', ${key.replace('source_id, ', '')}) || ' are ('
+             || concat_ws(', ', ${shown('kept')}) || '), and its rows say (' || concat_ws(', ', ${shown('raw')}) || ')' as what
+      from (select ${key}, ${raw} from (${legs()}) leg group by ${key}) raw
+      full join ${table} kept using (${key})
+     where ${differs}`;
 }
 
 const ROWS = TRANSACTIONS.map(

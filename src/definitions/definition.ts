@@ -63,10 +63,9 @@ export interface OwnCode {
   /** A rule by which a record is rejected because of others. */
   rule?: OwnRule;
   /**
-   * What else a job changes, in the transaction that changes the rows. It may be left out where nothing is different. Returns the
-   * rows of other tables that it has touched.
+   * What else a job changes, in the transaction that changes the rows. It may be left out where nothing is different.
    */
-  follow?: (applied: AppliedDifference) => Promise<TouchedRows[]>;
+  follow?: (applied: AppliedDifference) => Promise<Followed>;
   /** Resources whose rows `follow` reads, and those whose rows or what was derived from them it changes. */
   reads?: readonly string[];
   changes?: readonly string[];
@@ -84,6 +83,14 @@ export interface OwnRule {
    * @param live the rows that stay beside them as they are, a relation with the columns of the resource's table
    */
   broken: (staged: string, live: string) => string;
+}
+
+/** What `follow` has done. */
+export interface Followed {
+  /** Rows of other tables that it has touched. */
+  touched: TouchedRows[];
+  /** What the sender should know of the rows that are different, for the job's warnings. */
+  warnings: { code: string; detail: string; [more: string]: unknown }[];
 }
 
 /** Rows of a table that a job has created, changed or deleted. */

@@ -23,6 +23,7 @@ import { Migration20261201PatientTotals } from './migration-20261201-patient-tot
 import { Migration20261201Liquidity } from './migration-20261201-liquidity.js';
 import { Migration20261201Losses } from './migration-20261201-losses.js';
 import { Migration20261201Plans } from './migration-20261201-plans.js';
+import { Migration20261201Positions } from './migration-20261201-positions.js';
 import { Migration20261201Pulls } from './migration-20261201-pulls.js';
 import { Migration20261201Resources } from './migration-20261201-resources.js';
 
@@ -55,4 +56,5 @@ export const migrations = [
   { name: 'Migration20261201Cashflow', class: Migration20261201Cashflow },
   { name: 'Migration20261201Pulls', class: Migration20261201Pulls },
   { name: 'Migration20261201Liquidity', class: Migration20261201Liquidity },
+  { name: 'Migration20261201Positions', class: Migration20261201Positions },
 ];

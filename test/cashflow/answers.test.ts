@@ -117,6 +117,37 @@ async function allOf(path: string): Promise<any[]> {
 }
 
 describe('dirty transactions', () => {
+  it('are counted in the warnings of the job that brings them', async () => {
+    const headers = { 'X-Source': 'warned' };
+    await server.mirror('/companies', [{ externalId: '1', name: 'Tyrell', ibans: ['DE1'] }], headers);
+    const row = { transactionId: '1', payerIban: 'DE1', beneficiaryIban: 'FR1', timestamp: '2018-01-01', amount: 1 };
+    const rows = [
+      { ...row, currency: 'EUR' },
+      { ...row, currency: 'EUR', amount: 2 },
+      { ...row, transactionId: '2', currency: 'SGP' },
+      { ...row, transactionId: '3', payerIban: 'XK1', currency: 'EUR' },
+      { ...row, transactionId: '4', currency: 'EUR' },
+      { ...row, transactionId: '4', currency: 'EUR' },
+    ];
+    const { warnings } = await server.mirror('/swift', rows, headers);
+    expect(
+      warnings.map(({ code, kind, count }) => (kind === undefined ? { code, count } : { code, kind, count })),
+    ).toEqual([
+      { code: 'dirty_transactions', kind: 'batch', count: 2 },
+      { code: 'dirty_transactions', kind: 'duplicate', count: 1 },
+      { code: 'dirty_transactions', kind: 'invalid_iban', count: 1 },
+      { code: 'dirty_transactions', kind: 'no_currency', count: 1 },
+      { code: 'unknown_accounts', count: 1 },
+    ]);
+
+    const again = await server.mirror(
+      '/swift?mode=partial',
+      [{ ...row, transactionId: '5', currency: 'EUR' }],
+      headers,
+    );
+    expect(again.warnings).toEqual([]);
+  });
+
   it('are those that the rules find, with their kinds', async () => {
     const expected = (['sepa', 'swift'] as const).flatMap((kind) =>
       [...findDirty(readTransactions(folder, kind))].map(

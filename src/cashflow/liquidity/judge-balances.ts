@@ -108,12 +108,19 @@ function judgement(sourceId: number): string {
       select rule.id as rule, rule.target, owned.iban
         from rule join cashflow_account owned
           on owned.source_id = ${sourceId} and owned.company = rule.company and (rule.iban is null or owned.iban = rule.iban)
+    ), sums as (
+      select rule.id as rule, rule.target, kept.currency, kept.verdict, kept.net
+        from rule join cashflow_position kept on kept.source_id = ${sourceId} and kept.company = rule.company
+       where rule.iban is null
+      union all
+      select account.rule, account.target, kept.currency, kept.verdict, kept.credits - kept.debits
+        from rule join account on account.rule = rule.id
+        join cashflow_month kept on kept.source_id = ${sourceId} and kept.iban = account.iban
+       where rule.iban is not null
     ), worth as (
-      select account.rule, sum((kept.credits - kept.debits) * rate.worth) as balance
-        from account
-        join cashflow_total kept on kept.source_id = ${sourceId} and kept.iban = account.iban and kept.verdict = ${counted}
-        join rate on rate.target = account.target and rate.currency = kept.currency
-       group by account.rule
+      select sums.rule, sum(sums.net * rate.worth) as balance
+        from sums join rate on rate.target = sums.target and rate.currency = sums.currency
+       where sums.verdict = ${counted} group by sums.rule
     ), turned as materialized (
       select rule.*, coalesce(worth.balance, 0) as balance, coalesce(worth.balance, 0) < rule.threshold as is_below
         from rule left join worth on worth.rule = rule.id

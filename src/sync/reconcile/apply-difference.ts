@@ -46,7 +46,11 @@ export async function applyDifference(
   const { table, view } = mirror;
   const old = (field: string) => mirror.column(field).oldColumn;
   const { follow } = mirror.definition.own;
-  if (follow) touched.push(...(await follow({ em, sourceId: job.sourceId, at, table, view, old })));
+  const followed = await follow?.({ em, sourceId: job.sourceId, at, table, view, old });
+  if (followed) {
+    touched.push(...followed.touched);
+    job.warnings = [...job.warnings, ...followed.warnings];
+  }
   return touched;
 }
 
