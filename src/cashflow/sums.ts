@@ -1,4 +1,3 @@
-import type { QueryResult } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { TouchedRows } from '../definitions/definition.js';
 
@@ -24,7 +23,7 @@ export function figures(sign = '1'): string {
  * sum of nothing has no row.
  * @param moved the name of a temporary table, with each key once
  * @param mayEmpty whether a sum may have become one of nothing
- * @returns how many rows of these tables were touched
+ * @returns how many rows of these tables are new: as sums change, statistics stay as they are
  */
 export async function addToSums(
   em: EntityManager,
@@ -32,17 +31,24 @@ export async function addToSums(
   moved: string,
   mayEmpty: boolean,
 ): Promise<TouchedRows[]> {
-  const months = await em.execute<QueryResult>(addToMonths(sourceId, moved), [], 'run');
-  const positions = await em.execute<QueryResult>(addToPositions(sourceId, moved), [], 'run');
+  const months = await countNew(em, addToMonths(sourceId, moved));
+  const positions = await countNew(em, addToPositions(sourceId, moved));
   if (mayEmpty) {
     await em.execute(`
       delete from cashflow_month where source_id = ${sourceId} and credit_count = 0 and debit_count = 0;
       delete from cashflow_position where source_id = ${sourceId} and legs = 0`);
   }
   return [
-    { table: 'cashflow_month', rows: months.affectedRows },
-    { table: 'cashflow_position', rows: positions.affectedRows },
+    { table: 'cashflow_month', rows: months },
+    { table: 'cashflow_position', rows: positions },
   ];
+}
+
+/** @param statement an upsert of `kept` */
+async function countNew(em: EntityManager, statement: string): Promise<number> {
+  const [row] = await em.execute<{ rows: number }[]>(`
+    with added as (${statement} returning kept.xmax = 0 as is_new) select count(*) filter (where is_new)::int as rows from added`);
+  return row?.rows ?? 0;
 }
 
 // Both in the order of their keys: two jobs that touch the same rows wait for each other instead of ending in a deadlock.

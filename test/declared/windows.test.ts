@@ -331,27 +331,30 @@ describe.each(backendsInTurn(0))('a window, on the %s queue,', (backend) => {
   });
 });
 
-describe('of windows apart from each other', () => {
-  it('two are under way at a time, and the next one says for whom it waits', async () => {
+describe('of windows apart from each other, which are applied in their order,', () => {
+  it.each([
+    ['short', [null, 'one', 'one', 'one'], [null, null, 'two', 'two']],
+    ['long', [null, null, 'one', 'one'], [null, null, null, 'two']],
+  ])('the next ones wait for their place, in the %s lane', async (lane, whileOneRuns, afterwards) => {
     const server = await startTestServer({ ROLE: 'api', RESOURCES_DIR: 'test/resources' });
     const sender = new Sender(server);
     const days = ['2026-02-01', '2026-02-02', '2026-02-03', '2026-02-04', '2026-02-05'];
-    const jobs: JobView[] = [];
+    const ids: string[] = [];
     for (const [place, from] of days.slice(0, 4).entries()) {
-      jobs.push(await sender.submit('statement-lines', [], `mode=window&from=${from}&to=${days[place + 1]}`));
+      const job = await sender.submit('statement-lines', [], `mode=window&from=${from}&to=${days[place + 1]}`);
+      ids.push(job.id);
     }
-    const [one, two, three, four] = jobs as [JobView, JobView, JobView, JobView];
-    const behind = async (job: JobView) => ((await sender.job(job)) as any).waiting?.behind ?? null;
-    const set = (job: JobView, status: string) =>
-      server.query('update sync_job set status = $2 where id = $1', [job.id, status]);
+    await server.query('update sync_job set lane = $2 where id = any($1)', [ids, lane]);
+    const names = new Map(ids.map((id, place) => [id, ['one', 'two', 'three', 'four'][place]]));
+    const behind = () =>
+      Promise.all(ids.map(async (id) => names.get(((await sender.job({ id })) as any).waiting?.behind?.id) ?? null));
+    const set = (place: number, status: string) =>
+      server.query('update sync_job set status = $2 where id = $1', [ids[place], status]);
 
-    await set(one, 'reconciling');
-    expect([await behind(two), await behind(three), await behind(four)]).toEqual([null, null, null]);
-    await set(two, 'staging');
-    const first = { id: one.id, status: 'reconciling' };
-    expect([await behind(three), await behind(four)]).toEqual([first, first]);
-    await set(one, 'completed');
-    expect([await behind(three), await behind(four)]).toEqual([null, null]);
+    await set(0, 'reconciling');
+    expect(await behind()).toEqual(whileOneRuns);
+    await set(0, 'completed');
+    expect(await behind()).toEqual(afterwards);
     await server.close();
   });
 });

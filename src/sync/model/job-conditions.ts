@@ -6,38 +6,47 @@ export const overlaps = (one: string, other: string) => `
    or (${one}.window_low < ${other}.window_high and ${other}.window_low < ${one}.window_high))`;
 
 /**
- * Whether it has to wait for the job `older`. Jobs of one source and resource take effect in the order of their acceptance:
+ * Whether a job has to wait for another one. Jobs of one source and resource take effect in the order of their acceptance:
  * nothing starts while an older one is under way that may touch the same rows. A held job keeps back those that would change the mirror, but not dry
  * runs, which help to decide on it.
  */
-const WAITS_FOR_OLDER = `
-  older.source_id = job.source_id and older.resource = job.resource and older.seq < job.seq and ${overlaps('older', 'job')}
-  and (older.status in ('queued', 'staging', 'reconciling')
-       or (older.status = 'awaiting_approval' and not job.dry_run))`;
+const waitsFor = (job: string, older: string) => `
+  ${older}.source_id = ${job}.source_id and ${older}.resource = ${job}.resource and ${older}.seq < ${job}.seq
+  and ${overlaps(older, job)}
+  and (${older}.status in ('queued', 'staging', 'reconciling')
+       or (${older}.status = 'awaiting_approval' and not ${job}.dry_run))`;
+
+const isDue = (job: string) => `(${job}.retry_at is null or ${job}.retry_at <= clock_timestamp())`;
+
+/** Whether it has waited long enough since its last attempt. */
+export const IS_DUE = isDue('job');
 
 /**
- * How many jobs of one source and resource are under way at a time: one is applied, as only one can be, and the next one is read
- * meanwhile. More would read and wait in vain, and windows would take effect in another order than they came.
+ * How many jobs of one source and resource are under way at a time: one is applied, as only one can be, and the next one, if it is
+ * large, is read meanwhile. More would read and wait in vain. A small one does all of its work while it is the only one.
  */
 export const UNDER_WAY_AT_ONCE = 2;
 
-/** Whether the job of that alias is under way before it. */
-const isUnderWayBefore = (older: string) => `
-  ${older}.source_id = job.source_id and ${older}.resource = job.resource and ${older}.seq < job.seq
-  and ${older}.status in ('staging', 'reconciling')`;
+/**
+ * Whether a job is under way before this one, or could be: so those that need not wait for each other keep to their order, too, and
+ * an older window seldom has to look for what newer ones have taken.
+ */
+const isAhead = (ahead: string) => `
+  ${ahead}.source_id = job.source_id and ${ahead}.resource = job.resource and ${ahead}.seq < job.seq
+  and (${ahead}.status in ('staging', 'reconciling')
+       or (${ahead}.status = 'queued' and ${isDue(ahead)}
+           and not exists (select 1 from sync_job first where ${waitsFor(ahead, 'first')})))`;
 
 const HAS_NO_PLACE = `
-  (select count(*) from sync_job ahead where ${isUnderWayBefore('ahead')}) >= ${UNDER_WAY_AT_ONCE}`;
+  (select count(*) from (select 1 from sync_job ahead where ${isAhead('ahead')} limit ${UNDER_WAY_AT_ONCE}) place)
+    >= case job.lane when 'short' then 1 else ${UNDER_WAY_AT_ONCE} end`;
 
 /** Whether no older job has to end first, and a place is free for it. */
 export const ITS_TURN = `
-  (not exists (select 1 from sync_job older where ${WAITS_FOR_OLDER}) and not ${HAS_NO_PLACE})`;
+  (not exists (select 1 from sync_job older where ${waitsFor('job', 'older')}) and not ${HAS_NO_PLACE})`;
 
 /** Whether it waits for the job `older`, or for its place. */
-export const WAITS_BEHIND = `((${WAITS_FOR_OLDER}) or (${isUnderWayBefore('older')} and ${HAS_NO_PLACE}))`;
-
-/** Whether it has waited long enough since its last attempt. */
-export const IS_DUE = '(job.retry_at is null or job.retry_at <= clock_timestamp())';
+export const WAITS_BEHIND = `((${waitsFor('job', 'older')}) or (${isAhead('older')} and ${HAS_NO_PLACE}))`;
 
 /** Whether its worker has sent no heartbeat for too long (`?`: seconds). */
 export const HAS_NO_HEARTBEAT = `not exists (

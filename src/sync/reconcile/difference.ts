@@ -49,7 +49,7 @@ export async function findDifference(em: EntityManager, job: SyncJob, mirror: Mi
             or (s.external_id is null and t.deleted_at is null)
             or (s.external_id is not null and (t.deleted_at is not null${changed.join('')}))
       ) d${liveParents(mirror, job.sourceId, 'd')}`);
-  return countFound(em);
+  return countFound(em, mirror);
 }
 
 /** The columns of a difference `d` with the row ids of the live parents that its rows name; see {@link liveParents}. */
@@ -58,9 +58,10 @@ export function newLinks({ links }: MirrorTable): string {
 }
 
 /** Counts a difference that has just been found, and sees to its statistics. */
-export async function countFound(em: EntityManager): Promise<DifferenceCounts> {
+export async function countFound(em: EntityManager, { links }: MirrorTable): Promise<DifferenceCounts> {
   const counts = await countDifference(em);
-  await analyzeIfLarge(em, 'difference', rowsIn(counts));
+  const ofLinks = links.flatMap(({ by, oldLink, newLink }) => [by.column, oldLink, newLink]);
+  await analyzeIfLarge(em, 'difference', rowsIn(counts), ['"$operation"', 'external_id', 'id', ...ofLinks]);
   return counts;
 }
 

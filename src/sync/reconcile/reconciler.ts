@@ -119,8 +119,10 @@ export class Reconciler {
     snapshot: Snapshot,
     rules: RecordRules,
   ): Promise<SnapshotState> {
-    await analyzeIfLarge(em, stagingTable(job), job.staged);
-    return new SnapshotState(this.tables.of(job.resource).definition, snapshot, rules, this.store, this.config);
+    const { definition, links } = this.tables.of(job.resource);
+    const searched = ['"$rejected"', 'external_id', ...links.map(({ by }) => by.column)];
+    await analyzeIfLarge(em, stagingTable(job), job.staged, searched);
+    return new SnapshotState(definition, snapshot, rules, this.store, this.config);
   }
 
   /** Puts back what another job changed: to `completed` or `awaiting_approval`. @throws Refusal 409, MirrorBusy */

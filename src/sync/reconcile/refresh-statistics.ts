@@ -6,9 +6,12 @@ import type { MirrorTable } from '../tables/mirror-table.js';
 /** Below this the planner's choice hardly matters, and ANALYZE costs more than it saves. */
 const FEW_ROWS = 1_000;
 
-/** Analyzes a table that a job has just made and filled for itself, if it is of a size that the planner should know. */
-export async function analyzeIfLarge(em: EntityManager, table: string, rows: number): Promise<void> {
-  if (rows >= FEW_ROWS) await em.execute(`analyze ${table}`);
+/**
+ * Analyzes a table that a job has just made and filled for itself, if it is of a size that the planner should know.
+ * @param columns those that statements search or join by: all columns of 20,000 wide rows took 60 ms
+ */
+export async function analyzeIfLarge(em: EntityManager, table: string, rows: number, columns: string[]): Promise<void> {
+  if (rows >= FEW_ROWS) await em.execute(`analyze ${table} (${[...new Set(columns)].join(', ')})`);
 }
 
 /** The share at which autovacuum would analyze a table as well (`autovacuum_analyze_scale_factor`), up to a minute later. */

@@ -82,5 +82,5 @@ export async function findRevertDifference(
           from (select *, "$done" in ('created', 'restored') as "$goes" from ${changedRows(mirror, original)} done) changed
           left join lateral ${imageOf(mirror, 'changed."$before"')} on true
       ) d${liveParents(mirror, original.sourceId, 'd')}`);
-  return countFound(em);
+  return countFound(em, mirror);
 }
