@@ -96,15 +96,17 @@ export function flowValues(query: BalancesQuery, { from, to }: Range, rates: Rat
 export function flowStatement(where: string, interval: Interval, range: Range): string {
   const flows = isOfMonths(interval, range) ? flowsOfMonths(interval) : flowsOfLegs(interval);
   return `
-    with asked as (select ?::text as company, ?::timestamptz as first, ?::timestamptz as last, ?::smallint[] as counted),
-    rate as (select key as currency, value::numeric as worth from json_each_text(?::json)),
+    with asked as (
+      select ?::text as company, ?::timestamptz as first, ?::timestamptz as last, ?::smallint[] as counted, ?::jsonb as rates
+    ),
     account as materialized (select iban, company from cashflow_account ${where}),
     flow as (${flows})
     select company, to_char(start, 'YYYY-MM-DD') as start,
-           sum(credits * rate.worth)::text as credits, sum(debits * rate.worth)::text as debits
-      from flow join rate on rate.currency = flow.currency
-     where not internal and verdict = any((select counted from asked)::smallint[])
-     group by company, flow.start`;
+           sum(credits * worth)::text as credits, sum(debits * worth)::text as debits
+      from (
+        select company, start, credits, debits, ((select rates from asked)->>currency)::numeric as worth
+          from flow where not internal and verdict = any((select counted from asked)::smallint[])) moved
+     where worth is not null group by company, moved.start`;
 }
 
 /** Whether periods are made of whole months, so that the sums by month tell them. */

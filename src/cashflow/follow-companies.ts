@@ -27,8 +27,9 @@ export async function followCompanies({ em, sourceId, view, old }: AppliedDiffer
       left join cashflow_account kept on kept.iban = named.iban
      where kept.company is distinct from owner.company`);
   const [row] = await em.execute<{ moved: string }[]>('select count(*) as moved from moved_account');
-  const touched: TouchedRows[] = [];
-  if (Number(row?.moved) > 0) {
+  const moved = Number(row?.moved);
+  const touched: TouchedRows[] = [{ table: 'cashflow_account', rows: moved }];
+  if (moved > 0) {
     await em.execute(moveAccounts(sourceId));
     touched.push(...(await addToSums(em, sourceId, 'moved_sum', false)));
     await em.execute('drop table moved_sum; drop table affected');
