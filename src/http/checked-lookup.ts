@@ -1,5 +1,6 @@
 import type { LookupAddress } from 'node:dns';
-import type { LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { callbackify } from 'node:util';
 
 /** Finds all addresses of a name. */
@@ -27,6 +28,33 @@ export function lookupBy(addressesOf: Resolve): LookupFunction {
       else done(null, first?.address ?? '', first?.family);
     });
   };
+}
+
+/** A slower name server is not waited for: the addresses are checked at each connection anyway. */
+const RESOLVE_MS = 2_000;
+
+/** Names that are checked at a time, so that they leave room for connections. Others are not looked up before these. */
+const CHECKED_AT_ONCE = 16;
+
+/** Looks up the names of new targets, so that their owners are told of forbidden ones at once. */
+export class TargetCheck {
+  private checking = 0;
+
+  /** @param addressesOf as {@link lookupBy} takes it */
+  constructor(private readonly addressesOf: Resolve) {}
+
+  /** Whether a name leads to an address that is not allowed. One that does not resolve yet may do so later. */
+  async isForbidden(hostname: string): Promise<boolean> {
+    if (isIP(hostname) || this.checking >= CHECKED_AT_ONCE) return false;
+    this.checking += 1;
+    const verdict = this.addressesOf(hostname)
+      .then(
+        () => false,
+        (error: unknown) => error instanceof ForbiddenTarget,
+      )
+      .finally(() => (this.checking -= 1));
+    return Promise.race([verdict, delay(RESOLVE_MS, false, { ref: false })]);
+  }
 }
 
 /** The host as Node's `net` takes it: IPv6 without brackets. */

@@ -1,16 +1,9 @@
 import { type BlockList, isIP } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
-import { ForbiddenTarget, hostOf, lookupBy, type Resolve } from '../../http/checked-lookup.js';
+import { ForbiddenTarget, hostOf, lookupBy, type Resolve, TargetCheck } from '../../http/checked-lookup.js';
 import { isPublicAddress } from '../../http/public-address.js';
 import { Refusal } from '../../http/refusal.js';
 import { isLoopback } from '../../settings/loopback.js';
 import type { Targets } from '../../settings/targets.js';
-
-/** A slower name server is not waited for: the addresses are checked at each connection anyway. */
-const RESOLVE_MS = 2_000;
-
-/** Names of new pulls that are looked up at a time. Others are not looked up before their first connection. */
-const CHECKED_AT_ONCE = 16;
 
 /** Where pulls may go besides public addresses. */
 export interface SourceTargetRules {
@@ -25,7 +18,7 @@ export interface SourceTargetRules {
  * callers cannot reach: without this check, a caller could have it read from there (SSRF).
  */
 export class SourceTargets {
-  private checking = 0;
+  private readonly check = new TargetCheck((hostname) => this.addressesOf(hostname));
 
   constructor(
     private readonly rules: SourceTargetRules,
@@ -41,7 +34,7 @@ export class SourceTargets {
     if (!url || !['http:', 'https:'].includes(url.protocol)) throw refusal('invalid_url', 'This is not a web address.');
     if (url.username || url.password) throw refusal('invalid_url', 'The address must not contain a user or password.');
     if (url.search || url.hash) throw refusal('invalid_url', 'The address must not contain a query or fragment.');
-    if (!this.mayConnect(url) || (await this.resolvesInside(hostOf(url)))) {
+    if (!this.mayConnect(url) || (await this.check.isForbidden(hostOf(url)))) {
       throw refusal('target_not_allowed', 'The address must be a public one, or one of PULL_TARGETS.');
     }
     return url.href.replace(/\/$/, '');
@@ -67,19 +60,6 @@ export class SourceTargets {
     const { targets, isOpen } = this.rules;
     if (isPublicAddress(address)) return true;
     return targets === null ? isOpen && isLoopback(address) : holds(targets.addresses, address);
-  }
-
-  /** Whether a name resolves to addresses that are not allowed. A name that does not resolve yet may do so later. */
-  private async resolvesInside(hostname: string): Promise<boolean> {
-    if (isIP(hostname) || this.checking >= CHECKED_AT_ONCE) return false;
-    this.checking += 1;
-    const verdict = this.addressesOf(hostname)
-      .then(
-        () => false,
-        (error: unknown) => error instanceof ForbiddenTarget,
-      )
-      .finally(() => (this.checking -= 1));
-    return Promise.race([verdict, delay(RESOLVE_MS, false, { ref: false })]);
   }
 }
 
