@@ -30,11 +30,17 @@ export async function* camt053(head: StatementHead, parts: AsyncIterable<Stateme
     yield `<Stmt>${element('Id', `${head.createdAt.replace(/\W/g, '')}-${currency}`.slice(0, REFERENCE))}${created}`;
     yield `<FrToDt>${element('FrDtTm', head.from)}${element('ToDtTm', head.to)}</FrToDt>`;
     yield `<Acct>${account(head.iban)}${element('Ccy', currency)}</Acct>\n`;
-    yield balance('OPBD', opening, currency, head.from) + balance('CLBD', closing, currency, head.to);
+    yield balance('OPBD', opening, currency, head.from) + balance('CLBD', closing, currency, justBefore(head.to));
     for await (const entry of entries) yield entryOf(entry, currency);
     yield '</Stmt>\n';
   }
   yield '</BkToCstmrStmt></Document>\n';
+}
+
+/** The last moment that a statement is about: its end is excluded. @param to as we write instants */
+function justBefore(to: string): string {
+  const hasMicroseconds = /\.\d{4,6}Z$/.test(to.slice(-8));
+  return hasMicroseconds ? to : `${new Date(Date.parse(to) - 1).toISOString().slice(0, -1)}999Z`;
 }
 
 function balance(code: 'OPBD' | 'CLBD', amount: string, currency: string, at: string): string {

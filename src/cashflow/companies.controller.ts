@@ -6,8 +6,9 @@ import { CallerSource } from '../http/caller-source.js';
 import { linkNextPage, type Page } from '../http/paging.js';
 import { Wants } from '../http/wants.js';
 import { Sources } from '../sync/sources/sources.js';
-import { ListCompanies } from './cashflow-query.dto.js';
-import { AnswerBasis, CompanyPosition, CompanyView } from './cashflow-view.dto.js';
+import { BalanceQuery, ListCompanies } from './cashflow-query.dto.js';
+import { AnswerBasis, CompanyPosition } from './cashflow-view.dto.js';
+import { CompanyBalance } from './company-balance.js';
 import { CompanyList } from './company-list.js';
 
 /** Companies and what they have. Their snapshots and histories are those of every resource. */
@@ -18,6 +19,7 @@ export class CompaniesController {
   constructor(
     private readonly companies: CompanyList,
     private readonly sources: Sources,
+    private readonly balanceOf: CompanyBalance,
   ) {}
 
   @Get()
@@ -53,9 +55,15 @@ export class CompaniesController {
 
   @Get(':id')
   @Audited('companies.read', { subject: subjectOf('companies') })
-  @ApiOperation({ summary: 'One of the companies that are live', operationId: 'get_companies' })
-  @ApiOkResponse({ type: CompanyView })
-  async get(@CallerSource() source: string, @Param('id') id: string): Promise<CompanyView> {
-    return this.companies.get(await this.sources.find(source), id);
+  @ApiOperation({
+    summary: 'One of the companies that are live, with what it has now in euros',
+    operationId: 'get_companies',
+  })
+  @ApiOkResponse({ type: CompanyPosition })
+  async get(@CallerSource() source: string, @Param('id') id: string): Promise<CompanyPosition> {
+    const sourceId = await this.sources.find(source);
+    const company = await this.companies.get(sourceId, id);
+    const { balance } = await this.balanceOf.at(sourceId, id, new Date().toISOString(), new BalanceQuery());
+    return { ...company, balance };
   }
 }

@@ -16,7 +16,7 @@ export const exchangeRates = defineResource(
     example: { currency: 'GBP', eurRate: '1.17', usdRate: '1.31' },
     // They decide what balances are worth.
     follow: async ({ em, sourceId }) => {
-      await judgeBalances(em, sourceId, null);
+      await judgeBalances(em, sourceId, { companies: null, isByTransactions: false });
       return { touched: [], warnings: [] };
     },
   },

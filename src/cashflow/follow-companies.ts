@@ -34,11 +34,11 @@ export async function followCompanies({ em, sourceId, view, old }: AppliedDiffer
     touched.push(...(await addToSums(em, sourceId, 'moved_sum', false)));
     await em.execute('drop table moved_sum; drop table affected');
   }
-  await judgeBalances(
-    em,
-    sourceId,
-    'select before from moved_account union select after from moved_account union select external_id from difference',
-  );
+  await judgeBalances(em, sourceId, {
+    companies:
+      'select before from moved_account union select after from moved_account union select external_id from difference',
+    isByTransactions: false,
+  });
   await em.execute('drop table moved_account');
   return { touched, warnings: [] };
 }

@@ -17,11 +17,10 @@ export async function followTransactions(kind: TransactionKind, applied: Applied
   await em.execute(moveLegs(kind, applied));
   const [moved] = await em.execute<{ goes: boolean }[]>('select coalesce(bool_or(goes), false) as goes from moved_sum');
   const touched = await addToSums(em, sourceId, 'moved_sum', moved?.goes ?? false);
-  await judgeBalances(
-    em,
-    sourceId,
-    `select company from cashflow_account where source_id = ${sourceId} and iban in (select iban from moved_sum)`,
-  );
+  await judgeBalances(em, sourceId, {
+    companies: `select company from cashflow_account where source_id = ${sourceId} and iban in (select iban from moved_sum)`,
+    isByTransactions: true,
+  });
   const warnings = await warningsAbout(em, sourceId);
   await em.execute('drop table judged; drop table moved_sum');
   return { touched, warnings };

@@ -52,6 +52,10 @@ export class ApiClient {
     return this.json<T>(await this.open(path, { method: 'POST', body: JSON.stringify(body), headers, signal }));
   }
 
+  async delete(path: string): Promise<void> {
+    await this.open(path, { method: 'DELETE', signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
+  }
+
   /** Streams a body, without a time limit. */
   async upload<T>(path: string, body: AsyncIterable<Uint8Array>, headers: Record<string, string>): Promise<T> {
     return this.json<T>(await this.open(path, { method: 'POST', body, headers, duplex: 'half' }));

@@ -392,6 +392,10 @@ describe('a text that names a record', () => {
 
 describe('a stored value', () => {
   it.each<[type: string, jsonb: string, shown: unknown]>([
+    // The double that is nearest to it is two less.
+    ['integer', '18014398509482010', '18014398509482010'],
+    ['integer', '-18014398509482010', '-18014398509482010'],
+    ['integer', '1000000000000000000000', '1000000000000000000000'],
     ['text', String.raw`"a \"b\"\n"`, 'a "b"\n'],
     ['integer', '12', 12],
     ['integer', '0', 0],

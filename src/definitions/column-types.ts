@@ -88,7 +88,7 @@ export const INTEGER: ColumnType = {
     return exact < INT64.least || exact > INT64.most ? new Fault('must be a whole number of 64 bits') : digits;
   },
   // Beyond 2^53 − 1 other programs' numbers are not exact either.
-  show: (stored) => (Number.isSafeInteger(stored) ? stored : (rawNumber(stored) ?? String(BigInt(stored as number)))),
+  show: (stored) => (Number.isSafeInteger(stored) ? stored : parseDecimal(literalOf(stored), Infinity, 0)),
 };
 
 function decimal(precision: number, scale: number): ColumnType {

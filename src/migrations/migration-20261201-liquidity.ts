@@ -22,10 +22,13 @@ const rules = [
      is_breached boolean,
      since timestamptz,
      balance numeric,
-     is_due boolean not null default false,
+     due_at timestamptz,
+     next_at timestamptz,
      created timestamptz not null)`,
   `create index liquidity_rule_of_company on liquidity_rule (source_id, company, id)`,
-  `create index liquidity_rule_due on liquidity_rule (id) where is_due`,
+  `create index liquidity_rule_due on liquidity_rule (due_at) where due_at is not null`,
+  // For what is booked ahead: when the next of these transactions begins to count.
+  `create index liquidity_rule_later on liquidity_rule (next_at) where next_at is not null`,
   ...isolateSource('liquidity_rule'),
   `grant select, insert, update, delete on liquidity_rule to ${APP_ROLE}`,
 ];

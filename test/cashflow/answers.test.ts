@@ -146,6 +146,9 @@ describe('dirty transactions', () => {
       headers,
     );
     expect(again.warnings).toEqual([]);
+    const full = await server.mirror('/swift', rows, headers);
+    const repeated = await server.mirror('/swift', rows, headers);
+    expect([full.warnings, repeated.warnings, repeated.counts.unchanged]).toEqual([[], [], 6]);
   });
 
   it('are those that the rules find, with their kinds', async () => {
@@ -206,6 +209,7 @@ describe('companies', () => {
       address: company?.address,
       ibans: company?.ibans,
       statedBalance: Number(company?.balance).toFixed(2),
+      balance: (await server.get(`/companies/${company?.id}/balance`)).balance,
     });
     expect((await server.fetch('/companies/none')).status).toBe(404);
     expect((await server.get(`/companies/${company?.id}/history`)).items[0]).toMatchObject({ operation: 'created' });
@@ -256,6 +260,7 @@ describe('a statement', () => {
     const entries = linesOf(csv).filter(({ kind }) => kind === 'entry');
     expect(xml).toContain('<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08">');
     expect([...xml.matchAll(/<Ntry><NtryRef>([^<]+)</g)].map(([, id]) => id)).toEqual(entries.map(({ id }) => id));
+    expect(xml).toMatch(/<Cd>CLBD<[\s\S]{1,200}<DtTm>2019-12-31T23:59:59\.999999Z</);
     expect(xml.match(/<Cd>OPBD</g)).toHaveLength(xml.match(/<Cd>CLBD</g)?.length ?? 0);
   });
 

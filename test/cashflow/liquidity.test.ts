@@ -124,7 +124,16 @@ describe('a rule about a balance', () => {
     ]);
     await treasurer.month('sepa', 3, [treasurer.entry('2020-03-01T00:00:00Z', 1_000)]);
 
-    const data = { ruleId: rule.id, companyId: '1', threshold: '100.00' };
+    const data = {
+      ruleId: rule.id,
+      companyId: '1',
+      kind: 'balance_below',
+      threshold: '100.00',
+      currency: 'EUR',
+      iban: null,
+      source: treasurer.source,
+      link: `/companies/1/liquidity-rules/${rule.id}`,
+    };
     expect(await treasurer.told(2)).toEqual([
       {
         type: 'liquidity.breached',
@@ -190,7 +199,12 @@ describe('a rule about a balance', () => {
     expect(await treasurer.state(rule)).toMatchObject({ breached: true, balance: '0.00' });
     await treasurer.companies([OWN, OWN_TOO]);
 
-    expect((await treasurer.events()).map(([type, { balance }]) => [type, balance])).toEqual([
+    const events = await treasurer.events();
+    // No bank transaction has done it: they are of now, and in their order.
+    const times = events.map(([, { at }]): string => at);
+    expect(times).toEqual(times.toSorted((one, other) => one.localeCompare(other)));
+    expect(Date.now() - Date.parse(times[0] ?? '')).toBeLessThan(60_000);
+    expect(events.map(([type, { balance }]) => [type, balance])).toEqual([
       ['liquidity.breached', '140.00'],
       ['liquidity.recovered', '160.00'],
       ['liquidity.breached', '0.00'],
@@ -211,6 +225,30 @@ describe('a rule about a balance', () => {
     expect(await treasurer.state(rule)).toMatchObject({ breached: false, balance: '500.00' });
     expect(await treasurer.events()).toEqual([]);
   });
+
+  it('leaves out what is booked ahead until its time has come', async () => {
+    const treasurer = await Treasurer.create();
+    const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000).toISOString();
+    const soon = inSeconds(4);
+    await treasurer.done('/sepa?mode=partial', [
+      treasurer.entry('2020-01-05T10:00:00Z', -50),
+      treasurer.entry(soon, 200),
+      treasurer.entry(inSeconds(100_000), -1_000),
+    ]);
+    const rule = await treasurer.rule({ iban: null, days: null });
+    expect(rule).toMatchObject({ breached: true, balance: '-50.00' });
+    const { balance } = await treasurer.get('/companies/1/balance');
+    expect(balance).toBe('-50.00');
+
+    await until('its time has come', async () => (await treasurer.state(rule)).breached === false, 20_000);
+    expect(await treasurer.state(rule)).toMatchObject({ since: soon, balance: '150.00' });
+    expect((await treasurer.events()).map(([type, { at }]) => [type, at])).toEqual([
+      ['liquidity.breached', expect.any(String)],
+      ['liquidity.recovered', soon],
+    ]);
+    const [{ next_at: next }] = await server.query('select next_at from liquidity_rule where id = $1', [rule.id]);
+    expect(Date.parse(next)).toBeGreaterThan(Date.now() + 90_000_000);
+  }, 40_000);
 
   it('says nothing of what was only tried, and of what comes a second time', async () => {
     const treasurer = await Treasurer.create();
@@ -319,6 +357,11 @@ describe('a rule about a forecast', () => {
         at: expect.stringMatching(/^2020-0\d-15T08:00:00\.000Z$/),
         balance: expect.stringMatching(/^-?\d+\.\d\d$/),
         threshold: '1500.00',
+        kind: 'forecast_below',
+        currency: 'EUR',
+        iban: null,
+        source: treasurer.source,
+        link: `/companies/1/liquidity-rules/${rule.id}`,
         date: expect.stringMatching(/^2020-\d\d-\d\d$/),
       },
     ]);
@@ -387,7 +430,6 @@ describe('rules of a company', () => {
     [{ currency: 'GBP' }, '/currency'],
     [{ iban: THEIRS }, '/iban'],
     [{ iban: 7 }, '/iban'],
-    [{ iban: null }, '/iban'],
     [{ days: 5 }, '/days'],
     [{ kind: 'forecast_below', days: 0 }, '/days'],
     [{ kind: 'forecast_below', days: 366 }, '/days'],

@@ -3,7 +3,7 @@ import { addToOutbox } from '../../outbox/outbox.js';
 import { exact, toCents } from '../../values/exact-decimal.js';
 import { readBasis } from '../answer-basis.js';
 import { COMPANIES, legsOf } from '../legs.js';
-import { ratesFor, TARGETS } from '../rates.js';
+import { ratesFor, type Target, TARGETS } from '../rates.js';
 import { showInstant } from '../transaction-rows.js';
 import { countedVerdicts } from '../verdicts.js';
 import { liquidityEvent } from './liquidity-event.js';
@@ -13,13 +13,30 @@ const USUAL = { includeBatch: false, ibanRule: 'either' } as const;
 
 /** A rule whose balance is on the other side of its line now. */
 interface Turned {
+  has_turned: boolean;
   id: string;
+  currency: Target;
+  iban: string | null;
   company: string;
   was_breached: boolean | null;
   is_breached: boolean;
   since: string;
   balance: string;
   threshold: string;
+}
+
+/** Which balances may have moved. */
+export interface Movement {
+  /** SQL: the companies, as a select of one column; null: all of the source. And the values of that select. */
+  companies: string | null;
+  values?: string[];
+  /** Whether bank transactions have moved them: then one of these has crossed the line. Rates and owners change now. */
+  isByTransactions: boolean;
+}
+
+/** Transactions of one company. */
+export function movementOf(company: string): Movement {
+  return { companies: 'select ?::text', values: [company], isByTransactions: true };
 }
 
 /**
@@ -34,14 +51,11 @@ export async function lockForNewRule(em: EntityManager, sourceId: number): Promi
  * Judges the rules of companies whose balances may have moved, and puts what has crossed its line into the outbox. For the
  * transaction that moves them, once all is moved: jobs on both kinds of transactions wait for each other here, as neither sees
  * what the other one has moved and not committed.
- * @param companies SQL: the companies, as a select of one column; null: all of the source
- * @param values of that select
  */
 export async function judgeBalances(
   em: EntityManager,
   sourceId: number,
-  companies: string | null,
-  values: string[] = [],
+  { companies, values = [], isByTransactions }: Movement,
 ): Promise<void> {
   await em.execute('select pg_advisory_xact_lock_shared(hashtextextended(?, 0))', [lockOf(sourceId)]);
   const which = companies === null ? '' : `and company in (${companies})`;
@@ -52,29 +66,32 @@ export async function judgeBalances(
   const idsOf = (kind: string) => `{${rules.flatMap((rule) => (rule.kind === kind ? [rule.id] : [])).join(',')}}`;
   const forecasts = idsOf('forecast_below');
   if (forecasts !== '{}') {
-    await em.execute('update liquidity_rule set is_due = true where id = any(?::uuid[])', [forecasts]);
+    // Also one that somebody forecasts at this moment, without what has moved here.
+    await em.execute('update liquidity_rule set due_at = least(due_at, clock_timestamp()) where id = any(?::uuid[])', [
+      forecasts,
+    ]);
   }
   const balances = idsOf('balance_below');
   if (balances === '{}') return;
   const { rates } = await readBasis(em, sourceId);
   const worth = Object.fromEntries(TARGETS.map((target) => [target, ratesFor(rates, target)]));
-  const turned = await em.execute<Turned[]>(judgement(sourceId), [
+  const judged = await em.execute<Turned[]>(judgement(sourceId, isByTransactions), [
     JSON.stringify(worth),
     `{${countedVerdicts(USUAL).join(',')}}`,
     balances,
   ]);
-  const events = turned.flatMap(({ id, company, was_breached: was, is_breached: isBreached, ...row }) =>
-    isBreached || was === true
-      ? [
-          liquidityEvent(isBreached, {
-            ruleId: id,
-            companyId: company,
-            at: showInstant(row.since),
-            balance: toCents(exact(row.balance)),
-            threshold: row.threshold,
-          }),
-        ]
-      : [],
+  const turned = judged.filter((rule) => rule.has_turned && (rule.is_breached || rule.was_breached === true));
+  const events = turned.map((rule) =>
+    liquidityEvent(rule.is_breached, {
+      ruleId: rule.id,
+      companyId: rule.company,
+      at: showInstant(rule.since),
+      balance: toCents(exact(rule.balance)),
+      threshold: rule.threshold,
+      kind: 'balance_below',
+      currency: rule.currency,
+      iban: rule.iban,
+    }),
   );
   await addToOutbox(em, sourceId, () => transactionTime(em), events);
 }
@@ -89,11 +106,15 @@ async function transactionTime(em: EntityManager): Promise<Date> {
 }
 
 /**
- * Compares the balance of all transactions with each rule's line, exactly. Of rules that are on the other side now it adds up the
+ * Compares the balance of now with each rule's line, exactly. Of rules that are on the other side it adds up the
  * transactions in their order, to find the last one that crossed the line: its instant and the balance after it are kept. Where
- * none has, as rates or accounts have changed, it is now. Values: rates by currency and target, verdicts that count, rules.
+ * none has, it is now. What is booked later than now is left out, and the rule is to be judged again when the first of it counts.
+ * Values: rates by currency and target, verdicts that count, rules.
  */
-function judgement(sourceId: number): string {
+function judgement(sourceId: number, isByTransactions: boolean): string {
+  const [since, balance] = isByTransactions
+    ? ['coalesce(crossing.at, now())', 'coalesce(crossing.balance, turned.balance)']
+    : ['now()', 'turned.balance'];
   const counted = 'any((select counted from asked)::smallint[])';
   return `
     with asked as (select ?::json as worth, ?::smallint[] as counted, ?::uuid[] as rules),
@@ -108,7 +129,14 @@ function judgement(sourceId: number): string {
       select rule.id as rule, rule.target, owned.iban
         from rule join cashflow_account owned
           on owned.source_id = ${sourceId} and owned.company = rule.company and (rule.iban is null or owned.iban = rule.iban)
+    ), watched as (select distinct iban from account),
+    later as materialized (
+      select account.rule, account.target, leg.currency, leg.verdict, leg.at,
+             case when leg.is_credit then -leg.amount else leg.amount end as net
+        from (${legsOf('watched', 't."timestamp" > now()')}) leg join account on account.iban = leg.iban
     ), sums as (
+      select rule, target, currency, verdict, net from later
+      union all
       select rule.id as rule, rule.target, kept.currency, kept.verdict, kept.net
         from rule join cashflow_position kept on kept.source_id = ${sourceId} and kept.company = rule.company
        where rule.iban is null
@@ -126,11 +154,29 @@ function judgement(sourceId: number): string {
         from rule left join worth on worth.rule = rule.id
        where (coalesce(worth.balance, 0) < rule.threshold) is distinct from rule.is_breached
          and (rule.iban is null or rule.id in (select rule from account))
-    ), own as materialized (
+    ), ${isByTransactions ? crossings(counted) : NO_CROSSINGS}
+    update liquidity_rule r
+       set is_breached = coalesce(turned.is_below, r.is_breached),
+           since = case when turned.id is null then r.since else ${since} end,
+           balance = case when turned.id is null then r.balance else ${balance} end,
+           next_at = next.at
+      from rule
+      left join turned on turned.id = rule.id
+      left join crossing on crossing.id = rule.id
+      left join (select rule, min(at) as at from later group by rule) next on next.rule = rule.id
+     where r.id = rule.id and (turned.id is not null or r.next_at is distinct from next.at)
+    returning turned.id is not null as has_turned, r.id, r.company, r.currency, r.iban, rule.is_breached as was_breached,
+              r.is_breached, to_jsonb(r.since)#>>'{}' as since, r.balance::text, r.threshold::text`;
+}
+
+/** SQL: the last transaction of each turned rule that crossed its line, as expressions of a `with`. */
+function crossings(counted: string): string {
+  return `
+    own as materialized (
       select distinct iban from account where rule in (select id from turned)
     ), moved as (
       select account.rule, leg.at, sum(case when leg.is_credit then leg.amount else -leg.amount end * rate.worth) as net
-        from (${legsOf('own')}) leg
+        from (${legsOf('own', 't."timestamp" <= now()')}) leg
         join account on account.iban = leg.iban and account.rule in (select id from turned)
         join rate on rate.target = account.target and rate.currency = leg.currency
        where leg.verdict = ${counted}
@@ -143,11 +189,9 @@ function judgement(sourceId: number): string {
        where (running.balance < turned.threshold) = turned.is_below
          and (running.balance - running.net < turned.threshold) <> turned.is_below
        order by turned.id, running.at desc
-    )
-    update liquidity_rule r
-       set is_breached = turned.is_below, since = coalesce(crossing.at, now()), balance = coalesce(crossing.balance, turned.balance)
-      from turned left join crossing on crossing.id = turned.id
-     where r.id = turned.id
-    returning r.id, r.company, turned.is_breached as was_breached, r.is_breached, to_jsonb(r.since)#>>'{}' as since,
-              r.balance::text, r.threshold::text`;
+    )`;
 }
+
+/** SQL: the same where no transaction has. */
+const NO_CROSSINGS =
+  'crossing as (select null::uuid as id, null::timestamptz as at, null::numeric as balance where false)';

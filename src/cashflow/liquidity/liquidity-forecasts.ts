@@ -10,6 +10,7 @@ import { CompanyForecast } from '../forecast/company-forecast.js';
 import type { ForecastDayView } from '../forecast/forecast.dto.js';
 import { COMPANIES, legsOf } from '../legs.js';
 import { showInstant } from '../transaction-rows.js';
+import { judgeBalances, movementOf } from './judge-balances.js';
 import { liquidityEvent } from './liquidity-event.js';
 import { RULE_COLUMNS, type RuleRow } from './rule-row.js';
 
@@ -17,6 +18,9 @@ const PAUSE_MS = 1_000;
 
 /** Rules that are looked for at a time. */
 const MAX_RULES = 100;
+
+/** Longer than any forecast takes. */
+const LEASE_SECONDS = 60;
 
 /** What a forecast is made from. */
 interface Reach {
@@ -27,7 +31,8 @@ interface Reach {
 }
 
 /**
- * Forecasts for the rules whose companies have new transactions, and puts what has crossed its line into the outbox. Not in the
+ * Forecasts for the rules whose companies have new transactions, judges balances once what was booked ahead counts, and puts what
+ * has crossed its line into the outbox. Not in the
  * transactions that move balances: a forecast takes as long as some of them.
  */
 @Injectable()
@@ -45,11 +50,13 @@ export class LiquidityForecasts {
   ) {}
 
   private async judgeDue(stopping: AbortSignal): Promise<void> {
+    await this.judgeLater(stopping);
+    // Those first that have waited longest, whoever's they are.
     const due = await acrossSources(() =>
       this.em
         .fork()
         .execute<{ id: string; source_id: number }[]>(
-          'select id, source_id from liquidity_rule where is_due order by id limit ?',
+          'select id, source_id from liquidity_rule where due_at <= clock_timestamp() order by due_at limit ?',
           [MAX_RULES],
         ),
     );
@@ -57,32 +64,71 @@ export class LiquidityForecasts {
       if (stopping.aborted) return;
       // oxlint-disable-next-line no-await-in-loop -- one at a time: a forecast keeps the processor busy
       await withinSource(sourceId, () => this.judge(sourceId, id)).catch((error: unknown) =>
-        this.logger.warn({ rule: id, err: safeError(error) }, 'a forecast for a liquidity rule failed'),
+        this.noteFailure(id, error),
       );
     }
   }
 
+  private noteFailure(rule: string, error: unknown): void {
+    this.logger.warn({ rule, err: safeError(error) }, 'judging a liquidity rule failed');
+  }
+
+  /** Balances that something booked ahead has moved, as its time has come. */
+  private async judgeLater(stopping: AbortSignal): Promise<void> {
+    const moved = await acrossSources(() =>
+      this.em
+        .fork()
+        .execute<{ source_id: number; company: string }[]>(
+          'select distinct source_id, company from liquidity_rule where next_at <= now() limit ?',
+          [MAX_RULES],
+        ),
+    );
+    for (const { source_id: sourceId, company } of moved) {
+      if (stopping.aborted) return;
+      // oxlint-disable-next-line no-await-in-loop -- over the few companies with something booked ahead
+      await withinSource(sourceId, () => this.judgeCompany(sourceId, company)).catch((error: unknown) =>
+        this.noteFailure(`of source ${sourceId}`, error),
+      );
+    }
+  }
+
+  private async judgeCompany(sourceId: number, company: string): Promise<void> {
+    await this.em.fork().transactional(async (em) => {
+      await judgeBalances(em, sourceId, movementOf(company));
+      // Of rules that are not judged, as their company is gone.
+      await em.execute(
+        'update liquidity_rule set next_at = null where source_id = ? and company = ? and next_at <= now()',
+        [sourceId, company],
+      );
+    });
+  }
+
   /**
-   * The rule is locked meanwhile: what marks it as due waits, and is not forgotten. Any number of processes may do this at once.
+   * Forecasts without a transaction, so that nobody waits. Meanwhile the rule is due a while later: that is when another process
+   * takes it if this one dies, or when this one tries again after a failure. A job that moves its balance makes it due at once.
    */
   private async judge(sourceId: number, id: string): Promise<void> {
-    await this.em.fork().transactional(async (em) => {
-      const [rule] = await em.execute<RuleRow[]>(
-        `select ${RULE_COLUMNS} from liquidity_rule where id = ? and is_due for update skip locked`,
-        [id],
-      );
-      if (!rule) return;
-      const reach = await this.reachOf(em, sourceId, rule);
-      if (!reach.exists) {
-        await em.execute('update liquidity_rule set is_due = false where id = ?', [id]);
-        return;
-      }
-      const now = new Date();
-      const asOf = reach.last === null ? now.toISOString() : showInstant(reach.last);
-      const query = Object.assign(new ForecastQuery(), { days: rule.days, currency: rule.currency });
-      const { items } = await this.forecastOf.of(sourceId, rule.company, asOf, query, rule.iban);
-      await this.conclude(em, sourceId, rule, { asOf, lowest: lowestOf(items), now });
-    });
+    const [rule] = await this.em.fork().execute<(RuleRow & { lease: string })[]>(
+      `update liquidity_rule set due_at = clock_timestamp() + make_interval(secs => ${LEASE_SECONDS})
+        where id = (select id from liquidity_rule where id = ? and due_at <= clock_timestamp() for update skip locked)
+       returning ${RULE_COLUMNS}, due_at::text as lease`,
+      [id],
+    );
+    if (!rule) return;
+    const reach = await this.reachOf(this.em.fork(), sourceId, rule);
+    if (!reach.exists) {
+      await this.settle(this.em.fork(), rule);
+      return;
+    }
+    const asOf = reach.last === null ? new Date().toISOString() : showInstant(reach.last);
+    const query = Object.assign(new ForecastQuery(), { days: rule.days, currency: rule.currency });
+    const { items } = await this.forecastOf.of(sourceId, rule.company, asOf, query, rule.iban);
+    await this.em.fork().transactional((em) => this.conclude(em, sourceId, rule, { asOf, lowest: lowestOf(items) }));
+  }
+
+  /** It is no longer due, unless a job has made it due meanwhile. */
+  private async settle(em: EntityManager, { id, lease }: { id: string; lease: string }): Promise<void> {
+    await em.execute('update liquidity_rule set due_at = null where id = ? and due_at = ?::timestamptz', [id, lease]);
   }
 
   private async reachOf(em: EntityManager, sourceId: number, { company, iban }: RuleRow): Promise<Reach> {
@@ -92,7 +138,7 @@ export class LiquidityForecasts {
          select owned.iban from cashflow_account owned join asked on owned.company = asked.company
           where owned.source_id = ${sourceId} and (asked.iban is null or owned.iban = asked.iban)
        )
-       select (select to_jsonb(max(leg.at))#>>'{}' from (${legsOf('account')}) leg) as last,
+       select (select to_jsonb(max(leg.at))#>>'{}' from (${legsOf('account', 't."timestamp" <= now()')}) leg) as last,
               exists (select from ${COMPANIES} c join asked on c.external_id = asked.company
                        where c.source_id = ${sourceId} and c.deleted_at is null)
               and (asked.iban is null or exists (select from account)) as "exists"
@@ -106,20 +152,28 @@ export class LiquidityForecasts {
   private async conclude(
     em: EntityManager,
     sourceId: number,
-    rule: RuleRow,
-    { asOf, lowest, now }: { asOf: string; lowest: ForecastDayView; now: Date },
+    leased: RuleRow & { lease: string },
+    { asOf, lowest }: { asOf: string; lowest: ForecastDayView },
   ): Promise<void> {
+    const [rule] = await em.execute<RuleRow[]>(
+      `select ${RULE_COLUMNS} from liquidity_rule where id = ? and due_at = ?::timestamptz for update`,
+      [leased.id, leased.lease],
+    );
+    // Deleted, or to be forecast again with what has come meanwhile.
+    if (!rule) return;
     const isBreached = compareDecimals(lowest.expected, rule.threshold) < 0;
     const hasTurned = isBreached !== rule.is_breached;
     await em.execute(
       `update liquidity_rule
-          set is_due = false, is_breached = ?, since = case when ? then ?::timestamptz else since end, balance = ? where id = ?`,
+          set is_breached = ?, since = case when ? then ?::timestamptz else since end, balance = ? where id = ?`,
       [isBreached, hasTurned, asOf, lowest.expected, rule.id],
     );
+    await this.settle(em, leased);
     if (!hasTurned || (!isBreached && rule.is_breached === null)) return;
-    const told = { ruleId: rule.id, companyId: rule.company, at: asOf, threshold: rule.threshold };
+    const { id: ruleId, company: companyId, threshold, kind, currency, iban } = rule;
+    const told = { ruleId, companyId, at: asOf, threshold, kind, currency, iban };
     const event = liquidityEvent(isBreached, { ...told, balance: lowest.expected, date: lowest.date });
-    await addToOutbox(em, sourceId, () => Promise.resolve(now), [event]);
+    await addToOutbox(em, sourceId, () => Promise.resolve(new Date()), [event]);
   }
 }
 

@@ -7,7 +7,7 @@ import type { Page, PageQuery } from '../../http/paging.js';
 import { Refusal } from '../../http/refusal.js';
 import { parseDecimal } from '../../values/money.js';
 import { CompanyList } from '../company-list.js';
-import { judgeBalances, lockForNewRule } from './judge-balances.js';
+import { judgeBalances, lockForNewRule, movementOf } from './judge-balances.js';
 import type { CreateLiquidityRule } from './liquidity.dto.js';
 import { RULE_COLUMNS, type RuleRow } from './rule-row.js';
 
@@ -37,22 +37,23 @@ export class LiquidityRules {
   async create(sourceId: number, companyId: string, order: CreateLiquidityRule): Promise<RuleRow> {
     const company = await this.companies.get(sourceId, companyId);
     const threshold = readThreshold(order.threshold);
-    if (order.iban !== undefined && !company.ibans.includes(order.iban)) {
-      throw Refusal.field('iban', 'must be an account of the company');
+    const iban = order.iban ?? null;
+    if (iban !== null && !company.ibans.includes(iban)) {
+      throw Refusal.field('iban', 'iban must be an account of the company');
     }
     const isForecast = order.kind === 'forecast_below';
-    if (!isForecast && order.days !== undefined) throw Refusal.field('days', 'is only for forecasts');
+    if (!isForecast && (order.days ?? null) !== null) throw Refusal.field('days', 'days is only for forecasts');
     const days = isForecast ? (order.days ?? DEFAULT_DAYS) : null;
     const id = uuidv7();
     return this.em.fork().transactional(async (em) => {
       await lockForNewRule(em, sourceId);
       await refuseTooMany(em, sourceId, company.id);
       await em.execute(
-        `insert into liquidity_rule (source_id, id, company, kind, threshold, currency, iban, days, is_due, created)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, now())`,
-        [sourceId, id, company.id, order.kind, threshold, order.currency, order.iban ?? null, days, isForecast],
+        `insert into liquidity_rule (source_id, id, company, kind, threshold, currency, iban, days, due_at, created)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ${isForecast ? 'now()' : 'null'}, now())`,
+        [sourceId, id, company.id, order.kind, threshold, order.currency, iban, days],
       );
-      if (!isForecast) await judgeBalances(em, sourceId, 'select ?::text', [company.id]);
+      if (!isForecast) await judgeBalances(em, sourceId, movementOf(company.id));
       return findRule(em, sourceId, company.id, id);
     });
   }
@@ -98,7 +99,7 @@ function readThreshold(value: unknown): string {
   if (threshold !== null) return threshold;
   throw Refusal.field(
     'threshold',
-    `must be a decimal with at most ${WHOLE_DIGITS} digits before and ${FRACTION_DIGITS} after the point`,
+    `threshold must be a decimal with at most ${WHOLE_DIGITS} digits before and ${FRACTION_DIGITS} after the point`,
   );
 }
 

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Allow, IsIn, IsInt, IsString, Max, MaxLength, Min, ValidateIf } from 'class-validator';
+import { Allow, IsIn, IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
 import { exact, toCents } from '../../values/exact-decimal.js';
 import { formatMoney } from '../../values/money.js';
 import { MAX_FORECAST_DAYS } from '../cashflow-query.dto.js';
@@ -8,9 +8,6 @@ import { showInstant } from '../transaction-rows.js';
 import { RULE_KINDS, type RuleKind, type RuleRow } from './rule-row.js';
 
 const MAX_IBAN_CHARACTERS = 100;
-
-/** Unlike `IsOptional` this treats null as a value, which the other rules then refuse. */
-const IfGiven = () => ValidateIf((_, value: unknown) => value !== undefined);
 
 /** A line that a company's balance should not fall below. */
 export class CreateLiquidityRule {
@@ -26,24 +23,29 @@ export class CreateLiquidityRule {
   @IsIn(TARGETS)
   currency!: Target;
 
-  @ApiPropertyOptional({ description: 'one account of the company; without it all of them' })
-  @IfGiven()
+  @ApiPropertyOptional({
+    type: 'string',
+    nullable: true,
+    description: 'one account of the company; without it all of them',
+  })
+  @IsOptional()
   @IsString()
   @MaxLength(MAX_IBAN_CHARACTERS)
-  iban?: string;
+  iban?: string | null;
 
   @ApiPropertyOptional({
     type: 'integer',
+    nullable: true,
     minimum: 1,
     maximum: MAX_FORECAST_DAYS,
     default: 30,
     description: 'how far a forecast looks; not for a balance',
   })
-  @IfGiven()
+  @IsOptional()
   @IsInt()
   @Min(1)
   @Max(MAX_FORECAST_DAYS)
-  days?: number;
+  days?: number | null;
 }
 
 /** A rule, and on which side of its line the balance is. */
@@ -76,7 +78,8 @@ export class LiquidityRuleView {
     type: 'string',
     format: 'date-time',
     nullable: true,
-    description: 'the instant of the bank transaction that has moved the balance to this side of the line',
+    description:
+      'when it turned last: the instant of the bank transaction that has moved the balance to this side of the line',
   })
   since!: string | null;
 
@@ -84,7 +87,7 @@ export class LiquidityRuleView {
     type: 'string',
     nullable: true,
     example: '9120.55',
-    description: 'the balance after it; of a forecast the lowest that is expected',
+    description: 'the balance of that moment; of a forecast the lowest that is expected',
   })
   balance!: string | null;
 

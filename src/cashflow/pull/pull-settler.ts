@@ -1,6 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { acrossSources, withinSource } from '../../database/source-isolation.js';
+import { safeError } from '../../logging/safe-error.js';
 import { AnswerBases } from '../answer-basis.js';
 import { judgeBalances } from '../liquidity/judge-balances.js';
 import { readRates } from '../rates.js';
@@ -24,6 +25,8 @@ interface Outcome {
 /** Ends pulls whose jobs have ended: well, or with the first job that did not. */
 @Injectable()
 export class PullSettler {
+  private readonly logger = new Logger(PullSettler.name);
+
   constructor(
     private readonly em: EntityManager,
     private readonly bases: AnswerBases,
@@ -45,7 +48,13 @@ export class PullSettler {
           group by p.source_id, p.id limit ?`,
         [MAX_PULLS],
       );
-      await Promise.all(outcomes.map((outcome) => this.conclude(outcome)));
+      await Promise.all(
+        outcomes.map((outcome) =>
+          this.conclude(outcome).catch((error: unknown) =>
+            this.logger.warn({ pull: outcome.id, err: safeError(error) }, 'a pull could not be ended'),
+          ),
+        ),
+      );
     });
   }
 
@@ -74,7 +83,8 @@ export class PullSettler {
           [...values, sourceId, id, status],
         );
         // What it says about the rates counts from now on.
-        if (next === 'completed' && changed.length > 0) await judgeBalances(em, sourceId, null);
+        if (next === 'completed' && changed.length > 0)
+          await judgeBalances(em, sourceId, { companies: null, isByTransactions: false });
       }),
     );
   }

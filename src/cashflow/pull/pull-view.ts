@@ -149,13 +149,13 @@ export function pullView(pull: PullRow, jobs: readonly PullJob[]): PullView {
     dialect: pull.detected ?? pull.dialect,
     rates: pull.rates,
     every: pull.every,
-    nextAt: pull.next_at,
+    nextAt: toDate(pull.next_at),
     scheduledBy: pull.schedule_id,
     gaps: isUnderWay ? gapsOf(positions) : pull.gaps,
     resources: Object.fromEntries(resources) as Record<Pulled, ResourceView>,
-    submittedAt: pull.submitted_at,
-    startedAt: pull.started_at,
-    finishedAt: pull.finished_at,
+    submittedAt: new Date(pull.submitted_at),
+    startedAt: toDate(pull.started_at),
+    finishedAt: toDate(pull.finished_at),
     links: { self: `/cashflow/pulls/${id}` },
   };
 }
@@ -202,4 +202,9 @@ function sumOf(jobs: readonly PullJob[]): Counts {
     for (const name of Object.keys(sum) as (keyof Counts)[]) sum[name] += counts?.[name] ?? 0;
   }
   return sum;
+}
+
+/** As JSON writes it; PostgreSQL's text has another form. */
+function toDate(at: Date | null): Date | null {
+  return at === null ? null : new Date(at);
 }

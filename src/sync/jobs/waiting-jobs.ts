@@ -16,10 +16,11 @@ export async function reasonsToWait(em: EntityManager, jobs: SyncJob[]): Promise
   const queued = jobs.filter(({ status }) => status === 'queued');
   if (queued.length === 0) return new Map();
   const rows = await em.execute<{ id: string; older_id: string; older_status: JobStatus }[]>(
-    `select distinct on (job.id) job.id, older.id as older_id, older.status as older_status
-       from sync_job job join sync_job older on ${WAITS_BEHIND}
-      where job.id = any(string_to_array(?, ',')::uuid[])
-      order by job.id, older.seq`,
+    `select job.id, older.id as older_id, older.status as older_status
+       from sync_job job
+      cross join lateral (
+        select older.id, older.status from sync_job older where ${WAITS_BEHIND} order by older.seq limit 1) older
+      where job.id = any(string_to_array(?, ',')::uuid[])`,
     [queued.map(({ id }) => id).join(',')],
   );
   const older = new Map(rows.map((row) => [row.id, { id: row.older_id, status: row.older_status }]));

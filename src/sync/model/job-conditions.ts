@@ -37,9 +37,14 @@ const isAhead = (ahead: string) => `
        or (${ahead}.status = 'queued' and ${isDue(ahead)}
            and not exists (select 1 from sync_job first where ${waitsFor(ahead, 'first')})))`;
 
+/** A small one may go before a large one that is only read: it is done before that one is. */
 const HAS_NO_PLACE = `
-  (select count(*) from (select 1 from sync_job ahead where ${isAhead('ahead')} limit ${UNDER_WAY_AT_ONCE}) place)
-    >= case job.lane when 'short' then 1 else ${UNDER_WAY_AT_ONCE} end`;
+  case job.lane when 'short' then
+    exists (select 1 from sync_job ahead where ${isAhead('ahead')} and (ahead.lane = 'short' or ahead.status = 'reconciling'))
+  else
+    (select count(*) from (select 1 from sync_job ahead where ${isAhead('ahead')} limit ${UNDER_WAY_AT_ONCE}) place)
+      >= ${UNDER_WAY_AT_ONCE}
+  end`;
 
 /** Whether no older job has to end first, and a place is free for it. */
 export const ITS_TURN = `

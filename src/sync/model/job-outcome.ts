@@ -49,6 +49,9 @@ export interface JobError {
   record: number | null;
 }
 
+/** The code of the warning about fields that are not known here: it is about the bytes alone. */
+export const UNKNOWN_FIELD = 'unknown_field';
+
 /** Something that the sender should know though nothing was refused. */
 export interface JobWarning {
   code: string;

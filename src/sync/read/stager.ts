@@ -12,7 +12,7 @@ import { atStep } from '../../runtime/steps.js';
 import { SnapshotStore } from '../snapshots/snapshot-store.js';
 import { type Snapshot } from '../snapshots/snapshot.entity.js';
 import { JobLeases } from '../leases/job-leases.js';
-import type { JobWarning } from '../model/job-outcome.js';
+import { type JobWarning, UNKNOWN_FIELD } from '../model/job-outcome.js';
 import type { Lease } from '../leases/lease.js';
 import type { SyncJob } from '../model/sync-job.entity.js';
 import { type MirrorTable, MirrorTables } from '../tables/mirror-table.js';
@@ -192,7 +192,7 @@ function tooManyRecords(most: number): SnapshotFault {
 
 function warningsOf(check: RecordCheck): JobWarning[] {
   return [...check.unknownFields].map(([name, count]) => ({
-    code: 'unknown_field',
+    code: UNKNOWN_FIELD,
     detail: `The field "${name}" is not known here and was ignored in ${count} ${count === 1 ? 'record' : 'records'}.`,
     field: name,
     count,

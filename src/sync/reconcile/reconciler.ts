@@ -13,7 +13,7 @@ import { databaseNow, JobLeases } from '../leases/job-leases.js';
 import { enterPhase } from '../model/job-phases.js';
 import type { Lease } from '../leases/lease.js';
 import { MirrorState } from '../model/mirror-state.entity.js';
-import { NO_COUNTS } from '../model/job-outcome.js';
+import { NO_COUNTS, UNKNOWN_FIELD } from '../model/job-outcome.js';
 import { SyncJob } from '../model/sync-job.entity.js';
 import { clearEarlierAttempt } from '../staging/clear-attempt.js';
 import { copyErrorsOf } from '../staging/record-errors.js';
@@ -70,7 +70,8 @@ export class Reconciler {
     const { received, rejected, retained } = last.counts;
     job.counts = { ...NO_COUNTS, received, rejected, retained, unchanged: received - rejected };
     job.processed = received;
-    job.warnings = last.warnings;
+    // Those about its bytes. Others were about rows that it has created or changed: this one has not.
+    job.warnings = last.warnings.filter(({ code }) => code === UNKNOWN_FIELD);
     await this.applied.check(em, job.resource);
     await this.conclude(em, job, state, last.content);
     return true;
