@@ -44,7 +44,7 @@ function story(stdout: string): string {
     .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'JOB')
     .replace(/127\.0\.0\.1:\d+/g, 'HOST')
     .replace(/[\d.]+ s\)/g, 'TIME)')
-    .replace(/^(Waiting|Reading|Reconciling).*\n/gm, '');
+    .replace(/^(Waiting|Reading|Reconciling|Applying).*\n/gm, '');
 }
 
 it('prints the same on a fresh database and after it was stopped, on another port if its own is in use', async () => {

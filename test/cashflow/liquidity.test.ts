@@ -229,7 +229,7 @@ describe('a rule about a balance', () => {
   it('leaves out what is booked ahead until its time has come', async () => {
     const treasurer = await Treasurer.create();
     const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000).toISOString();
-    const soon = inSeconds(4);
+    const soon = inSeconds(8);
     await treasurer.done('/sepa?mode=partial', [
       treasurer.entry('2020-01-05T10:00:00Z', -50),
       treasurer.entry(soon, 200),
@@ -240,7 +240,7 @@ describe('a rule about a balance', () => {
     const { balance } = await treasurer.get('/companies/1/balance');
     expect(balance).toBe('-50.00');
 
-    await until('its time has come', async () => (await treasurer.state(rule)).breached === false, 20_000);
+    await until('its time has come', async () => (await treasurer.state(rule)).breached === false, 30_000);
     expect(await treasurer.state(rule)).toMatchObject({ since: soon, balance: '150.00' });
     expect((await treasurer.events()).map(([type, { at }]) => [type, at])).toEqual([
       ['liquidity.breached', expect.any(String)],
@@ -248,7 +248,7 @@ describe('a rule about a balance', () => {
     ]);
     const [{ next_at: next }] = await server.query('select next_at from liquidity_rule where id = $1', [rule.id]);
     expect(Date.parse(next)).toBeGreaterThan(Date.now() + 90_000_000);
-  }, 40_000);
+  }, 60_000);
 
   it('says nothing of what was only tried, and of what comes a second time', async () => {
     const treasurer = await Treasurer.create();
