@@ -62,9 +62,7 @@ export interface OwnCode {
   indexes?: readonly string[];
   /** A rule by which a record is rejected because of others. */
   rule?: OwnRule;
-  /**
-   * What else a job changes, in the transaction that changes the rows. It may be left out where nothing is different.
-   */
+  /** What else a job changes, in the transaction that changes the rows. It may be left out where nothing is different. */
   follow?: (applied: AppliedDifference) => Promise<Followed>;
   /** Resources whose rows `follow` reads, and those whose rows or what was derived from them it changes. */
   reads?: readonly string[];

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { addToOutbox } from '../../outbox/outbox.js';
+import { databaseNow } from '../../sync/leases/job-leases.js';
 import { exact, toCents } from '../../values/exact-decimal.js';
 import { readBasis } from '../answer-basis.js';
 import { COMPANIES, legsOf } from '../legs.js';
@@ -93,16 +94,11 @@ export async function judgeBalances(
       iban: rule.iban,
     }),
   );
-  await addToOutbox(em, sourceId, () => transactionTime(em), events);
+  await addToOutbox(em, sourceId, () => databaseNow(em), events);
 }
 
 function lockOf(sourceId: number): string {
   return `counterpart:liquidity:${sourceId}`;
-}
-
-async function transactionTime(em: EntityManager): Promise<Date> {
-  const [row] = await em.execute<{ now: string }[]>('select extract(epoch from clock_timestamp()) * 1000 as now');
-  return new Date(Number(row?.now));
 }
 
 /**

@@ -4,6 +4,7 @@ import { acrossSources, withinSource } from '../../database/source-isolation.js'
 import { safeError } from '../../logging/safe-error.js';
 import { addToOutbox } from '../../outbox/outbox.js';
 import { PeriodicTask } from '../../runtime/periodic-task.js';
+import { databaseNow } from '../../sync/leases/job-leases.js';
 import { compareDecimals } from '../../values/money.js';
 import { ForecastQuery } from '../cashflow-query.dto.js';
 import { CompanyForecast } from '../forecast/company-forecast.js';
@@ -173,7 +174,7 @@ export class LiquidityForecasts {
     const { id: ruleId, company: companyId, threshold, kind, currency, iban } = rule;
     const told = { ruleId, companyId, at: asOf, threshold, kind, currency, iban };
     const event = liquidityEvent(isBreached, { ...told, balance: lowest.expected, date: lowest.date });
-    await addToOutbox(em, sourceId, () => Promise.resolve(new Date()), [event]);
+    await addToOutbox(em, sourceId, () => databaseNow(em), [event]);
   }
 }
 
