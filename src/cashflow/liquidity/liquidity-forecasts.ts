@@ -118,18 +118,16 @@ export class LiquidityForecasts {
     if (!rule) return;
     const reach = await this.reachOf(this.em.fork(), sourceId, rule);
     if (!reach.exists) {
-      await this.settle(this.em.fork(), rule);
+      // Unless a job has made it due meanwhile.
+      await this.em
+        .fork()
+        .execute('update liquidity_rule set due_at = null where id = ? and due_at = ?::timestamptz', [id, rule.lease]);
       return;
     }
     const asOf = reach.last === null ? new Date().toISOString() : showInstant(reach.last);
     const query = Object.assign(new ForecastQuery(), { days: rule.days, currency: rule.currency });
     const { items } = await this.forecastOf.of(sourceId, rule.company, asOf, query, rule.iban);
     await this.em.fork().transactional((em) => this.conclude(em, sourceId, rule, { asOf, lowest: lowestOf(items) }));
-  }
-
-  /** It is no longer due, unless a job has made it due meanwhile. */
-  private async settle(em: EntityManager, { id, lease }: { id: string; lease: string }): Promise<void> {
-    await em.execute('update liquidity_rule set due_at = null where id = ? and due_at = ?::timestamptz', [id, lease]);
   }
 
   private async reachOf(em: EntityManager, sourceId: number, { company, iban }: RuleRow): Promise<Reach> {
@@ -166,10 +164,10 @@ export class LiquidityForecasts {
     const hasTurned = isBreached !== rule.is_breached;
     await em.execute(
       `update liquidity_rule
-          set is_breached = ?, since = case when ? then ?::timestamptz else since end, balance = ? where id = ?`,
+          set due_at = null, is_breached = ?, since = case when ? then ?::timestamptz else since end, balance = ?
+        where id = ?`,
       [isBreached, hasTurned, asOf, lowest.expected, rule.id],
     );
-    await this.settle(em, leased);
     if (!hasTurned || (!isBreached && rule.is_breached === null)) return;
     const { id: ruleId, company: companyId, threshold, kind, currency, iban } = rule;
     const told = { ruleId, companyId, at: asOf, threshold, kind, currency, iban };
